@@ -1,0 +1,125 @@
+"""Bytes to structs and back. Decides what can be read at all, and says in one word why something cannot.
+
+A number outside its physical range reads as null and its field is named, so that the caller can count it; the rest
+of the message stands. Whatever else is wrong with a message makes a DecodeError.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+from typing import Final, TypeVar
+
+import msgspec
+
+from models.policy import VehiclePolicy
+from models.telemetry import ChargeSample, PlugEvent
+from models.topics import INPUT_LIMIT_BYTES
+from models.units import (
+    BATTERY_CAPACITY_KWH,
+    BATTERY_LEVEL_PERCENT,
+    CHARGE_RATE_KW,
+    ENERGY_COUNTER_KWH,
+    utc,
+    within,
+)
+from models.webhook import SessionUpdated
+
+
+class Refusal(StrEnum):
+    """Why a record goes to the dead letter (header `dlq-reason`)."""
+
+    NULL_VALUE = "NULL_VALUE"
+    TOO_LARGE = "TOO_LARGE"
+    MALFORMED_JSON = "MALFORMED_JSON"
+    INVALID_MESSAGE = "INVALID_MESSAGE"
+    WRONG_KEY = "WRONG_KEY"
+    WRONG_PARTITION = "WRONG_PARTITION"
+    TOO_OLD = "TOO_OLD"
+    TOO_LATE = "TOO_LATE"
+    IN_FUTURE = "IN_FUTURE"
+    POLICY_CONFLICT = "POLICY_CONFLICT"
+    POLICY_IMMUTABLE = "POLICY_IMMUTABLE"
+
+
+class DecodeError(ValueError):
+    """A record that cannot be read. `reason` is for machines, `detail` for people."""
+
+    def __init__(self, reason: Refusal, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
+
+
+_PLUG: Final = msgspec.json.Decoder(PlugEvent)
+_CHARGE: Final = msgspec.json.Decoder(ChargeSample)
+_POLICY: Final = msgspec.json.Decoder(VehiclePolicy)
+_UPDATED: Final = msgspec.json.Decoder(SessionUpdated)
+_ENCODER: Final = msgspec.json.Encoder()
+
+_Message = TypeVar("_Message", PlugEvent, ChargeSample)
+
+_PLUG_RANGES: Final = {"battery_level": BATTERY_LEVEL_PERCENT, "battery_capacity": BATTERY_CAPACITY_KWH}
+_CHARGE_RANGES: Final = {
+    "battery_level": BATTERY_LEVEL_PERCENT,
+    "battery_capacity": BATTERY_CAPACITY_KWH,
+    "charge_limit": BATTERY_LEVEL_PERCENT,
+    "charge_rate": CHARGE_RATE_KW,
+    "energy_added": ENERGY_COUNTER_KWH,
+}
+
+
+def decode_plug(raw: bytes | None) -> tuple[PlugEvent, tuple[str, ...]]:
+    """A plug event, and the names of its fields that were out of range. Raises DecodeError."""
+    return _in_range(_decode(_PLUG, raw), _PLUG_RANGES)
+
+
+def decode_charge(raw: bytes | None) -> tuple[ChargeSample, tuple[str, ...]]:
+    """A charge sample, and the names of its fields that were out of range. Raises DecodeError."""
+    return _in_range(_decode(_CHARGE, raw), _CHARGE_RANGES)
+
+
+def decode_policy(raw: bytes) -> VehiclePolicy:
+    """A policy. Raises DecodeError."""
+    policy = _decode(_POLICY, raw)
+    return msgspec.structs.replace(policy, at=_utc(policy.at))
+
+
+def decode_updated(raw: bytes) -> SessionUpdated:
+    """A webhook body as this system wrote it. Raises msgspec.DecodeError."""
+    return _UPDATED.decode(raw)
+
+
+def encode(message: msgspec.Struct) -> bytes:
+    """Any of the models as JSON in UTF-8."""
+    return _ENCODER.encode(message)
+
+
+_Any = TypeVar("_Any")
+
+
+def _decode(decoder: msgspec.json.Decoder[_Any], raw: bytes | None) -> _Any:
+    if raw is None:
+        raise DecodeError(Refusal.NULL_VALUE, "the value is null")
+    if len(raw) > INPUT_LIMIT_BYTES:
+        raise DecodeError(Refusal.TOO_LARGE, f"{len(raw)} bytes; at most {INPUT_LIMIT_BYTES}")
+    try:
+        return decoder.decode(raw)
+    except msgspec.ValidationError as error:
+        raise DecodeError(Refusal.INVALID_MESSAGE, str(error)) from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise DecodeError(Refusal.MALFORMED_JSON, str(error)) from error
+    except RecursionError as error:
+        raise DecodeError(Refusal.MALFORMED_JSON, "nested too deeply") from error
+
+
+def _in_range(message: _Message, ranges: Mapping[str, tuple[float, float]]) -> tuple[_Message, tuple[str, ...]]:
+    absurd = tuple(name for name, bounds in ranges.items() if not within(getattr(message, name), bounds))
+    changes: dict[str, object] = dict.fromkeys(absurd)
+    return msgspec.structs.replace(message, at=_utc(message.at), **changes), absurd
+
+
+def _utc(moment: datetime) -> datetime:
+    try:
+        return utc(moment)
+    except OverflowError as error:
+        raise DecodeError(Refusal.INVALID_MESSAGE, "`at` has no equivalent in UTC") from error

@@ -1,0 +1,75 @@
+"""Settings, parsed once at start and frozen. `settings.default.toml` beside this file is their reference."""
+
+import tomllib
+from collections.abc import Mapping
+from importlib import resources
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+ENV_PREFIX: Final = "FLEX_"
+# Names the tests where recorded telemetry lies; it shares the prefix and says nothing to the system.
+NOT_SETTINGS: Final = frozenset({"FLEX_DATA_DIR"})
+SECRET_MIN_BYTES: Final = 32
+
+Port = Annotated[int, Meta(ge=1, le=65_535)]
+
+
+class SettingsError(ValueError):
+    """A setting that is unknown or wrong; the message names it and never shows a secret."""
+
+
+class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Every setting. Units are in the names; bounds and reasons in settings.default.toml."""
+
+    kafka_bootstrap_servers: Annotated[str, Meta(min_length=1)]
+    topic_prefix: Annotated[str, Meta(pattern=r"\A[A-Za-z0-9._-]{0,64}\Z")]
+    topic_partitions: Annotated[int, Meta(ge=1, le=1_000)]
+    topic_replication: Annotated[int, Meta(ge=1, le=10)]
+    state_dir: Annotated[str, Meta(min_length=1)]
+    cache_dir: Annotated[str, Meta(min_length=1)]
+    clock: Literal["wall", "event"]
+    unplug_debounce_s: Annotated[float, Meta(ge=0, le=3_600)]
+    timer_quiet_s: Annotated[float, Meta(ge=0.1, le=60)]
+    late_limit_h: Annotated[float, Meta(ge=1, le=168)]
+    merge_buffer_records: Annotated[int, Meta(ge=100, le=1_000_000)]
+    commit_interval_s: Annotated[float, Meta(ge=0.1, le=60)]
+    api_host: Annotated[str, Meta(min_length=1)]
+    api_port: Port
+    first_session_wait_s: Annotated[float, Meta(ge=0.1, le=10)]
+    auth_hs256_secret: str
+    auth_issuer: Annotated[str, Meta(min_length=1)]
+    auth_audience: Annotated[str, Meta(min_length=1)]
+    auth_leeway_s: Annotated[float, Meta(ge=0, le=300)]
+    log_level: Literal["debug", "info", "warning", "error"]
+    visit_timeout_h: Annotated[float, Meta(gt=0, le=2_160)]
+    charging_efficiency: Annotated[float, Meta(gt=0, le=1)]
+
+
+def load_settings(environ: Mapping[str, str]) -> Settings:
+    """Defaults overlaid with the environment's FLEX_ names. Raises SettingsError that names what is wrong."""
+    values: dict[str, Any] = tomllib.loads(
+        resources.files("runtime").joinpath("settings.default.toml").read_text(encoding="utf-8")
+    )
+    for name, text in environ.items():
+        if not name.startswith(ENV_PREFIX) or name in NOT_SETTINGS:
+            continue
+        field = name.removeprefix(ENV_PREFIX).lower()
+        if field not in values or name != name.upper():
+            raise SettingsError(f"{name}: no such setting")
+        values[field] = text
+    for field, value in values.items():
+        _check(field, value)
+    settings = msgspec.convert(values, Settings, strict=False)
+    if settings.auth_hs256_secret and len(settings.auth_hs256_secret.encode()) < SECRET_MIN_BYTES:
+        raise SettingsError(f"FLEX_AUTH_HS256_SECRET: shorter than {SECRET_MIN_BYTES} bytes")
+    return settings
+
+
+def _check(field: str, value: object) -> None:
+    annotation = Settings.__annotations__[field]
+    try:
+        msgspec.convert(value, annotation, strict=False)
+    except msgspec.ValidationError as error:
+        raise SettingsError(f"{ENV_PREFIX}{field.upper()}: {error}") from error
