@@ -1,0 +1,1 @@
+"""The console command, one module per subcommand. It parses options, prints, and leaves the work to the parts."""

@@ -1,0 +1,45 @@
+"""Ports of this machine: is one free, and if not, a line that names it; or any free one."""
+
+import random
+import socket
+import time
+from typing import Final
+
+from local.errors import LocalError
+from runtime.clock import monotonic_s
+
+LOOPBACK: Final = "127.0.0.1"
+# Below the range from which Linux takes the ports of outgoing connections: a port found free stays so.
+_CHOICE: Final = range(20_000, 32_000)
+_TRIES: Final = 100
+# A process that was killed a moment ago may still hold its port.
+_PATIENCE_S: Final = 2.0
+
+
+def is_free(port: int, host: str = LOOPBACK) -> bool:
+    """Whether a server could listen there."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+        return True
+
+
+def require_free(port: int, what: str, option: str, host: str = LOOPBACK) -> None:
+    """Raise a line that names the port and the option that chooses another."""
+    until_s = monotonic_s() + _PATIENCE_S
+    while not is_free(port, host):
+        if monotonic_s() >= until_s:
+            raise LocalError(f"port {port} ({what}) is taken on {host}: free it, or choose another with {option}")
+        time.sleep(0.1)
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    for _ in range(_TRIES):
+        port = random.choice(_CHOICE)  # noqa: S311 - not a secret
+        if is_free(port):
+            return port
+    raise LocalError(f"no free port between {_CHOICE.start} and {_CHOICE.stop} on {LOOPBACK}")

@@ -1,0 +1,102 @@
+"""The topics of `models.topics` on a broker: created where absent, checked where present. Settings that differ from the
+table are set; a number of partitions that differs is refused, for it would move vehicles to other partitions.
+"""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    NewTopic,
+    ResourceType,
+)
+
+from local.errors import LocalError
+from models.topics import TOPICS, TopicSpec, topic_name
+from runtime.settings import Settings
+
+_TIMEOUT_S: Final = 30
+
+
+def ensure_topics(settings: Settings, *, check_only: bool = False) -> list[str]:
+    """Bring the broker to the table, or only compare: one line per difference. Raises LocalError when it cannot."""
+    admin = AdminClient({"bootstrap.servers": settings.kafka_bootstrap_servers, "log_level": 0})
+    try:
+        return [*_differences(admin, settings, check_only=check_only)]
+    except KafkaException as error:
+        raise LocalError(f"Kafka at {settings.kafka_bootstrap_servers}: {_reason(error)}") from error
+
+
+def partitions_of(spec: TopicSpec, settings: Settings) -> int:
+    """How many partitions the topic has: the fleet's number, or one."""
+    return settings.topic_partitions if spec.by_vehicle else 1
+
+
+def _differences(admin: Any, settings: Settings, *, check_only: bool) -> Iterator[str]:
+    present = admin.list_topics(timeout=_TIMEOUT_S).topics
+    specs = {topic_name(settings.topic_prefix, spec.name): spec for spec in TOPICS}
+    for name, spec in specs.items():
+        if name in present and len(present[name].partitions) != partitions_of(spec, settings):
+            raise LocalError(
+                f"topic {name} has {len(present[name].partitions)} partition(s), not {partitions_of(spec, settings)}:"
+                " partitions of an existing topic are never changed (FLEX_TOPIC_PARTITIONS, FLEX_TOPIC_PREFIX)"
+            )
+    absent = {name: spec for name, spec in specs.items() if name not in present}
+    if absent and not check_only:
+        _create(admin, absent, settings)
+    yield from (f"{name}: absent" if check_only else f"{name}: created" for name in absent)
+    yield from _config_differences(
+        admin, {name: spec for name, spec in specs.items() if name in present}, check_only=check_only
+    )
+
+
+def _create(admin: Any, absent: dict[str, TopicSpec], settings: Settings) -> None:
+    wanted = [
+        NewTopic(
+            name,
+            num_partitions=partitions_of(spec, settings),
+            replication_factor=settings.topic_replication,
+            config=dict(spec.config),
+        )
+        for name, spec in absent.items()
+    ]
+    for future in admin.create_topics(wanted, operation_timeout=_TIMEOUT_S).values():
+        try:
+            future.result()
+        except KafkaException as error:
+            # Two of these commands at once: either one may come first.
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise
+
+
+def _config_differences(admin: Any, present: dict[str, TopicSpec], *, check_only: bool) -> Iterator[str]:
+    if not present:
+        return
+    asked = admin.describe_configs([ConfigResource(ResourceType.TOPIC, name) for name in present])
+    found = {resource.name: future.result() for resource, future in asked.items()}
+    changes = []
+    for name, spec in present.items():
+        different = {key: value for key, value in spec.config.items() if found[name][key].value != value}
+        for key, value in different.items():
+            yield f"{name}: {key} {'is' if check_only else 'was'} {found[name][key].value}, {_now(value, check_only)}"
+        if different:
+            entries = [
+                ConfigEntry(key, value, incremental_operation=AlterConfigOpType.SET) for key, value in different.items()
+            ]
+            changes.append(ConfigResource(ResourceType.TOPIC, name, incremental_configs=entries))
+    if changes and not check_only:
+        for future in admin.incremental_alter_configs(changes).values():
+            future.result()
+
+
+def _now(value: str, check_only: bool) -> str:
+    return f"should be {value}" if check_only else f"now {value}"
+
+
+def _reason(error: KafkaException) -> str:
+    first = error.args[0] if error.args else error
+    return str(first.str() if isinstance(first, KafkaError) else first)
