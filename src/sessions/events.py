@@ -1,0 +1,106 @@
+"""What goes into the session logic and what comes out of it. Closed unions; every time is in the event itself."""
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from msgspec import Struct
+
+from models.codec import Refusal
+from models.ids import ChargingEventId, PolicyId, SessionId, VehicleId
+from models.policy import VehiclePolicy
+from models.session import Session
+from models.telemetry import ChargeSample, PlugEvent
+from sessions.state import Vehicle
+
+
+class Rules(Struct, frozen=True, kw_only=True):
+    """The settings that decide. `unplug_debounce` 0 settles at the unplug itself."""
+
+    unplug_debounce: timedelta = timedelta(seconds=60)
+    late_limit: timedelta = timedelta(hours=24)
+
+
+class TelemetryReceived(Struct, frozen=True):
+    """A message of the vehicle, and when the log took it."""
+
+    message: PlugEvent | ChargeSample
+    logged_at: datetime
+
+
+class PolicyWritten(Struct, frozen=True):
+    """A policy was created or changed."""
+
+    policy: VehiclePolicy
+    logged_at: datetime
+
+
+class PolicyDeleted(Struct, frozen=True):
+    """A policy is gone; its time is when the log took the deletion."""
+
+    policy_id: PolicyId
+    logged_at: datetime
+
+
+class TimerDue(Struct, frozen=True):
+    """Time has passed: every timer that is due by `now` fires, each with its own due time."""
+
+    now: datetime
+
+
+Event = TelemetryReceived | PolicyWritten | PolicyDeleted | TimerDue
+
+
+class SessionChanged(Struct, frozen=True, kw_only=True):
+    """One update to publish. `created_at`: the event time of what caused it."""
+
+    session: Session
+    version: int
+    created_at: datetime
+    charging_event_id: ChargingEventId
+    represents_charging_event: bool = True
+
+
+class SessionErased(Struct, frozen=True):
+    """A session that is no more: a tombstone to publish."""
+
+    session_id: SessionId
+
+
+class PolicyRestored(Struct, frozen=True):
+    """A refused policy record is overwritten by what stands (None: nothing), so that the topic ends as we see it."""
+
+    policy_id: PolicyId
+    policy: VehiclePolicy | None
+
+
+Output = SessionChanged | SessionErased | PolicyRestored
+
+
+class Counted(StrEnum):
+    """Facts that change nothing by themselves but must not pass unseen."""
+
+    IMPLAUSIBLE_ENERGY_STEP = "implausible_energy_step"
+    COUNTER_RESTARTED = "counter_restarted"
+    LATE_READING_IGNORED = "late_reading_ignored"
+    UNKNOWN_POLICY_DELETED = "unknown_policy_deleted"
+
+
+class Refused(Struct, frozen=True):
+    """Why an event was not taken: `reason` for machines, `detail` for people."""
+
+    reason: Refusal
+    detail: str
+
+
+class Decision(Struct, frozen=True, kw_only=True):
+    """The next state, what to publish in this order, what to count; `refused`: the state is the one before."""
+
+    vehicle: Vehicle
+    outputs: tuple[Output, ...] = ()
+    counted: tuple[Counted, ...] = ()
+    refused: Refused | None = None
+
+
+def new_vehicle(vehicle_id: VehicleId) -> Vehicle:
+    """A vehicle of which nothing is known yet."""
+    return Vehicle(id=vehicle_id)

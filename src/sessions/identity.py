@@ -1,0 +1,37 @@
+"""Deterministic ids: UUIDv5 of (owner, kind, time of what created it), so that a replay yields the same ones.
+
+Never of a counter or a batch: those depend on how the log was read.
+"""
+
+from datetime import datetime
+from typing import Final
+from uuid import UUID, uuid5
+
+from models.ids import ChargingEventId, PolicyId, SessionId, VehicleId
+
+# Drawn once for this product; changing it renames every session.
+_NAMESPACE: Final = UUID("5b0d8c0e-3f67-4a52-9a0b-6f2f1d6c7e41")
+
+
+def managed_session_id(policy_id: PolicyId, opened_at: datetime) -> SessionId:
+    """The id of the session that `policy_id` opened at that moment."""
+    return SessionId(_named(policy_id, "managed-session", opened_at))
+
+
+def unmanaged_session_id(vehicle_id: VehicleId, charging_event_id: ChargingEventId) -> SessionId:
+    """The id of the session that was only observed: one for each charging event."""
+    return SessionId(str(uuid5(_NAMESPACE, f"{vehicle_id}|unmanaged-session|{charging_event_id}")))
+
+
+def awaited_charging_event_id(policy_id: PolicyId, opened_at: datetime) -> ChargingEventId:
+    """The id of the visit part that a policy's session waits for."""
+    return ChargingEventId(_named(policy_id, "charging-event", opened_at))
+
+
+def charging_event_id(vehicle_id: VehicleId, started_at: datetime) -> ChargingEventId:
+    """The id of a visit part that nobody awaited."""
+    return ChargingEventId(_named(vehicle_id, "charging-event", started_at))
+
+
+def _named(owner: str, kind: str, moment: datetime) -> str:
+    return str(uuid5(_NAMESPACE, f"{owner}|{kind}|{moment.isoformat()}"))

@@ -1,0 +1,110 @@
+"""Policies as they are written, changed and deleted, and what that does to their sessions.
+
+Log order decides between the records of one policy. A record that breaks a rule is refused, and what stands is restored
+on its topic.
+"""
+
+from datetime import datetime
+
+from msgspec import structs
+
+from models.codec import Refusal
+from models.ids import PolicyId
+from models.policy import VehiclePolicy
+from sessions.events import Counted, Decision, PolicyDeleted, PolicyRestored, PolicyWritten, Refused
+from sessions.state import ManagedBy, Vehicle, managed_by
+from sessions.step import OPENING_STEP, Step
+from sessions.visits import release_part
+
+
+def effective_at(vehicle: Vehicle, written_at: datetime, known: ManagedBy | None) -> datetime:
+    """From when a policy record counts: never before its predecessor, nor before what the vehicle has already told."""
+    moments = [written_at]
+    if known is not None:
+        moments.append(known.effective_at + OPENING_STEP)
+    if vehicle.newest_at is not None:
+        moments.append(vehicle.newest_at)
+    return max(moments)
+
+
+def refusal_by_rules(vehicle: Vehicle, event: PolicyWritten) -> Decision | None:
+    """The decision to refuse a record that breaks a rule, or None."""
+    policy = event.policy
+    known = managed_by(vehicle, policy.id)
+    standing = None if known is None else known.policy
+    refused: Refused | None = None
+    if standing is not None and (standing.user_id, standing.vehicle_id) != (policy.user_id, policy.vehicle_id):
+        refused = Refused(Refusal.POLICY_IMMUTABLE, "a policy's userId and vehicleId never change")
+    elif (rival := _rival(vehicle, policy)) is not None:
+        refused = Refused(Refusal.POLICY_CONFLICT, f"policy {rival.id} is enabled for this user, vehicle and location")
+    if refused is None:
+        return None
+    return Decision(vehicle=vehicle, outputs=(PolicyRestored(policy.id, standing),), refused=refused)
+
+
+def write_policy(step: Step, event: PolicyWritten, at: datetime) -> None:
+    """Take a policy as it stands from `at` on."""
+    policy = event.policy
+    known = managed_by(step.vehicle, policy.id)
+    if known is None:
+        _keep(step, ManagedBy(policy, at))
+    elif known.policy != policy:
+        _end_hold(step, known, policy, at)
+        _keep(step, structs.replace(_standing(step, policy.id), policy=policy, effective_at=at))
+    else:
+        return
+    if not policy.is_enabled:
+        return
+    session = _standing(step, policy.id).session
+    if session is None:
+        step.open_session(policy.id, at)
+    elif known is not None and known.policy.location_id != policy.location_id and not step.manage_visit(at):
+        # It moved while nobody was plugged in: the same session now waits at the other place.
+        step.await_visit(policy.id, at)
+
+
+def delete_policy(step: Step, event: PolicyDeleted, at: datetime) -> None:
+    """Forget a policy; its current session settles, or is erased if it was only awaited."""
+    known = managed_by(step.vehicle, event.policy_id)
+    if known is None:
+        step.counted.append(Counted.UNKNOWN_POLICY_DELETED)
+        return
+    _end_hold(step, known, None, at)
+    remaining = tuple(managed for managed in step.vehicle.policies if managed.policy.id != event.policy_id)
+    step.vehicle = structs.replace(step.vehicle, policies=remaining)
+
+
+def _end_hold(step: Step, known: ManagedBy, policy: VehiclePolicy | None, at: datetime) -> None:
+    """What a change ends: a hold on an open visit where the policy is gone or moved, a wait where it is gone."""
+    stays_enabled = policy is not None and policy.is_enabled
+    visit = step.vehicle.visit
+    if visit is not None and visit.part.policy_id == known.policy.id:
+        if not stays_enabled or (policy is not None and policy.location_id != known.policy.location_id):
+            release_part(step, at)
+    elif known.session is not None and not stays_enabled:
+        step.erase_session(known.policy.id)
+
+
+def _standing(step: Step, policy_id: PolicyId) -> ManagedBy:
+    managed = managed_by(step.vehicle, policy_id)
+    assert managed is not None
+    return managed
+
+
+def _keep(step: Step, managed: ManagedBy) -> None:
+    others = tuple(other for other in step.vehicle.policies if other.policy.id != managed.policy.id)
+    # In the order of their ids: which came first must not matter.
+    policies = sorted((*others, managed), key=lambda each: each.policy.id)
+    step.vehicle = structs.replace(step.vehicle, policies=tuple(policies))
+
+
+def _rival(vehicle: Vehicle, policy: VehiclePolicy) -> VehiclePolicy | None:
+    if not policy.is_enabled:
+        return None
+    for managed in vehicle.policies:
+        other = managed.policy
+        if other.id == policy.id or not other.is_enabled:
+            continue
+        if (other.user_id, other.location_id) == (policy.user_id, policy.location_id):
+            return other
+    return None

@@ -1,0 +1,189 @@
+"""Plug visits: when one begins, what keeps it open, and when it is over.
+
+Plug evidence is ordered by its event time; of two that share a moment, the unplug stands. So evidence that comes again,
+or late, changes nothing, but for one thing: late news that the plug was in before we knew moves the plug-in back.
+"""
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from msgspec import structs
+
+from sessions.events import Rules
+from sessions.evidence import Observation
+from sessions.identity import charging_event_id
+from sessions.state import Evidence, Part, Place, Vehicle, Visit
+from sessions.statistics import begin_part, moved_back
+from sessions.step import Step
+from sessions.transitions import Cause
+
+# A location told so shortly before a plug-in is where the vehicle was plugged in.
+PLACE_WINDOW: Final = timedelta(minutes=10)
+
+
+def next_timer_at(vehicle: Vehicle, rules: Rules) -> datetime | None:
+    """When this vehicle's next timer is due; null: it has none."""
+    visit = vehicle.visit
+    if visit is None or visit.unplugged_at is None:
+        return None
+    return visit.unplugged_at + rules.unplug_debounce
+
+
+def confirm_unplug(step: Step, rules: Rules) -> None:
+    """The debounce is over: the visit ends at the first evidence of its unplug, at the time its timer was due."""
+    visit = step.vehicle.visit
+    assert visit is not None
+    assert visit.unplugged_at is not None
+    due_at = visit.unplugged_at + rules.unplug_debounce
+    end_visit(step, visit.unplugged_at, due_at)
+    step.vehicle = structs.replace(step.vehicle, unplug_confirmed_at=due_at)
+
+
+def end_visit(step: Step, ended_at: datetime, at: datetime) -> None:
+    """The visit is over: its session settles and, in the same step, its policy awaits the next one."""
+    visit = step.vehicle.visit
+    assert visit is not None
+    policy_id = visit.part.policy_id
+    step.settle_part(ended_at, at, Cause.UNPLUGGED)
+    step.vehicle = structs.replace(step.vehicle, visit=None, left_at=_later(step.vehicle.left_at, ended_at))
+    if policy_id is not None:
+        step.open_session(policy_id, at)
+
+
+def take_user(step: Step, seen: Observation) -> bool:
+    """A message of another user ends the open visit at its last evidence.
+
+    Tells whether the message may say more: one of another user that is older than the vehicle's newest may not.
+    """
+    vehicle = step.vehicle
+    if vehicle.user_id is None or vehicle.user_id == seen.user_id:
+        return True
+    if vehicle.newest_at is not None and seen.at <= vehicle.newest_at:
+        return False
+    visit = vehicle.visit
+    if visit is not None:
+        end_visit(step, visit.unplugged_at or visit.newest_at, seen.at)
+    return True
+
+
+def take_plug_evidence(step: Step, seen: Observation, rules: Rules) -> bool:
+    """Apply what a message says of the plug. Tells whether the open visit's start has moved."""
+    if seen.is_plugged_in is None:
+        return False
+    if _is_news(step.vehicle.evidence, seen):
+        if seen.is_plugged_in:
+            _take_plug_in(step, seen)
+        else:
+            _take_plug_out(step, seen, rules)
+        return False
+    return seen.is_plugged_in and _move_plug_in_back(step, seen.at)
+
+
+def take_place(step: Step, seen: Observation) -> bool:
+    """Learn where the vehicle is. Tells whether the open visit's place has become known by it."""
+    if seen.location_id is None:
+        return False
+    vehicle = step.vehicle
+    if vehicle.place is None or seen.at > vehicle.place.at:
+        vehicle = structs.replace(vehicle, place=Place(seen.at, seen.location_id))
+    visit = vehicle.visit
+    learnt = visit is not None and visit.location_id is None and seen.at >= visit.plugged_in_at - PLACE_WINDOW
+    if visit is not None and learnt:
+        vehicle = structs.replace(vehicle, visit=structs.replace(visit, location_id=seen.location_id))
+    step.vehicle = vehicle
+    return learnt
+
+
+def release_part(step: Step, at: datetime) -> None:
+    """The policy of the open visit lets go of it: its session settles now, and an unmanaged part begins."""
+    visit = step.vehicle.visit
+    assert visit is not None
+    step.settle_part(visit.unplugged_at or at, at, Cause.RELEASED)
+    part = Part(started_at=at, charging_event_id=charging_event_id(step.vehicle.id, at))
+    part = begin_part(part, step.vehicle)
+    step.vehicle = structs.replace(step.vehicle, visit=structs.replace(visit, part=part))
+
+
+def _is_news(known: Evidence | None, seen: Observation) -> bool:
+    if known is None or seen.at > known.at:
+        return True
+    return seen.at == known.at and known.is_plugged_in and not seen.is_plugged_in
+
+
+def _take_plug_in(step: Step, seen: Observation) -> None:
+    visit = step.vehicle.visit
+    if visit is not None and visit.unplugged_at is not None:
+        if not seen.is_decisive:
+            # The last readings of a charge often come after the unplug; they do not plug the vehicle in again.
+            return
+        if _is_other_charger(visit, seen):
+            end_visit(step, visit.unplugged_at, seen.at)
+            visit = None
+    if visit is None and not _may_begin(step.vehicle, seen):
+        return
+    step.vehicle = structs.replace(step.vehicle, evidence=Evidence(seen.at, is_plugged_in=True))
+    if visit is None:
+        _begin_visit(step, seen)
+        return
+    charger_id = visit.charger_id if seen.charger_id is None else seen.charger_id
+    visit = structs.replace(visit, unplugged_at=None, charger_id=charger_id)
+    step.vehicle = structs.replace(step.vehicle, visit=visit)
+
+
+def _may_begin(vehicle: Vehicle, seen: Observation) -> bool:
+    """Visits never overlap; and a reading from within the last debounce belongs to the visit that it ended."""
+    floor = vehicle.left_at if seen.is_decisive else _later(vehicle.left_at, vehicle.unplug_confirmed_at)
+    return floor is None or seen.at > floor
+
+
+def _begin_visit(step: Step, seen: Observation) -> None:
+    vehicle = step.vehicle
+    place = vehicle.place
+    location_id = seen.location_id
+    if location_id is None and place is not None and seen.at - PLACE_WINDOW <= place.at <= seen.at:
+        location_id = place.location_id
+    part = Part(started_at=seen.at, charging_event_id=charging_event_id(vehicle.id, seen.at))
+    step.vehicle = structs.replace(
+        vehicle,
+        visit=Visit(
+            plugged_in_at=seen.at,
+            user_id=seen.user_id,
+            newest_at=seen.at,
+            part=begin_part(part, vehicle),
+            location_id=location_id,
+            charger_id=seen.charger_id,
+        ),
+    )
+
+
+def _take_plug_out(step: Step, seen: Observation, rules: Rules) -> None:
+    vehicle = structs.replace(step.vehicle, evidence=Evidence(seen.at, is_plugged_in=False))
+    visit = vehicle.visit
+    if visit is None:
+        step.vehicle = structs.replace(vehicle, left_at=_later(vehicle.left_at, seen.at))
+        return
+    if visit.unplugged_at is None:
+        vehicle = structs.replace(vehicle, visit=structs.replace(visit, unplugged_at=seen.at))
+    step.vehicle = vehicle
+    if not rules.unplug_debounce:
+        confirm_unplug(step, rules)
+
+
+def _move_plug_in_back(step: Step, at: datetime) -> bool:
+    visit = step.vehicle.visit
+    if visit is None or at >= visit.plugged_in_at or visit.part.started_at != visit.plugged_in_at:
+        return False
+    if step.vehicle.left_at is not None and at <= step.vehicle.left_at:
+        return False
+    visit = structs.replace(visit, plugged_in_at=at, part=moved_back(visit.part, at))
+    step.vehicle = structs.replace(step.vehicle, visit=visit)
+    return True
+
+
+def _is_other_charger(visit: Visit, seen: Observation) -> bool:
+    return None not in {visit.charger_id, seen.charger_id} and visit.charger_id != seen.charger_id
+
+
+def _later(one: datetime | None, other: datetime | None) -> datetime | None:
+    moments = [moment for moment in (one, other) if moment is not None]
+    return max(moments, default=None)
