@@ -16,7 +16,7 @@ from msgspec import Struct
 from local.errors import LocalError
 from local.jars import kafka_file
 from local.kafka_config import Node, properties
-from local.ports import LOOPBACK, free_port, require_free
+from local.ports import LOOPBACK, free_port
 from local.processes import Child, rotate
 from local.stopping import StopRequest
 from runtime.clock import monotonic_s
@@ -56,20 +56,23 @@ class Kafka:
 
     def start(self, stop: StopRequest) -> None:
         """Start every node and wait until each one answers."""
-        for node in self._nodes:
-            require_free(node.port, "Kafka", "--kafka-port (up) or --port (kafka)")
-        for node in self._nodes:
-            rotate(self._log(node))
-            self._format(node, stop)
+        self.prepare(stop)
         for node in self._nodes:
             self.start_node(node.number)
         self._await_ready(stop)
 
-    def start_node(self, number: int) -> None:
-        """Start one node, without waiting."""
+    def prepare(self, stop: StopRequest) -> None:
+        """Make the nodes' folders, where they are not there yet."""
+        for node in self._nodes:
+            rotate(self._log(node))
+            self._format(node, stop)
+
+    def start_node(self, number: int) -> Child:
+        """Start one node (again), without waiting."""
         node = self._nodes[number - 1]
         config = self._write_config(node, self._node_dir(node))
         self.children[number] = Child(f"kafka-{number}", self._command("kafka.Kafka", str(config)), self._log(node))
+        return self.children[number]
 
     def running(self) -> bool:
         """Whether every node lives."""

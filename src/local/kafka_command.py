@@ -8,6 +8,7 @@ from local.jars import fetch_jars
 from local.java import find_java
 from local.kafka import Kafka
 from local.places import absolute, held, prepare
+from local.ports import require_free
 from local.stopping import Stopped, StopRequest
 from runtime.settings import Settings
 
@@ -31,6 +32,8 @@ def run_kafka(settings: Settings, *, port: int, data_dir: Path | None, nodes: in
     stop = StopRequest()
     stop.listen()
     java = find_java()
+    for number in range(nodes):
+        require_free(port + number, "Kafka", "--port")
     prepare(folder, "--data-dir" if data_dir else "FLEX_STATE_DIR")
     with held(folder / "kafka.lock", f"another Kafka is running on {folder}"):
         try:

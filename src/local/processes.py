@@ -5,6 +5,7 @@ kernel should we die without a word, and is swept with everything it started. It
 import contextlib
 import ctypes
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -66,11 +67,6 @@ class Child:
             self._popen.wait()
         return self._popen.returncode
 
-    def stop(self, grace_s: float) -> int:
-        """Ask, wait at most `grace_s`, then kill."""
-        self.ask_to_stop()
-        return self.wait(grace_s)
-
     def wait(self, grace_s: float) -> int:
         """Wait at most `grace_s` for its end, then kill."""
         until_s = monotonic_s() + grace_s
@@ -89,6 +85,13 @@ def rotate(log: Path) -> None:
     """At a start: keep the last run's log beside, and begin anew."""
     if log.exists():
         log.replace(log.with_suffix(".old.log"))
+
+
+def keep_bounded(log: Path) -> None:
+    """Move a log that has grown too long aside. Its writer appends, so it goes on at the new beginning."""
+    if log.stat().st_size > LOG_LIMIT_BYTES:
+        shutil.copyfile(log, log.with_suffix(".old.log"))
+        os.truncate(log, 0)
 
 
 def _die_with(parent: int) -> Callable[[], None]:

@@ -1,0 +1,46 @@
+# Two commands matter: `make run` and `make test`. Both set up everything first.
+
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test lint check fix bench chaos simulate clean
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Make .venv from the lock, and fetch what Kafka needs; quick when there is nothing to do
+	@scripts/setup
+
+run: setup ## Everything on this machine; Ctrl-C stops it
+	@$(BIN)/flex-sessions up
+
+# Everything of `check`: its linters here, its tests within `tests`.
+test: setup lint ## Every check and every test (starts a Kafka of its own)
+	@$(BIN)/pytest -q tests
+
+check: setup lint ## Formatting, lint, types, arrows, quick tests; under two minutes
+	@$(BIN)/pytest -q tests/unit tests/properties
+
+lint:
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy src simulator tests
+	@PYTHONPATH=src:. $(BIN)/lint-imports
+	@$(BIN)/yamllint --strict docker-compose.yml .github
+
+fix: setup ## Format, and repair what the linter can
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+bench: ## Benchmarks (not there yet)
+	@echo "make bench is not there yet: see 'Not yet' in README.md" >&2; exit 1
+
+chaos: ## Faults on purpose (not there yet)
+	@echo "make chaos is not there yet: see 'Not yet' in README.md" >&2; exit 1
+
+simulate: setup ## A simulated fleet on the Kafka of FLEX_KAFKA_BOOTSTRAP_SERVERS (`make run` brings its own)
+	@$(BIN)/flex-sessions simulate
+
+clean: ## Remove .venv, caches and the data of `make run`; Kafka's jars stay in their cache
+	@rm -rf .venv .flex .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info src/*.egg-info
+	@find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
