@@ -27,6 +27,8 @@ lint:
 	@$(BIN)/mypy src simulator tests
 	@PYTHONPATH=src:. $(BIN)/lint-imports
 	@$(BIN)/yamllint --strict docker-compose.yml .github
+	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec docker-compose.yml
+	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/ci.yml
 
 fix: setup ## Format, and repair what the linter can
 	@$(BIN)/ruff format .
