@@ -81,7 +81,7 @@ def fold_counter(vehicle: Vehicle, seen: Observation) -> tuple[Vehicle, Counted 
     if run is None or visit is None or run.read_at < visit.plugged_in_at - BASELINE_WINDOW:
         return _begin_run(vehicle, seen.at, reading_wh), None
     step_wh = reading_wh - run.highest_wh
-    if step_wh < -COUNTER_NOISE_WH:
+    if step_wh < -COUNTER_NOISE_WH and not _is_drain(vehicle, reading_wh, run):
         return _begin_run(vehicle, seen.at, reading_wh), Counted.COUNTER_RESTARTED
     if step_wh > _step_limit_wh(vehicle, seen.at - run.read_at):
         return _begin_run(vehicle, seen.at, reading_wh), Counted.IMPLAUSIBLE_ENERGY_STEP
@@ -118,6 +118,16 @@ def energy_sum_wh(part: Part) -> int:
 def _step_limit_wh(vehicle: Vehicle, passed: timedelta) -> float:
     limit_wh = STEP_LIMIT_W * (passed / _HOUR)
     return limit_wh if vehicle.capacity is None else min(limit_wh, vehicle.capacity.capacity_wh / EFFICIENCY)
+
+
+def _is_drain(vehicle: Vehicle, reading_wh: int, run: CounterRun) -> bool:
+    """Tell a slow fall of a car that stands full from a counter that began anew.
+
+    Seen in a real log: after Complete the counter went 10.21, 10.0, 9.79 over four hours and back up by 0.1 now and
+    then. Taken as new runs, each way up would count as energy.
+    """
+    charging = vehicle.charging
+    return charging is not None and not charging.is_charging and 2 * reading_wh >= run.highest_wh
 
 
 def _begin_run(vehicle: Vehicle, at: datetime, reading_wh: int) -> Vehicle:

@@ -1,0 +1,149 @@
+"""Between Faust's stream and the session logic: records are merged into event-time order and processed in batches.
+
+This is the whole seam to the engine: `arrive` takes one event of the stream, `pump` processes what is in order and
+acknowledges it, `tick` lets timers fire. It branches on no fact of the domain.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from faust.types import TP
+
+from models.topics import VEHICLE_CHARGE, VEHICLE_PLUG, VEHICLE_POLICIES
+from runtime.clock import monotonic_s, utc_now
+from runtime.settings import Settings
+from sessions.events import Refused, Rules, TimerDue
+from streams.merge import Merge
+from streams.processor import Arrived, PartitionProcessor, Publish
+from streams.records import InputRecord, read
+from streams.tables import Tables
+from streams.timers import Timers
+
+# Of two records with equal times the policy counts first, then the plug.
+MERGED_TOPICS = (VEHICLE_POLICIES, VEHICLE_PLUG, VEHICLE_CHARGE)
+# Records decided, published and kept together: bounds memory and what is read again after a crash.
+BATCH_LIMIT_RECORDS = 1_000
+
+
+class _Partition:
+    """One partition number: what waits for its turn, and who applies it."""
+
+    def __init__(self, processor: PartitionProcessor) -> None:
+        self.merge: Merge[tuple[Any, Arrived]] = Merge(MERGED_TOPICS)
+        self.processor = processor
+        self.newest_at: datetime | None = None
+
+
+class Intake:
+    """Every partition that this worker has."""
+
+    def __init__(
+        self, settings: Settings, rules: Rules, tables: Tables, publish: Publish, is_at_end: Callable[[TP], bool]
+    ) -> None:
+        """`is_at_end`: whether, as far as is known, nothing of a partition is unread."""
+        self._settings = settings
+        self._rules = rules
+        self._tables = tables
+        self._publish = publish
+        self._is_at_end = is_at_end
+        self._partitions: dict[int, _Partition] = {}
+        self.tally: Counter[str] = Counter()
+
+    def forget(self) -> None:
+        """Partitions have moved: what was not acknowledged comes again to whoever has it now."""
+        self._partitions.clear()
+
+    def recover_timers(self) -> None:
+        """Set the timers of the vehicles in the tables, as if each had just been heard."""
+        heard_s = monotonic_s()
+        for partition, vehicle in self._tables.vehicles():
+            self._partition(partition).processor.remember(vehicle, heard_s)
+
+    def is_full(self, tp: TP) -> bool:
+        """Tell whether a topic's records of a partition wait in such numbers that no more should be fetched."""
+        topic, known = self._unprefixed(tp.topic), self._partitions.get(tp.partition)
+        if known is None or topic not in MERGED_TOPICS:
+            return False
+        return known.merge.depth(topic) >= self._settings.merge_buffer_records
+
+    def arrive(self, event: Any) -> None:
+        """Take one event of the stream."""
+        message = event.message
+        record = InputRecord(
+            topic=self._unprefixed(message.topic),
+            partition=message.partition,
+            offset=message.offset,
+            key=message.key,
+            value=message.value,
+            logged_at=datetime.fromtimestamp(message.timestamp, UTC),
+            headers=tuple(_header_pairs(message.headers)),
+        )
+        reading = read(record)
+        at = None if isinstance(reading, Refused) else reading.at
+        partition = self._partition(record.partition)
+        partition.merge.push(record.topic, at, (event, Arrived(record, reading)))
+        if at is not None:
+            partition.newest_at = at if partition.newest_at is None else max(at, partition.newest_at)
+
+    async def pump(self) -> bool:
+        """Process and acknowledge what is in order. Tells whether there was anything."""
+        did_any = False
+        for number, partition in list(self._partitions.items()):
+            batch = partition.merge.take(partial(self._is_read_to_end, number), BATCH_LIMIT_RECORDS)
+            if not batch:
+                continue
+            did_any = True
+            await partition.processor.process([arrived for _, arrived in batch], monotonic_s())
+            for event, _ in batch:
+                event.ack()
+        return did_any
+
+    async def tick(self) -> None:
+        """Fire the timers that are due in every partition whose inputs are read to their end."""
+        for number, partition in list(self._partitions.items()):
+            if not self._is_idle(number, partition):
+                continue
+            timers = partition.processor.timers
+            if self._settings.clock == "wall":
+                now = utc_now()
+                due = timers.due_by_wall(now, monotonic_s(), BATCH_LIMIT_RECORDS)
+            elif partition.newest_at is not None:
+                now = partition.newest_at
+                due = timers.due_by_event_time(now, BATCH_LIMIT_RECORDS)
+            else:
+                continue
+            if due:
+                await partition.processor.fire([(vehicle_id, TimerDue(now)) for vehicle_id in due], monotonic_s())
+
+    def _is_idle(self, number: int, partition: _Partition) -> bool:
+        return partition.merge.is_empty() and all(self._is_read_to_end(number, topic) for topic in MERGED_TOPICS)
+
+    def _partition(self, number: int) -> _Partition:
+        known = self._partitions.get(number)
+        if known is None:
+            processor = PartitionProcessor(
+                number,
+                self._settings.topic_partitions,
+                rules=self._rules,
+                tables=self._tables,
+                publish=self._publish,
+                timers=Timers(self._settings.timer_quiet_s),
+                tally=self.tally,
+            )
+            known = self._partitions[number] = _Partition(processor)
+        return known
+
+    def _is_read_to_end(self, partition: int, topic: str) -> bool:
+        return self._is_at_end(TP(self._settings.topic_prefix + topic, partition))
+
+    def _unprefixed(self, topic: str) -> str:
+        return topic.removeprefix(self._settings.topic_prefix)
+
+
+def _header_pairs(headers: Any) -> Any:
+    if headers is None:
+        return ()
+    return headers.items() if hasattr(headers, "items") else headers

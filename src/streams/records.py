@@ -1,0 +1,85 @@
+"""From a Kafka record to an event of the session logic, or to the reason why it cannot be one."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from models.codec import DecodeError, Refusal, decode_charge, decode_plug, decode_policy
+from models.ids import PolicyId, VehicleId, is_id
+from models.topics import VEHICLE_CHARGE, VEHICLE_PLUG, VEHICLE_POLICIES
+from sessions.events import Event, PolicyDeleted, PolicyWritten, Refused, TelemetryReceived
+
+
+@dataclass(frozen=True, slots=True)
+class InputRecord:
+    """One record as the log has it. `topic` is named without the prefix; `logged_at` is the broker's stamp."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    logged_at: datetime
+    headers: tuple[tuple[str, bytes], ...] = field(default=(), repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadEvent:
+    """A record that could be read. `vehicle_id` is None where only the policy is named: the worker knows its vehicle.
+
+    `absurd_fields`: those that were out of their physical range and count as null.
+    """
+
+    event: Event
+    at: datetime
+    vehicle_id: VehicleId | None
+    policy_id: PolicyId | None = None
+    absurd_fields: tuple[str, ...] = ()
+
+
+def read(record: InputRecord) -> ReadEvent | Refused:
+    """Decode a record of one of the worker's inputs."""
+    try:
+        return _READERS[record.topic](record)
+    except DecodeError as error:
+        return Refused(error.reason, error.detail)
+
+
+def _read_plug(record: InputRecord) -> ReadEvent:
+    plug, absurd = decode_plug(record.value)
+    _check_key(record, plug.vehicle_id)
+    return ReadEvent(TelemetryReceived(plug, record.logged_at), plug.at, plug.vehicle_id, absurd_fields=absurd)
+
+
+def _read_charge(record: InputRecord) -> ReadEvent:
+    sample, absurd = decode_charge(record.value)
+    _check_key(record, sample.vehicle_id)
+    return ReadEvent(TelemetryReceived(sample, record.logged_at), sample.at, sample.vehicle_id, absurd_fields=absurd)
+
+
+def _read_policy(record: InputRecord) -> ReadEvent:
+    if record.value is None:
+        policy_id = PolicyId(_key_text(record))
+        return ReadEvent(PolicyDeleted(policy_id, record.logged_at), record.logged_at, None, policy_id)
+    policy = decode_policy(record.value)
+    _check_key(record, policy.id)
+    return ReadEvent(PolicyWritten(policy, record.logged_at), policy.at, policy.vehicle_id, policy.id)
+
+
+def _check_key(record: InputRecord, expected: str) -> None:
+    if record.key != expected.encode():
+        raise DecodeError(Refusal.WRONG_KEY, f"the key is {record.key!r}, not {expected!r}")
+
+
+def _key_text(record: InputRecord) -> str:
+    text = "" if record.key is None else record.key.decode(errors="replace")
+    if not is_id(text):
+        raise DecodeError(Refusal.WRONG_KEY, f"the key {record.key!r} is no id")
+    return text
+
+
+_READERS: Mapping[str, Callable[[InputRecord], ReadEvent]] = {
+    VEHICLE_PLUG: _read_plug,
+    VEHICLE_CHARGE: _read_charge,
+    VEHICLE_POLICIES: _read_policy,
+}

@@ -1,0 +1,95 @@
+"""The worker's tables: Faust tables on RocksDB with a changelog, read and written for one partition number at a time.
+
+`vehicles`: vehicle id to its state. `policy-vehicles`: policy id to its vehicle, for a deletion names only the policy.
+"""
+
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+import msgspec
+from faust import streams as faust_streams
+
+from models.ids import PolicyId, VehicleId
+from runtime.partitions import partition_of
+from sessions.state import Vehicle
+
+MIB: Final = 1_024 * 1_024
+# Each partition has its own database in each table: keep their caches small (Faust's default is 2 GiB apiece).
+STORE_OPTIONS: Final = {"block_cache_size": 32 * MIB, "write_buffer_size": 16 * MIB}
+
+_ENCODER: Final = msgspec.msgpack.Encoder()
+_DECODER: Final = msgspec.msgpack.Decoder(Vehicle)
+
+
+class _PartitionContext:
+    """Stands in for the event by which Faust's tables learn the partition that they work on."""
+
+    def __init__(self, topic: str, partition: int) -> None:
+        self.message = self
+        self.topic = topic
+        self.partition = partition
+
+
+class Tables:
+    """Both tables of an app."""
+
+    def __init__(self, app: Any, source_topic: str, partitions: int) -> None:
+        """`source_topic`: an input whose partitions the tables share, `partitions` many."""
+        self._source_topic = source_topic
+        self._partitions = partitions
+        self._vehicles = _new_table(app, "vehicles", partitions)
+        self._policy_vehicles = _new_table(app, "policy-vehicles", partitions)
+
+    def on_recovered(self, callback: Any) -> None:
+        """Call `callback` (a coroutine function) whenever the state of the assigned partitions is complete."""
+        # Faust recovers all tables together and calls back table by table: the last one is told last.
+        self._policy_vehicles.on_recover(callback)
+
+    def vehicle(self, partition: int, vehicle_id: VehicleId) -> Vehicle | None:
+        """The state of a vehicle."""
+        with self._at(partition):
+            raw = self._vehicles.get(vehicle_id.encode())
+        return None if raw is None else _DECODER.decode(raw)
+
+    def put_vehicle(self, partition: int, vehicle: Vehicle) -> None:
+        """Keep the state of a vehicle."""
+        with self._at(partition):
+            self._vehicles[vehicle.id.encode()] = _ENCODER.encode(vehicle)
+
+    def policy_vehicle(self, partition: int, policy_id: PolicyId) -> VehicleId | None:
+        """Whose policy it is."""
+        with self._at(partition):
+            raw = self._policy_vehicles.get(policy_id.encode())
+        return None if raw is None else VehicleId(raw.decode())
+
+    def put_policy_vehicle(self, partition: int, policy_id: PolicyId, vehicle_id: VehicleId | None) -> None:
+        """Remember whose policy it is; None forgets it."""
+        with self._at(partition):
+            if vehicle_id is None:
+                self._policy_vehicles.pop(policy_id.encode(), None)
+            else:
+                self._policy_vehicles[policy_id.encode()] = vehicle_id.encode()
+
+    def vehicles(self) -> Iterator[tuple[int, Vehicle]]:
+        """Every vehicle of the assigned partitions, with its partition number."""
+        for raw in self._vehicles.values():
+            vehicle = _DECODER.decode(raw)
+            yield partition_of(vehicle.id, self._partitions), vehicle
+
+    @contextmanager
+    def _at(self, partition: int) -> Iterator[None]:
+        context = _PartitionContext(self._source_topic, partition)
+        # Faust keeps the current event in this variable, weakly; tables have no other way to be told their partition.
+        token = faust_streams._current_event.set(weakref.ref(context))  # noqa: SLF001
+        try:
+            yield
+        finally:
+            faust_streams._current_event.reset(token)  # noqa: SLF001
+
+
+def _new_table(app: Any, name: str, partitions: int) -> Any:
+    return app.Table(
+        name, key_type=bytes, value_type=bytes, partitions=partitions, options=dict(STORE_OPTIONS), default=None
+    )
