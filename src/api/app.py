@@ -1,0 +1,92 @@
+"""The HTTP application: routes over a view, errors as problems, and what surrounds every request."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from http import HTTPStatus
+from importlib.metadata import version
+from typing import Protocol
+
+from fastapi import FastAPI, Request, Response
+from starlette.exceptions import HTTPException
+
+from api.access_log import AccessLog
+from api.auth import Authenticator
+from api.metrics import Metrics
+from api.openapi import DESCRIPTION, contract_of
+from api.problems import ProblemError, respond, unavailable
+from api.routes.health import health_routes
+from api.routes.sessions import session_routes
+from api.view.view import View, ViewNotReadyError
+from runtime.settings import Settings
+
+_RETRY_AFTER_S = 1
+
+
+class Follower(Protocol):
+    """Whoever keeps the view."""
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+
+def create_app(view: View, settings: Settings, metrics: Metrics, follower: Follower | None = None) -> FastAPI:
+    """The application; `follower` runs as long as it does. Without one, the view is filled by the caller."""
+    app = FastAPI(
+        title="Flex Sessions",
+        description=DESCRIPTION,
+        version=version("flex-sessions"),
+        lifespan=_following(follower),
+        # Its own pages load scripts from elsewhere; ours need no network (api.docs_page).
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.include_router(session_routes(view, Authenticator(settings), settings.first_session_wait_s))
+    contract = contract_of(app)
+    app.include_router(health_routes(view, metrics, contract))
+    app.add_exception_handler(ProblemError, _as_problem)
+    app.add_exception_handler(ViewNotReadyError, _not_ready)
+    app.add_exception_handler(HTTPException, _of_the_framework)
+    app.add_exception_handler(Exception, _defect)
+    app.add_middleware(AccessLog, metrics=metrics)
+    return app
+
+
+def _following(follower: Follower | None) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        if follower is not None:
+            follower.start()
+        try:
+            yield
+        finally:
+            if follower is not None:
+                follower.stop()
+
+    return lifespan
+
+
+async def _as_problem(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, ProblemError)
+    return respond(error.problem, error.headers)
+
+
+async def _not_ready(_request: Request, error: Exception) -> Response:
+    problem = unavailable(f"Not now: {error}.", _RETRY_AFTER_S)
+    return respond(problem.problem, problem.headers)
+
+
+async def _of_the_framework(_request: Request, error: Exception) -> Response:
+    """An unknown path, a method that a path does not have."""
+    assert isinstance(error, HTTPException)
+    status = HTTPStatus(error.status_code)
+    problem = ProblemError(status, status.phrase.lower().replace(" ", "-"), f"{status.description or error.detail}.")
+    return respond(problem.problem, error.headers)
+
+
+async def _defect(_request: Request, _error: Exception) -> Response:
+    """A fault of ours. The server logs it with its traceback; the client learns nothing of it."""
+    status = HTTPStatus.INTERNAL_SERVER_ERROR
+    return respond(ProblemError(status, "internal-error", "This is a fault of the API.").problem)

@@ -1,0 +1,48 @@
+"""Examples for the contract, made from the models themselves so that they cannot drift from what is sent."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+
+from models.ids import LocationId, PolicyId, SessionId, UserId, VehicleId
+from models.session import Aggregated, Session, SessionState, Statistics, TimeseriesPoint
+
+_PLUGGED_IN: Final = datetime(2025, 1, 19, 9, 0, tzinfo=UTC)
+_QUARTER: Final = timedelta(minutes=15)
+_POLICY: Final = PolicyId("policy-1")
+_VEHICLE: Final = VehicleId("vehicle-1")
+_USER: Final = UserId("user-1")
+_HOME: Final = LocationId("home-1")
+
+
+def _session(number: int, state: SessionState) -> Session:
+    is_settled = state is SessionState.SETTLED
+    points = tuple(
+        TimeseriesPoint(
+            start_at=_PLUGGED_IN + step * _QUARTER,
+            end_at=_PLUGGED_IN + (step + 1) * _QUARTER,
+            kwh=1.75,
+            battery_level=55 + 2 * step,
+        )
+        for step in range(2)
+    )
+    return Session(
+        id=SessionId(str(UUID(int=number, version=5))),
+        policy_id=_POLICY,
+        vehicle_id=_VEHICLE,
+        user_id=_USER,
+        location_id=_HOME,
+        state=state,
+        plugged_in_at=_PLUGGED_IN if is_settled else None,
+        plugged_out_at=_PLUGGED_IN + 2 * _QUARTER if is_settled else None,
+        statistics=Statistics(aggregated=Aggregated(kwh_sum=3.5, battery_from=53, battery_to=57), timeseries=points)
+        if is_settled
+        else Statistics(),
+    )
+
+
+UPCOMING: Final[dict[str, Any]] = msgspec.to_builtins(_session(2, SessionState.UPCOMING), builtin_types=())
+SETTLED: Final[dict[str, Any]] = msgspec.to_builtins(_session(1, SessionState.SETTLED), builtin_types=())
+PAGE: Final[dict[str, Any]] = {"data": [SETTLED], "pagination": {"after": None, "before": None}}

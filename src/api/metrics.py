@@ -1,0 +1,50 @@
+"""Names and labels of what the sidecar counts. No label holds an id of a session, vehicle, user or policy."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+# Seconds. From a read out of memory to the longest wait for a first session.
+_DURATION_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+class Metrics:
+    """One registry per app, so that two apps in one process stay apart."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.applied = Counter(
+            "flex_api_records_applied",
+            "Records that changed the view.",
+            ["topic"],
+            registry=self.registry,
+        )
+        self.skipped = Counter(
+            "flex_api_records_skipped",
+            "Records that were not newer than what the view has.",
+            ["topic"],
+            registry=self.registry,
+        )
+        self.unreadable = Counter(
+            "flex_api_records_unreadable",
+            "Records that could not be read and were passed over.",
+            ["topic"],
+            registry=self.registry,
+        )
+        self.rebuilds = Counter(
+            "flex_api_view_rebuilds",
+            "Times the view was built from the topics, the first time included.",
+            registry=self.registry,
+        )
+        self.lag = Gauge(
+            "flex_api_lag_records",
+            "Offsets between the view and the end of the partition.",
+            ["topic", "partition"],
+            registry=self.registry,
+        )
+        self.ready = Gauge("flex_api_ready", "1 while the view answers, else 0.", registry=self.registry)
+        self.durations = Histogram(
+            "flex_api_request_duration_seconds",
+            "Time to answer, by route template, method and status.",
+            ["method", "route", "status"],
+            buckets=_DURATION_BUCKETS_S,
+            registry=self.registry,
+        )

@@ -1,0 +1,158 @@
+"""Paths and query strings to typed requests. Strict: whatever is not understood is an error, and every fault is named.
+
+Values are never echoed: a client may have put a secret where it does not belong.
+"""
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Final, TypeVar
+from urllib.parse import parse_qsl
+
+from msgspec import Struct
+
+from api.cursors import CursorError, read_cursor
+from api.problems import Issue, invalid_request
+from api.view.keys import microseconds
+from api.view.paging import Cursor, Direction, Selection
+from api.view.records import is_session_id
+from models.ids import is_id
+
+PAGE_SIZE_DEFAULT: Final = 50
+PAGE_SIZE_MAX: Final = 100
+FILTERS: Final = ("from", "to", "policyId", "locationId", "vehicleId", "after", "before", "pageSize")
+# Far above the eight that exist; more are not read at all.
+_FIELDS_LIMIT: Final = 64
+_NAME_SHOWN_CHARACTERS: Final = 64
+_TIME: Final = re.compile(
+    r"\A[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})\Z"
+)
+_PAGE_SIZE: Final = re.compile(r"\A[1-9][0-9]{0,2}\Z")
+
+T = TypeVar("T")
+
+
+class ListRequest(Struct, frozen=True):
+    """A page of settled sessions, as asked for."""
+
+    selection: Selection
+    page_size: int
+    cursor: Cursor | None
+
+
+class _FaultError(ValueError):
+    """A value that cannot be taken: a word for machines, a sentence for people."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.code = code
+        self.detail = detail
+
+
+def parse_list(query: bytes, user_id: str | None) -> ListRequest:
+    """The list request of a caller who is limited to `user_id`. Raises ProblemError (400)."""
+    fields, issues = _fields(query, FILTERS)
+
+    def taken(name: str, parse: Callable[[str], T]) -> T | None:
+        if name not in fields:
+            return None
+        try:
+            return parse(fields[name])
+        except _FaultError as fault:
+            issues.append(Issue(name, fault.code, fault.detail))
+            return None
+
+    selection = Selection(
+        policy_id=taken("policyId", _id),
+        vehicle_id=taken("vehicleId", _id),
+        location_id=taken("locationId", _id),
+        user_id=user_id,
+        from_us=taken("from", _time_us),
+        to_us=taken("to", _time_us),
+    )
+    if selection.from_us is not None and selection.to_us is not None and selection.from_us > selection.to_us:
+        issues.append(Issue("from", "after-to", "must not be after `to`"))
+    page_size = taken("pageSize", _page_size) or PAGE_SIZE_DEFAULT
+    if "after" in fields and "before" in fields:
+        issues.append(Issue("before", "after-with-before", "cannot be given together with `after`"))
+    if issues:
+        # A cursor is only judged by filters that are right themselves.
+        raise invalid_request(issues)
+    after = taken("after", lambda text: _cursor(text, Direction.AFTER, selection))
+    before = taken("before", lambda text: _cursor(text, Direction.BEFORE, selection))
+    if issues:
+        raise invalid_request(issues)
+    return ListRequest(selection, page_size, after or before)
+
+
+def refuse_query(query: bytes) -> None:
+    """For calls that take no parameters. Raises ProblemError (400)."""
+    _, issues = _fields(query, ())
+    if issues:
+        raise invalid_request(issues)
+
+
+def check_path(policy_id: str, session_id: str | None = None) -> None:
+    """Ids in the path must be possible ones. Raises ProblemError (400)."""
+    issues = []
+    if not is_id(policy_id):
+        issues.append(Issue("policyId", "bad-id", _ID_RULE))
+    if session_id is not None and not is_session_id(session_id):
+        issues.append(Issue("sessionId", "bad-uuid", "must be a UUID in lower case with hyphens"))
+    if issues:
+        raise invalid_request(issues)
+
+
+_ID_RULE: Final = "must be 1 to 64 of the characters A-Z a-z 0-9 . _ : -"
+
+
+def _fields(query: bytes, known: tuple[str, ...]) -> tuple[dict[str, str], list[Issue]]:
+    """Each known parameter's one value, and the faults of all others."""
+    try:
+        pairs = parse_qsl(query.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=_FIELDS_LIMIT)
+    except ValueError as error:
+        detail = f"must be percent-encoded UTF-8 with at most {_FIELDS_LIMIT} parameters"
+        raise invalid_request([Issue("query", "malformed", detail)]) from error
+    fields: dict[str, str] = {}
+    faults: dict[tuple[str, str], Issue] = {}
+    for name, value in pairs:
+        shown = name[:_NAME_SHOWN_CHARACTERS]
+        if name not in known:
+            faults[name, "unknown"] = Issue(shown, "unknown", "is not a parameter of this call")
+        elif name in fields:
+            faults[name, "repeated"] = Issue(shown, "repeated", "must be given once")
+        elif not value:
+            faults[name, "empty"] = Issue(shown, "empty", "must have a value")
+        else:
+            fields[name] = value
+    return fields, list(faults.values())
+
+
+def _id(text: str) -> str:
+    if not is_id(text):
+        raise _FaultError("bad-id", _ID_RULE)
+    return text
+
+
+def _time_us(text: str) -> int:
+    if not _TIME.match(text):
+        raise _FaultError(
+            "bad-time", "must be an RFC 3339 time with an offset, such as 2025-01-31T17:30:00Z (write + as %2B)"
+        )
+    try:
+        return microseconds(datetime.fromisoformat(text.upper()).astimezone(UTC))
+    except (ValueError, OverflowError) as error:
+        raise _FaultError("bad-time", "is not a moment of the calendar") from error
+
+
+def _page_size(text: str) -> int:
+    if not _PAGE_SIZE.match(text) or int(text) > PAGE_SIZE_MAX:
+        raise _FaultError("bad-page-size", f"must be a whole number from 1 to {PAGE_SIZE_MAX}")
+    return int(text)
+
+
+def _cursor(text: str, direction: Direction, selection: Selection) -> Cursor:
+    try:
+        return read_cursor(text, direction, selection)
+    except CursorError as error:
+        raise _FaultError("bad-cursor", str(error)) from error

@@ -1,0 +1,49 @@
+"""Health, metrics and the contract: what operators and client developers read. No token needed, no ids in them."""
+
+from collections.abc import Callable
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from msgspec.json import encode
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from api.docs_page import docs_page
+from api.metrics import Metrics
+from api.openapi import HEALTH, METRICS, READY
+from api.problems import unavailable
+from api.view.view import View
+
+_RETRY_AFTER_S = 1
+# The page brings its own style and runs no script; nothing may be fetched from anywhere.
+_PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
+
+
+def health_routes(view: View, metrics: Metrics, contract: Callable[[], dict[str, Any]]) -> APIRouter:
+    router = APIRouter(default_response_class=Response)
+
+    @router.get("/healthz", **HEALTH)
+    async def healthz(_request: Request) -> Response:
+        if not view.is_alive:
+            raise unavailable("The view no longer follows the topics.", _RETRY_AFTER_S)
+        return Response(b'{"status":"alive"}', media_type="application/json")
+
+    @router.get("/readyz", **READY)
+    async def readyz(_request: Request) -> Response:
+        view.ready()
+        return Response(b'{"status":"ready"}', media_type="application/json")
+
+    @router.get("/metrics", **METRICS)
+    async def scrape(_request: Request) -> Response:
+        return Response(generate_latest(metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    @router.get("/openapi.json", include_in_schema=False)
+    async def openapi(_request: Request) -> Response:
+        return Response(encode(contract()), media_type="application/json")
+
+    @router.get("/docs", include_in_schema=False)
+    async def docs(_request: Request) -> Response:
+        return Response(
+            docs_page(contract()), media_type="text/html", headers={"Content-Security-Policy": _PAGE_POLICY}
+        )
+
+    return router

@@ -1,0 +1,111 @@
+"""The API as a process: checks what it needs before it listens, serves until SIGINT or SIGTERM, says why it cannot."""
+
+import errno
+import signal
+import socket
+import sys
+import threading
+from pathlib import Path
+from types import FrameType
+from typing import Final
+
+import uvicorn
+
+from api.app import create_app
+from api.metrics import Metrics
+from api.view.consumer import ViewConsumer
+from api.view.directory import DirectoryInUseError, ViewDirectory
+from api.view.log import SessionLog
+from api.view.view import View
+from models.topics import SESSION_UPDATED, VEHICLE_POLICIES, topic_name
+from runtime.clock import utc_now
+from runtime.logs import configure_logs, get_log
+from runtime.settings import Settings
+
+log: Final = get_log()
+
+# Exit codes, as those of the console command.
+_REFUSED: Final = 2
+# Bytes of a request's line and headers together; tokens of ours have some 300, cursors 200.
+_HEAD_LIMIT_BYTES: Final = 16_384
+# Seconds for requests under way once a stop is asked for; with the view's own stop this stays below 5 s.
+_DRAIN_S: Final = 2
+# Seconds that an idle connection is kept.
+_KEEP_ALIVE_S: Final = 15
+_BACKLOG_CONNECTIONS: Final = 1_024
+
+
+def run_api(settings: Settings) -> int:
+    """Serve until told to stop. 0: stopped as asked; 2: refused to start, with one line that says why."""
+    configure_logs(settings.log_level, "api")
+    if not settings.auth_hs256_secret:
+        return _refuse("FLEX_AUTH_HS256_SECRET is not set: the API does not start without authentication")
+    root = Path(settings.state_dir).expanduser().absolute() / "api"
+    try:
+        directory = ViewDirectory(root)
+    except (DirectoryInUseError, OSError) as error:
+        return _refuse(f"the view cannot be kept in {root}: {error} (FLEX_STATE_DIR chooses another place)")
+    try:
+        listener = _listen(settings.api_host, settings.api_port)
+    except OSError as error:
+        directory.close()
+        why = "is in use" if error.errno == errno.EADDRINUSE else f"cannot be used: {error.strerror}"
+        return _refuse(f"{settings.api_host}:{settings.api_port} {why} (FLEX_API_PORT chooses another port)")
+    try:
+        _serve(settings, directory, listener)
+    finally:
+        listener.close()
+        directory.close()
+    return 0
+
+
+def _serve(settings: Settings, directory: ViewDirectory, listener: socket.socket) -> None:
+    view, metrics = View(), Metrics()
+    session_log = SessionLog(
+        settings.kafka_bootstrap_servers,
+        topic_name(settings.topic_prefix, SESSION_UPDATED),
+        topic_name(settings.topic_prefix, VEHICLE_POLICIES),
+        utc_now,
+    )
+    app = create_app(view, settings, metrics, ViewConsumer(view, directory, session_log, metrics))
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app,
+            http="h11",
+            ws="none",
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            h11_max_incomplete_event_size=_HEAD_LIMIT_BYTES,
+            timeout_keep_alive=_KEEP_ALIVE_S,
+            timeout_graceful_shutdown=_DRAIN_S,
+        )
+    )
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        server.should_exit = True
+
+    # For a signal before uvicorn's own handlers are in place. When it is done, uvicorn raises the signal that stopped
+    # it once more, for whoever handled it before: then there is nothing left to do.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+    threading.excepthook = _log_thread_defect
+    log.info("listening", host=settings.api_host, port=settings.api_port)
+    server.run(sockets=[listener])
+    log.info("stopped")
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family, backlog=_BACKLOG_CONNECTIONS)
+
+
+def _refuse(line: str) -> int:
+    # The one line an operator reads at a terminal; there is no log to look into yet.
+    sys.stderr.write(f"error: {line}\n")
+    return _REFUSED
+
+
+def _log_thread_defect(args: threading.ExceptHookArgs) -> None:
+    log.error("a thread ended by a defect", thread=getattr(args.thread, "name", None), exc_info=args.exc_value)

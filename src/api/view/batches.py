@@ -1,0 +1,93 @@
+"""One batch of messages to one atomic write: sort them, project them, and note how far the log was read.
+
+A record that cannot be read is logged, counted and passed over; its offset counts as read, or it would come for ever.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from confluent_kafka import KafkaError
+
+from api.metrics import Metrics
+from api.view.meta import TopicPartition, offset_changes
+from api.view.projector import apply_erasure, apply_policy, apply_update, stored_head
+from api.view.records import UnreadableError, read_policy, read_session_id, read_update
+from api.view.store import Draft, Store
+from runtime.logs import get_log
+
+log: Final = get_log()
+
+
+class LogLostError(Exception):
+    """The log does not hold what the store needs next; the cure is a rebuild."""
+
+
+class Batch:
+    """Take messages, then `write`. `positions` and `touched` are then what the write made true."""
+
+    def __init__(self, store: Store, policies_topic: str, metrics: Metrics) -> None:
+        self._store = store
+        self._draft = Draft(store)
+        self._policies_topic = policies_topic
+        self._metrics = metrics
+        self.positions: dict[TopicPartition, int] = {}
+        self.touched: set[str] = set()
+
+    def take(self, messages: Iterable[Any]) -> None:
+        """Project these messages, in order. Raises LogLostError, StoreDamagedError."""
+        for message in messages:
+            error = message.error()
+            if error is None:
+                self._take_record(message)
+            elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's names for its own codes
+                # The end may lie behind transaction markers, which no record's offset shows.
+                self.positions[message.topic(), message.partition()] = message.offset()
+            elif error.code() in {KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE}:  # noqa: SLF001
+                raise LogLostError(f"{message.topic()}[{message.partition()}]: {error.str()}")
+            else:
+                # The client goes on by itself (a broker away, a leader moved); the heartbeat sees what stays wrong.
+                log.warning("reading the topics met a fault", error=error.str())
+
+    def write(self, more: Mapping[bytes, bytes | None]) -> None:
+        """Everything taken, the offsets behind it, and `more`, in one write. Raises StoreDamagedError."""
+        changes = self._draft.changes | offset_changes(self.positions) | dict(more)
+        if changes:
+            self._store.write(changes)
+
+    def _take_record(self, message: Any) -> None:
+        topic = message.topic()
+        self.positions[topic, message.partition()] = message.offset() + 1
+        try:
+            took = self._take_policy(message) if topic == self._policies_topic else self._take_session(message)
+        except UnreadableError as error:
+            self._metrics.unreadable.labels(topic).inc()
+            log.warning(
+                "record passed over: it cannot be read",
+                topic=topic,
+                partition=message.partition(),
+                offset=message.offset(),
+                error=str(error),
+            )
+            return
+        (self._metrics.applied if took else self._metrics.skipped).labels(topic).inc()
+
+    def _take_policy(self, message: Any) -> bool:
+        policy_id, policy = read_policy(message.key(), message.value())
+        apply_policy(self._draft, policy_id, policy)
+        self.touched.add(policy_id)
+        return True
+
+    def _take_session(self, message: Any) -> bool:
+        value = message.value()
+        if value is None:
+            session_id = read_session_id(message.key())
+            old = stored_head(self._draft, session_id)
+            took = apply_erasure(self._draft, session_id)
+            policy_id = None if old is None else old.policy_id
+        else:
+            head, body = read_update(message.key(), value, message.headers())
+            took = apply_update(self._draft, head, body)
+            policy_id = head.policy_id
+        if policy_id is not None:
+            self.touched.add(policy_id)
+        return took

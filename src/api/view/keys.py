@@ -1,0 +1,96 @@
+"""Where things lie in the view's store: keys whose byte order is the order of the list.
+
+Knows ids, times and bytes only. Ids hold no zero byte (models.ids), so a zero byte ends each of them and no prefix
+can run into its neighbour's rows. Times are signed microseconds since 1970, shifted so that their bytes sort.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from enum import Enum
+from struct import Struct as Layout
+from typing import Final, NamedTuple
+
+# Raised by one whenever a key or a row changes its meaning: a store of another number is rebuilt.
+LAYOUT_VERSION: Final = 1
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+_TIME: Final = Layout(">Q")
+_PARTITION: Final = Layout(">I")
+_SHIFT: Final = 1 << 63
+_END: Final = b"\x00"
+
+
+class Index(Enum):
+    """The orders in which settled sessions are kept, each by what it starts with; then pluggedInAt, then id."""
+
+    ALL = b"A"
+    USER = b"U"
+    POLICY = b"P"
+    VEHICLE = b"V"
+    VEHICLE_USER = b"W"
+    LOCATION = b"L"
+    LOCATION_USER = b"M"
+
+
+class Position(NamedTuple):
+    """A place in the list: microseconds of pluggedInAt, then the session's id. Tuples compare as the list does."""
+
+    plugged_in_us: int
+    session_id: str
+
+
+OLDEST: Final = Position(-_SHIFT, "")
+# No id follows the last microsecond of the scale, which lies 292,000 years ahead.
+NEWEST: Final = Position(_SHIFT - 1, "")
+
+
+def microseconds(moment: datetime) -> int:
+    """Whole microseconds since 1970 of an aware time, without the rounding of a float."""
+    return (moment - _EPOCH) // _MICROSECOND
+
+
+def head_key(session_id: str) -> bytes:
+    return b"h" + session_id.encode()
+
+
+def body_key(session_id: str) -> bytes:
+    return b"b" + session_id.encode()
+
+
+def current_key(policy_id: str) -> bytes:
+    return b"c" + policy_id.encode()
+
+
+def policy_key(policy_id: str) -> bytes:
+    return b"p" + policy_id.encode()
+
+
+def event_key(charging_event_id: str) -> bytes:
+    return b"e" + charging_event_id.encode()
+
+
+def meta_key(name: str) -> bytes:
+    return b"m" + name.encode()
+
+
+def offset_key(topic: str, partition: int) -> bytes:
+    """Where the next offset of a partition is kept. Topic names hold no zero byte either."""
+    return b"o" + topic.encode() + _END + _PARTITION.pack(partition)
+
+
+def index_prefix(index: Index, ids: Sequence[str]) -> bytes:
+    """What all entries of one list start with, and no entry of any other does."""
+    return index.value + b"".join(part.encode() + _END for part in ids)
+
+
+def position_key(position: Position) -> bytes:
+    """The part of an index key behind its prefix; its bytes compare as positions do."""
+    return _TIME.pack(position.plugged_in_us + _SHIFT) + position.session_id.encode()
+
+
+def position_of(prefix: bytes, key: bytes) -> Position:
+    """The position that an index key under `prefix` holds."""
+    start = len(prefix)
+    (shifted,) = _TIME.unpack_from(key, start)
+    return Position(shifted - _SHIFT, key[start + _TIME.size :].decode())

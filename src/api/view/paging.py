@@ -1,0 +1,150 @@
+"""One page of settled sessions: which index serves a selection, where the range starts, and what stands at its ends.
+
+A page looks at a bounded number of entries. Where filters that no index covers leave most of them out, it may come
+back short, or even empty, with a cursor that goes on; only a null cursor says that there is nothing further.
+"""
+
+from collections.abc import Iterator
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+from msgspec import Struct
+
+from api.view.keys import NEWEST, OLDEST, Index, Position, body_key, index_prefix, position_key, position_of
+from api.view.rows import SessionHead, unpack_head
+from api.view.store import Store
+
+# Index entries per request and direction, about 2 us each: other requests wait for this one no longer than that.
+SCAN_LIMIT_ENTRIES: Final = 2_000
+
+_PAST_ANY_ID: Final = b"\xff"
+
+
+class Direction(StrEnum):
+    """Which way a cursor goes on: to what stands after it (older) or before it (newer)."""
+
+    AFTER = "after"
+    BEFORE = "before"
+
+
+class Cursor(NamedTuple):
+    """Go on from `position`, which is not itself part of the page."""
+
+    direction: Direction
+    position: Position
+
+
+class Selection(Struct, frozen=True, kw_only=True):
+    """The filters of a list, all of which must hold; `user_id` is the limit of the caller's token.
+
+    `from_us` bounds pluggedInAt from below, `to_us` bounds pluggedOutAt from above, both inclusive.
+    """
+
+    policy_id: str | None = None
+    vehicle_id: str | None = None
+    location_id: str | None = None
+    user_id: str | None = None
+    from_us: int | None = None
+    to_us: int | None = None
+
+    def matches(self, head: SessionHead) -> bool:
+        """Tell whether a settled session stands in this list."""
+        wanted = (
+            (self.policy_id, head.policy_id),
+            (self.vehicle_id, head.vehicle_id),
+            (self.location_id, head.location_id),
+            (self.user_id, head.user_id),
+        )
+        if any(asked is not None and asked != found for asked, found in wanted):
+            return False
+        if (self.vehicle_id is not None or self.location_id is not None) and not head.listed:
+            return False
+        late_enough = self.from_us is None or (head.plugged_in_us or 0) >= self.from_us
+        return late_enough and (self.to_us is None or (head.plugged_out_us or 0) <= self.to_us)
+
+
+class Page(Struct, frozen=True):
+    """Bodies, newest first, and where to go on; null where nothing follows in that direction."""
+
+    bodies: list[bytes]
+    after: Position | None
+    before: Position | None
+
+
+class _Found(NamedTuple):
+    rows: list[tuple[Position, bytes]]
+    onward: Position | None
+    last_seen: Position | None
+
+
+def best_prefix(selection: Selection) -> bytes:
+    """The prefix of the narrowest index that holds every row of the selection."""
+    user = () if selection.user_id is None else (selection.user_id,)
+    if selection.policy_id is not None:
+        return index_prefix(Index.POLICY, (selection.policy_id,))
+    if selection.vehicle_id is not None:
+        return index_prefix(Index.VEHICLE_USER if user else Index.VEHICLE, (selection.vehicle_id, *user))
+    if selection.location_id is not None:
+        return index_prefix(Index.LOCATION_USER if user else Index.LOCATION, (selection.location_id, *user))
+    return index_prefix(Index.USER if user else Index.ALL, user)
+
+
+def read_page(store: Store, selection: Selection, cursor: Cursor | None, size: int) -> Page:
+    """The next `size` rows from the cursor on, or the newest ones. Raises StoreDamagedError."""
+    ahead = cursor or Cursor(Direction.AFTER, NEWEST)
+    found = _collect(store, selection, ahead, size)
+    if cursor is None:
+        back = None
+    else:
+        # The page's own edge, else the last entry that was looked at, else the end of the list: nothing that
+        # belongs to the other side lies beyond it.
+        end = OLDEST if ahead.direction is Direction.AFTER else NEWEST
+        edge = found.rows[0][0] if found.rows else found.last_seen or end
+        back = edge if _anything(store, selection, Cursor(_opposite(ahead.direction), edge)) else None
+    bodies = [body for _, body in found.rows]
+    if ahead.direction is Direction.AFTER:
+        return Page(bodies, after=found.onward, before=back)
+    return Page(bodies[::-1], after=back, before=found.onward)
+
+
+def _collect(store: Store, selection: Selection, cursor: Cursor, size: int) -> _Found:
+    """Up to `size` rows in the order of the walk; `onward` is where a further page would start, if there is one."""
+    rows: list[tuple[Position, bytes]] = []
+    last_seen = None
+    for scanned, (position, head) in enumerate(_walk(store, selection, cursor), start=1):
+        last_seen = position
+        # A row erased since the scan began has no body any more: it is not in the list.
+        if selection.matches(head) and (body := store.get(body_key(head.id))) is not None:
+            if len(rows) == size:
+                return _Found(rows, rows[-1][0], last_seen)
+            rows.append((position, body))
+        if scanned >= SCAN_LIMIT_ENTRIES:
+            return _Found(rows, last_seen, last_seen)
+    return _Found(rows, None, last_seen)
+
+
+def _anything(store: Store, selection: Selection, cursor: Cursor) -> bool:
+    """Tell whether something follows; where the limit ends the search, maybe counts as yes."""
+    for scanned, (_, head) in enumerate(_walk(store, selection, cursor), start=1):
+        if selection.matches(head) or scanned >= SCAN_LIMIT_ENTRIES:
+            return True
+    return False
+
+
+def _walk(store: Store, selection: Selection, cursor: Cursor) -> Iterator[tuple[Position, SessionHead]]:
+    """Entries of the selection's index from the cursor on, without it, within the bounds on pluggedInAt."""
+    prefix = best_prefix(selection)
+    lower = prefix + position_key(OLDEST if selection.from_us is None else Position(selection.from_us, ""))
+    # A session is plugged in no later than out, so `to` bounds both.
+    upper = prefix + position_key(NEWEST if selection.to_us is None else Position(selection.to_us, "")) + _PAST_ANY_ID
+    edge = prefix + position_key(cursor.position)
+    if cursor.direction is Direction.AFTER:
+        entries = store.scan(lower, min(upper, edge), backwards=True)
+    else:
+        entries = store.scan(max(lower, edge + b"\x00"), upper, backwards=False)
+    for key, raw in entries:
+        yield position_of(prefix, key), unpack_head(raw)
+
+
+def _opposite(direction: Direction) -> Direction:
+    return Direction.BEFORE if direction is Direction.AFTER else Direction.AFTER

@@ -1,0 +1,132 @@
+"""Records of the two topics to what the projector takes. Decides which records cannot be read, and says why.
+
+The `session` object is sliced out of the webhook body as the bytes it arrived in: they are what HTTP sends. Only the
+fields that lists and access rules need are decoded, so a field that a newer worker adds passes through untouched.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+import msgspec
+from msgspec import Struct
+
+from api.view.keys import microseconds
+from api.view.rows import PolicyHead, SessionHead
+from models.codec import DecodeError, decode_policy
+from models.ids import WireLocationId, WirePolicyId, WireUserId, WireVehicleId, is_id
+from models.session import SessionState
+from models.units import AwareTime
+from models.webhook import UpdateHeaders, decode_headers
+
+
+class UnreadableError(ValueError):
+    """A record that the view cannot take; the message says what is wrong with it."""
+
+
+class _Envelope(Struct, frozen=True):
+    session: msgspec.Raw
+
+
+class _Session(Struct, frozen=True, rename="camel", kw_only=True):
+    id: str
+    policy_id: WirePolicyId | None
+    vehicle_id: WireVehicleId
+    user_id: WireUserId
+    location_id: WireLocationId | None
+    state: SessionState
+    plugged_in_at: AwareTime | None
+    plugged_out_at: AwareTime | None
+
+
+_ENVELOPE: Final = msgspec.json.Decoder(_Envelope)
+_SESSION: Final = msgspec.json.Decoder(_Session)
+
+
+def is_session_id(text: str) -> bool:
+    """Tell whether this is a UUID in its canonical form; no other spelling names a session."""
+    try:
+        return str(UUID(text)) == text
+    except ValueError:
+        return False
+
+
+def read_session_id(key: bytes | None) -> str:
+    """The session that a record is about. Raises UnreadableError."""
+    text = _key(key)
+    if not is_session_id(text):
+        raise UnreadableError("the key is not a session id")
+    return text
+
+
+def read_update(
+    key: bytes | None, value: bytes, headers: Sequence[tuple[str, bytes | None]] | None
+) -> tuple[SessionHead, bytes]:
+    """A session's head, and its body ready to send. Raises UnreadableError."""
+    try:
+        said = decode_headers(headers or ())
+    except KeyError as error:
+        raise UnreadableError(f"header {error.args[0]} is missing") from error
+    except ValueError as error:
+        raise UnreadableError(f"a header is malformed: {error}") from error
+    try:
+        body = bytes(_ENVELOPE.decode(value).session)
+        session = _SESSION.decode(body)
+        body.decode()  # strings that were skipped above are still promised to be UTF-8
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise UnreadableError(f"the value is not a session update: {error}") from error
+    if not session.id == said.session_id == read_session_id(key):
+        raise UnreadableError("key, header and body name different sessions")
+    return _head(session, said), body
+
+
+def read_policy(key: bytes | None, value: bytes | None) -> tuple[str, PolicyHead | None]:
+    """A policy by its id; None where it was deleted. Raises UnreadableError."""
+    policy_id = _key(key)
+    if not is_id(policy_id):
+        raise UnreadableError("the key is not a policy id")
+    if value is None:
+        return policy_id, None
+    try:
+        policy = decode_policy(value)
+    except DecodeError as error:
+        raise UnreadableError(str(error)) from error
+    if policy.id != policy_id:
+        raise UnreadableError("key and body name different policies")
+    return policy_id, PolicyHead(policy.user_id, policy.vehicle_id, policy.is_enabled)
+
+
+def _head(session: _Session, said: UpdateHeaders) -> SessionHead:
+    if said.version < 1 or not is_id(said.charging_event_id):
+        raise UnreadableError("session-version or charging-event-id is out of range")
+    is_settled = session.state is SessionState.SETTLED
+    plugged_in_us, plugged_out_us = _us(session.plugged_in_at), _us(session.plugged_out_at)
+    if is_settled and (plugged_in_us is None or plugged_out_us is None or plugged_out_us < plugged_in_us):
+        raise UnreadableError("a settled session needs pluggedInAt and a pluggedOutAt not before it")
+    return SessionHead(
+        id=session.id,
+        version=said.version,
+        user_id=session.user_id,
+        vehicle_id=session.vehicle_id,
+        policy_id=session.policy_id,
+        location_id=session.location_id,
+        is_settled=is_settled,
+        plugged_in_us=plugged_in_us,
+        plugged_out_us=plugged_out_us,
+        charging_event_id=said.charging_event_id,
+        represents=said.represents_charging_event,
+    )
+
+
+def _us(moment: datetime | None) -> int | None:
+    return None if moment is None else microseconds(moment)
+
+
+def _key(key: bytes | None) -> str:
+    if key is None:
+        raise UnreadableError("the key is null")
+    try:
+        return key.decode()
+    except UnicodeDecodeError as error:
+        raise UnreadableError("the key is not UTF-8") from error

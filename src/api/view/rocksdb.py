@@ -1,0 +1,101 @@
+"""The store on RocksDB; the only module that imports rocksdict. Knows bytes, nothing of sessions.
+
+One column family, so that one WriteBatch is atomic without further care. A process that dies loses nothing that was
+written; a machine that dies may lose the newest batches, each with its offsets, so they are simply read again.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from rocksdict import (
+    BlockBasedOptions,
+    Cache,
+    DBCompressionType,
+    Options,
+    Rdict,
+    WriteBatch,
+)
+
+from api.view.store import StoreDamagedError
+
+_MIB: Final = 1024 * 1024
+# Blocks read, index and filter blocks included: the bound of what reading costs in memory.
+_CACHE_BYTES: Final = 64 * _MIB
+# Two of these at most: one fills while the other is written out.
+_WRITE_BUFFER_BYTES: Final = 16 * _MIB
+# 10 bits per key: one needless block read per 100 look-ups of a key that is not there.
+_BLOOM_BITS_PER_KEY: Final = 10
+_OPEN_FILES: Final = 256
+_INFO_LOG_BYTES: Final = 4 * _MIB
+_INFO_LOGS: Final = 2
+
+
+class RocksStore:
+    """A Store in one folder. One process may have it open at a time."""
+
+    def __init__(self, folder: Path) -> None:
+        """Open what is there, or start empty. Raises StoreDamagedError."""
+        folder.mkdir(parents=True, exist_ok=True)
+        options = _options()
+        try:
+            # rocksdict forgets filters and cache of an existing family unless it is named with its options.
+            self._db: Any = Rdict(str(folder), options=options, column_families={"default": options})
+        except Exception as error:  # rocksdict raises no narrower class
+            raise StoreDamagedError(f"cannot be opened: {error}") from error
+
+    def get(self, key: bytes) -> bytes | None:
+        try:
+            value: bytes | None = self._db.get(key)
+        except Exception as error:  # as above
+            raise StoreDamagedError(f"cannot be read: {error}") from error
+        return value
+
+    def scan(self, lower: bytes, upper: bytes, *, backwards: bool) -> Iterator[tuple[bytes, bytes]]:
+        try:
+            entries = self._db.iter()
+            if backwards:
+                entries.seek_for_prev(upper)
+                if entries.valid() and entries.key() == upper:
+                    entries.prev()
+            else:
+                entries.seek(lower)
+            advance = entries.prev if backwards else entries.next
+            while entries.valid() and lower <= (key := entries.key()) < upper:
+                yield key, entries.value()
+                advance()
+            entries.status()
+        except Exception as error:  # as above
+            raise StoreDamagedError(f"cannot be read: {error}") from error
+
+    def write(self, changes: Mapping[bytes, bytes | None]) -> None:
+        batch = WriteBatch(raw_mode=True)
+        for key, value in changes.items():
+            if value is None:
+                batch.delete(key)
+            else:
+                batch.put(key, value)
+        try:
+            self._db.write(batch)
+        except Exception as error:  # as above
+            raise StoreDamagedError(f"cannot be written: {error}") from error
+
+    def close(self) -> None:
+        self._db.close()
+
+
+def _options() -> Any:
+    blocks = BlockBasedOptions()
+    blocks.set_block_cache(Cache(_CACHE_BYTES))
+    blocks.set_bloom_filter(_BLOOM_BITS_PER_KEY, block_based=False)
+    blocks.set_cache_index_and_filter_blocks(True)
+    options = Options(raw_mode=True)
+    options.create_if_missing(True)
+    options.set_block_based_table_factory(blocks)
+    options.set_write_buffer_size(_WRITE_BUFFER_BYTES)
+    options.set_max_write_buffer_number(2)
+    options.set_compression_type(DBCompressionType.lz4())
+    options.set_max_open_files(_OPEN_FILES)
+    options.set_max_log_file_size(_INFO_LOG_BYTES)
+    options.set_keep_log_file_num(_INFO_LOGS)
+    return options

@@ -1,0 +1,43 @@
+"""What the view needs of a store: ordered bytes, and one atomic write. Which database it is stays unknown here."""
+
+from collections.abc import Iterator, Mapping
+from typing import Protocol
+
+
+class StoreDamagedError(Exception):
+    """The store cannot be read or written as it should be. The cure is a rebuild from the topics."""
+
+
+class Store(Protocol):
+    """Keys and values are bytes; keys are ordered by their bytes."""
+
+    def get(self, key: bytes) -> bytes | None:
+        """The value of a key, or None. Raises StoreDamagedError."""
+
+    def scan(self, lower: bytes, upper: bytes, *, backwards: bool) -> Iterator[tuple[bytes, bytes]]:
+        """Entries with lower <= key < upper as of the call, lowest first or highest first. Raises StoreDamagedError."""
+
+    def write(self, changes: Mapping[bytes, bytes | None]) -> None:
+        """Put every value (None: delete the key), all of them or none. Raises StoreDamagedError."""
+
+    def close(self) -> None:
+        """Let go of the files. Further calls raise StoreDamagedError."""
+
+
+class Draft:
+    """Changes not yet written, laid over a store: reads see them, `store.write(draft.changes)` makes them real."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.changes: dict[bytes, bytes | None] = {}
+
+    def get(self, key: bytes) -> bytes | None:
+        if key in self.changes:
+            return self.changes[key]
+        return self._store.get(key)
+
+    def put(self, key: bytes, value: bytes) -> None:
+        self.changes[key] = value
+
+    def delete(self, key: bytes) -> None:
+        self.changes[key] = None
