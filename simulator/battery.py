@@ -1,0 +1,49 @@
+"""How a battery fills: full rate up to a knee, then less and less. In closed form, so any moment costs the same.
+
+Above the knee the rate falls in a straight line with the level; the level then follows an exponential.
+"""
+
+import math
+from typing import Final
+
+from msgspec import Struct
+
+FULL_PERCENT: Final = 100.0
+
+
+class ChargeCurve(Struct, frozen=True, kw_only=True):
+    """`rate_kw` into the battery below `knee_percent`, falling to `end_share` of it at 100 %."""
+
+    rate_kw: float
+    capacity_kwh: float
+    knee_percent: float
+    end_share: float
+
+    def level_after(self, start_percent: float, elapsed_s: float, limit_percent: float) -> float:
+        """The level in % after charging from `start_percent` for `elapsed_s` seconds, at most the limit."""
+        if elapsed_s <= 0 or start_percent >= limit_percent:
+            return start_percent
+        per_second = self.rate_kw / self.capacity_kwh * FULL_PERCENT / 3_600
+        flat_s = max(0.0, (self.knee_percent - start_percent) / per_second)
+        if elapsed_s <= flat_s:
+            return min(limit_percent, start_percent + per_second * elapsed_s)
+        entry = max(start_percent, self.knee_percent)
+        decay = (1 - self.end_share) / (FULL_PERCENT - self.knee_percent)
+        # dL/dt = per_second * (1 - decay * (L - knee)), from L = entry on.
+        falling = (1 - decay * (entry - self.knee_percent)) * math.exp(-decay * per_second * (elapsed_s - flat_s))
+        return min(limit_percent, self.knee_percent + (1 - falling) / decay)
+
+    def rate_at(self, level_percent: float) -> float:
+        """The rate in kW at this level."""
+        above = max(0.0, level_percent - self.knee_percent)
+        return self.rate_kw * (1 - (1 - self.end_share) * above / (FULL_PERCENT - self.knee_percent))
+
+
+def home_charger(rate_kw: float, capacity_kwh: float) -> ChargeCurve:
+    """An AC wall box: flat nearly to the top."""
+    return ChargeCurve(rate_kw=rate_kw, capacity_kwh=capacity_kwh, knee_percent=92.0, end_share=0.3)
+
+
+def fast_charger(capacity_kwh: float) -> ChargeCurve:
+    """A DC charger: about 1.8 C at first, falling from a third of the battery on."""
+    return ChargeCurve(rate_kw=1.8 * capacity_kwh, capacity_kwh=capacity_kwh, knee_percent=35.0, end_share=0.15)
