@@ -2,16 +2,18 @@
 
 import click
 
+from local.errors import LocalError
+
 _FREE = {"ignore_unknown_options": True, "allow_extra_args": True}
 
 
 @click.command(context_settings=_FREE)
 def dead_letters() -> None:
     """List, show and replay what was refused. Not there yet: see "Not yet" in README.md."""
-    raise click.ClickException('dead-letters is not there yet: see "Not yet" in README.md')
+    raise LocalError('dead-letters is not there yet: see "Not yet" in README.md')
 
 
 @click.command(context_settings=_FREE)
 def erase() -> None:
     """Erase every session of a user. Not there yet: see "Not yet" in README.md."""
-    raise click.ClickException('erase is not there yet: see "Not yet" in README.md')
+    raise LocalError('erase is not there yet: see "Not yet" in README.md')

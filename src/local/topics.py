@@ -2,7 +2,7 @@
 table are set; a number of partitions that differs is refused, for it would move vehicles to other partitions.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from confluent_kafka import KafkaError, KafkaException
@@ -17,14 +17,21 @@ from confluent_kafka.admin import (
 
 from local.errors import LocalError
 from models.topics import TOPICS, TopicSpec, topic_name
+from runtime.clock import monotonic_s
 from runtime.settings import Settings
 
 _TIMEOUT_S: Final = 30
+_STEP_S: Final = 0.5
 
 
-def ensure_topics(settings: Settings, *, check_only: bool = False) -> list[str]:
-    """Bring the broker to the table, or only compare: one line per difference. Raises LocalError when it cannot."""
-    admin = AdminClient({"bootstrap.servers": settings.kafka_bootstrap_servers, "log_level": 0})
+def ensure_topics(
+    settings: Settings, *, check_only: bool = False, between: Callable[[], None] = lambda: None
+) -> list[str]:
+    """Bring the broker to the table, or only compare: one line per difference. Raises LocalError when it cannot.
+
+    `between` is called again and again while the broker is waited for; it may raise to give up.
+    """
+    admin = _Admin(settings.kafka_bootstrap_servers, between)
     try:
         return [*_differences(admin, settings, check_only=check_only)]
     except KafkaException as error:
@@ -36,8 +43,36 @@ def partitions_of(spec: TopicSpec, settings: Settings) -> int:
     return settings.topic_partitions if spec.by_vehicle else 1
 
 
-def _differences(admin: Any, settings: Settings, *, check_only: bool) -> Iterator[str]:
-    present = admin.list_topics(timeout=_TIMEOUT_S).topics
+class _Admin:
+    """The client's calls, waited for in short steps: its own waits hear no signal."""
+
+    def __init__(self, bootstrap: str, between: Callable[[], None]) -> None:
+        self.client = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
+        self._between = between
+
+    def topics(self) -> Any:
+        """What the broker has, by name."""
+        until_s = monotonic_s() + _TIMEOUT_S
+        while True:
+            self._between()
+            try:
+                return self.client.list_topics(timeout=_STEP_S).topics
+            except KafkaException:
+                if monotonic_s() >= until_s:
+                    raise
+
+    def result(self, future: Any) -> Any:
+        """What the call answers; the client bounds it."""
+        while True:
+            self._between()
+            try:
+                return future.result(timeout=_STEP_S)
+            except TimeoutError:
+                continue
+
+
+def _differences(admin: _Admin, settings: Settings, *, check_only: bool) -> Iterator[str]:
+    present = admin.topics()
     specs = {topic_name(settings.topic_prefix, spec.name): spec for spec in TOPICS}
     for name, spec in specs.items():
         if name in present and len(present[name].partitions) != partitions_of(spec, settings):
@@ -54,7 +89,7 @@ def _differences(admin: Any, settings: Settings, *, check_only: bool) -> Iterato
     )
 
 
-def _create(admin: Any, absent: dict[str, TopicSpec], settings: Settings) -> None:
+def _create(admin: _Admin, absent: dict[str, TopicSpec], settings: Settings) -> None:
     wanted = [
         NewTopic(
             name,
@@ -64,20 +99,22 @@ def _create(admin: Any, absent: dict[str, TopicSpec], settings: Settings) -> Non
         )
         for name, spec in absent.items()
     ]
-    for future in admin.create_topics(wanted, operation_timeout=_TIMEOUT_S).values():
+    for future in admin.client.create_topics(wanted, operation_timeout=_TIMEOUT_S, request_timeout=_TIMEOUT_S).values():
         try:
-            future.result()
+            admin.result(future)
         except KafkaException as error:
             # Two of these commands at once: either one may come first.
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                 raise
 
 
-def _config_differences(admin: Any, present: dict[str, TopicSpec], *, check_only: bool) -> Iterator[str]:
+def _config_differences(admin: _Admin, present: dict[str, TopicSpec], *, check_only: bool) -> Iterator[str]:
     if not present:
         return
-    asked = admin.describe_configs([ConfigResource(ResourceType.TOPIC, name) for name in present])
-    found = {resource.name: future.result() for resource, future in asked.items()}
+    asked = admin.client.describe_configs(
+        [ConfigResource(ResourceType.TOPIC, name) for name in present], request_timeout=_TIMEOUT_S
+    )
+    found = {resource.name: admin.result(future) for resource, future in asked.items()}
     changes = []
     for name, spec in present.items():
         different = {key: value for key, value in spec.config.items() if found[name][key].value != value}
@@ -89,8 +126,8 @@ def _config_differences(admin: Any, present: dict[str, TopicSpec], *, check_only
             ]
             changes.append(ConfigResource(ResourceType.TOPIC, name, incremental_configs=entries))
     if changes and not check_only:
-        for future in admin.incremental_alter_configs(changes).values():
-            future.result()
+        for future in admin.client.incremental_alter_configs(changes, request_timeout=_TIMEOUT_S).values():
+            admin.result(future)
 
 
 def _now(value: str, check_only: bool) -> str:
