@@ -1,4 +1,4 @@
-"""What one message says, whichever topic it came from. The first field present decides; null and UNKNOWN say nothing."""
+"""What one message says, from whichever topic. The first field present decides; null and UNKNOWN say nothing."""
 
 from datetime import datetime
 

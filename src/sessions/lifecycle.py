@@ -71,6 +71,8 @@ def _apply_telemetry(vehicle: Vehicle, event: TelemetryReceived, rules: Rules) -
         step.vehicle = structs.replace(
             step.vehicle, newest_at=at, user_id=event.message.user_id, delay_s=delay_s(at, event.logged_at)
         )
+    # An unplug that comes late may be overdue already: what comes next, news or not, must not matter to it.
+    _fire_timers(step, rules, before=step.vehicle.newest_at)
     return step.decision()
 
 

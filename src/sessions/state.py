@@ -106,17 +106,19 @@ class Vehicle(Struct, frozen=True):
     """Everything remembered of one vehicle.
 
     `newest_at`, `user_id`: when its newest message was, and whose. `delay_s`: how long that one took from `at` to the
-    log (0 to 30 min). `left_at`: the newest moment known to lie outside of a visit. `unplug_confirmed_at`: when the
-    last unplug was confirmed. `session_opened_at`: the time that names the newest session.
+    log (0 to 30 min). `other_user_at`: the newest message from before this user. `left_at`: the newest moment known to
+    lie outside of a visit, or in a settled session. `charge_heard_after`: up to then a charge says nothing of the plug.
+    `session_opened_at`: the time that names the newest session.
     """
 
     id: VehicleId
     newest_at: datetime | None = None
     user_id: UserId | None = None
+    other_user_at: datetime | None = None
     delay_s: float = 0.0
     evidence: Evidence | None = None
     left_at: datetime | None = None
-    unplug_confirmed_at: datetime | None = None
+    charge_heard_after: datetime | None = None
     place: Place | None = None
     level: Level | None = None
     capacity: Capacity | None = None

@@ -9,6 +9,7 @@ from typing import Final
 
 from msgspec import structs
 
+from models.ids import LocationId
 from sessions.events import Rules
 from sessions.evidence import Observation
 from sessions.identity import charging_event_id
@@ -34,9 +35,7 @@ def confirm_unplug(step: Step, rules: Rules) -> None:
     visit = step.vehicle.visit
     assert visit is not None
     assert visit.unplugged_at is not None
-    due_at = visit.unplugged_at + rules.unplug_debounce
-    end_visit(step, visit.unplugged_at, due_at)
-    step.vehicle = structs.replace(step.vehicle, unplug_confirmed_at=due_at)
+    end_visit(step, visit.unplugged_at, visit.unplugged_at + rules.unplug_debounce)
 
 
 def end_visit(step: Step, ended_at: datetime, at: datetime) -> None:
@@ -53,22 +52,26 @@ def end_visit(step: Step, ended_at: datetime, at: datetime) -> None:
 def take_user(step: Step, seen: Observation) -> bool:
     """A message of another user ends the open visit at its last evidence.
 
-    Tells whether the message may say more: one of another user that is older than the vehicle's newest may not.
+    Tells whether the message may say more: one of another user that is older than the vehicle's newest may not, nor
+    one that is older than the present user's time.
     """
     vehicle = step.vehicle
-    if vehicle.user_id is None or vehicle.user_id == seen.user_id:
+    if vehicle.user_id is None:
         return True
+    if vehicle.user_id == seen.user_id:
+        return vehicle.other_user_at is None or seen.at > vehicle.other_user_at
     if vehicle.newest_at is not None and seen.at <= vehicle.newest_at:
         return False
     visit = vehicle.visit
     if visit is not None:
         end_visit(step, visit.unplugged_at or visit.newest_at, seen.at)
+    step.vehicle = structs.replace(step.vehicle, other_user_at=vehicle.newest_at)
     return True
 
 
 def take_plug_evidence(step: Step, seen: Observation, rules: Rules) -> bool:
     """Apply what a message says of the plug. Tells whether the open visit's start has moved."""
-    if seen.is_plugged_in is None:
+    if seen.is_plugged_in is None or _is_last_of_charge(step.vehicle, seen):
         return False
     if _is_news(step.vehicle.evidence, seen):
         if seen.is_plugged_in:
@@ -76,7 +79,7 @@ def take_plug_evidence(step: Step, seen: Observation, rules: Rules) -> bool:
         else:
             _take_plug_out(step, seen, rules)
         return False
-    return seen.is_plugged_in and _move_plug_in_back(step, seen.at)
+    return seen.is_plugged_in and _move_plug_in_back(step, seen)
 
 
 def take_place(step: Step, seen: Observation) -> bool:
@@ -110,16 +113,21 @@ def _is_news(known: Evidence | None, seen: Observation) -> bool:
     return seen.at == known.at and known.is_plugged_in and not seen.is_plugged_in
 
 
+def _is_last_of_charge(vehicle: Vehicle, seen: Observation) -> bool:
+    """The last readings of a charge often come after the unplug; they do not plug the vehicle in again.
+
+    That holds for the whole debounce, however it ends, so that such a reading says as little when it comes again.
+    """
+    heard_after = vehicle.charge_heard_after
+    return not seen.is_decisive and heard_after is not None and seen.at <= heard_after
+
+
 def _take_plug_in(step: Step, seen: Observation) -> None:
     visit = step.vehicle.visit
-    if visit is not None and visit.unplugged_at is not None:
-        if not seen.is_decisive:
-            # The last readings of a charge often come after the unplug; they do not plug the vehicle in again.
-            return
-        if _is_other_charger(visit, seen):
-            end_visit(step, visit.unplugged_at, seen.at)
-            visit = None
-    if visit is None and not _may_begin(step.vehicle, seen):
+    if visit is not None and visit.unplugged_at is not None and _is_other_charger(visit, seen):
+        end_visit(step, visit.unplugged_at, seen.at)
+        visit = None
+    if visit is None and _is_within_past(step.vehicle, seen.at):
         return
     step.vehicle = structs.replace(step.vehicle, evidence=Evidence(seen.at, is_plugged_in=True))
     if visit is None:
@@ -130,27 +138,29 @@ def _take_plug_in(step: Step, seen: Observation) -> None:
     step.vehicle = structs.replace(step.vehicle, visit=visit)
 
 
-def _may_begin(vehicle: Vehicle, seen: Observation) -> bool:
-    """Visits never overlap; and a reading from within the last debounce belongs to the visit that it ended."""
-    floor = vehicle.left_at if seen.is_decisive else _later(vehicle.left_at, vehicle.unplug_confirmed_at)
-    return floor is None or seen.at > floor
+def _is_within_past(vehicle: Vehicle, at: datetime) -> bool:
+    """No visit begins before what is over: visits never overlap."""
+    return vehicle.left_at is not None and at <= vehicle.left_at
+
+
+def _told_place(vehicle: Vehicle, plugged_in_at: datetime) -> LocationId | None:
+    """Where the vehicle is, by what it told shortly before that plug-in or since."""
+    place = vehicle.place
+    return None if place is None or place.at < plugged_in_at - PLACE_WINDOW else place.location_id
 
 
 def _begin_visit(step: Step, seen: Observation) -> None:
     vehicle = step.vehicle
-    place = vehicle.place
-    location_id = seen.location_id
-    if location_id is None and place is not None and seen.at - PLACE_WINDOW <= place.at <= seen.at:
-        location_id = place.location_id
     part = Part(started_at=seen.at, charging_event_id=charging_event_id(vehicle.id, seen.at))
     step.vehicle = structs.replace(
         vehicle,
         visit=Visit(
             plugged_in_at=seen.at,
             user_id=seen.user_id,
-            newest_at=seen.at,
+            # Not seen.at: a plug-in that comes late opens a visit of which later messages have already told.
+            newest_at=max(seen.at, vehicle.newest_at or seen.at),
             part=begin_part(part, vehicle),
-            location_id=location_id,
+            location_id=seen.location_id or _told_place(vehicle, seen.at),
             charger_id=seen.charger_id,
         ),
     )
@@ -163,19 +173,22 @@ def _take_plug_out(step: Step, seen: Observation, rules: Rules) -> None:
         step.vehicle = structs.replace(vehicle, left_at=_later(vehicle.left_at, seen.at))
         return
     if visit.unplugged_at is None:
-        vehicle = structs.replace(vehicle, visit=structs.replace(visit, unplugged_at=seen.at))
+        heard_after = _later(vehicle.charge_heard_after, seen.at + rules.unplug_debounce)
+        visit = structs.replace(visit, unplugged_at=seen.at)
+        vehicle = structs.replace(vehicle, visit=visit, charge_heard_after=heard_after)
     step.vehicle = vehicle
     if not rules.unplug_debounce:
         confirm_unplug(step, rules)
 
 
-def _move_plug_in_back(step: Step, at: datetime) -> bool:
-    visit = step.vehicle.visit
+def _move_plug_in_back(step: Step, seen: Observation) -> bool:
+    visit, at = step.vehicle.visit, seen.at
     if visit is None or at >= visit.plugged_in_at or visit.part.started_at != visit.plugged_in_at:
         return False
-    if step.vehicle.left_at is not None and at <= step.vehicle.left_at:
+    if _is_within_past(step.vehicle, at):
         return False
-    visit = structs.replace(visit, plugged_in_at=at, part=moved_back(visit.part, at))
+    location_id = visit.location_id or seen.location_id or _told_place(step.vehicle, at)
+    visit = structs.replace(visit, plugged_in_at=at, part=moved_back(visit.part, at), location_id=location_id)
     step.vehicle = structs.replace(step.vehicle, visit=visit)
     return True
 

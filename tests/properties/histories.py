@@ -1,0 +1,115 @@
+"""Histories that Hypothesis draws: one vehicle, up to three policies, two users, and the ways in which telemetry errs.
+
+Times tie, run late within the limit and sometimes beyond it; fields are missing or UNKNOWN; counters begin anew.
+"""
+
+from datetime import timedelta
+from typing import Final
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+
+from models.ids import LocationId, UserId
+from sessions.events import Event, PolicyDeleted, PolicyWritten, Rules, TelemetryReceived, TimerDue
+from tests.builders import ANN, BOB, HOME, WORK, delete, plug, policy, sample, timer
+
+# The same examples on every run, on every machine.
+CHECK: Final = settings(
+    max_examples=200, derandomize=True, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
+)
+
+_STEPS_MIN = st.sampled_from([0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 7.5, 15.0, 40.0, 300.0])
+_LATE_MIN = st.sampled_from([0.0] * 8 + [0.25, 0.5, 1.0, 3.0, 9.0, 30.0, 200.0, 1_500.0])
+_AHEAD_MIN = st.sampled_from([0.0] * 6 + [0.5, 2.0, 15.0])
+_USERS: st.SearchStrategy[UserId] = st.sampled_from([ANN] * 7 + [BOB])
+_PLACES: st.SearchStrategy[LocationId | None] = st.sampled_from([HOME, HOME, WORK, None, None])
+_POLICIES = st.sampled_from(["p1", "p2", "p3"])
+_LEVELS = st.none() | st.sampled_from([20.0, 20.7, 21.9, 50.0, 50.4, 80.0])
+_COUNTERS = st.none() | st.sampled_from([0.0, 0.03, 0.05, 1.0, 1.001, 3.333, 7.0, 6.95, 6.8, 20.0, 900.0])
+_POWER_STATES = st.sampled_from(
+    [None, None, "UNKNOWN", "UNPLUGGED", "PLUGGED_IN:CHARGING", "PLUGGED_IN:STOPPED", "PLUGGED_IN:LATER_WORD"]
+)
+_MAYBE = st.sampled_from([None, None, True, False])
+
+
+@st.composite
+def _plug_events(draw: st.DrawFn, now: float) -> TelemetryReceived:
+    return plug(
+        now - draw(_LATE_MIN),
+        draw(st.sampled_from([True, True, True, False, False, None])),
+        where=draw(_PLACES),
+        charger=draw(st.sampled_from([None, None, "a", "b"])),
+        level=draw(_LEVELS),
+        user=draw(_USERS),
+        logged=now,
+    )
+
+
+@st.composite
+def _samples(draw: st.DrawFn, now: float) -> TelemetryReceived:
+    return sample(
+        now - draw(_LATE_MIN),
+        draw(_COUNTERS),
+        level=draw(_LEVELS),
+        charging=draw(_MAYBE),
+        plugged=draw(st.sampled_from([None, None, None, True, False])),
+        state=draw(_POWER_STATES),
+        rate=draw(st.sampled_from([None, None, 0.0, 11.0, -3.0])),
+        capacity=draw(st.sampled_from([None, None, 60.0])),
+        where=draw(_PLACES),
+        user=draw(_USERS),
+        logged=now,
+    )
+
+
+@st.composite
+def _policies(draw: st.DrawFn, now: float) -> PolicyWritten:
+    return policy(
+        now + draw(_AHEAD_MIN) - draw(_LATE_MIN),
+        draw(_POLICIES),
+        where=draw(st.sampled_from([HOME, HOME, WORK])),
+        user=draw(_USERS),
+        enabled=draw(st.sampled_from([True, True, False])),
+        logged=now + 10,
+    )
+
+
+@st.composite
+def _deletions(draw: st.DrawFn, now: float) -> PolicyDeleted:
+    return delete(now + draw(_AHEAD_MIN), draw(_POLICIES))
+
+
+@st.composite
+def _timers(draw: st.DrawFn, now: float) -> TimerDue:
+    return timer(now + draw(_AHEAD_MIN))
+
+
+def _event(kind: str, now: float) -> st.SearchStrategy[Event]:
+    match kind:
+        case "p":
+            return _plug_events(now)
+        case "s":
+            return _samples(now)
+        case "w":
+            return _policies(now)
+        case "d":
+            return _deletions(now)
+        case _:
+            return _timers(now)
+
+
+@st.composite
+def histories(draw: st.DrawFn, max_size: int = 30) -> list[Event]:
+    """A history in the order in which it arrives; most of them begin with a policy at home."""
+    events: list[Event] = [policy(-30.0)] if draw(st.booleans()) else []
+    kinds = draw(st.lists(st.sampled_from("ppppppsssssssspwwdt"), min_size=1, max_size=max_size))
+    now = 0.0
+    for kind in kinds:
+        now += draw(_STEPS_MIN)
+        events.append(draw(_event(kind, now)))
+    return events
+
+
+rules: st.SearchStrategy[Rules] = st.sampled_from([0, 60, 60, 60, 300]).map(
+    lambda debounce_s: Rules(unplug_debounce=timedelta(seconds=debounce_s))
+)

@@ -1,0 +1,50 @@
+"""Laws of the session logic over histories that nobody wrote down."""
+
+import msgspec
+from hypothesis import given
+
+from sessions.events import Event, Rules, TelemetryReceived
+from sessions.lifecycle import apply
+from sessions.state import Vehicle
+from tests.builders import VEHICLE, run
+from tests.properties.histories import CHECK, histories, rules
+
+
+@CHECK
+@given(histories(), rules)
+def test_laws_hold_at_every_moment(events: list[Event], with_rules: Rules) -> None:
+    """Whatever a vehicle tells, every law of `tests.laws` holds after every event."""
+    run(*events, rules=with_rules)
+
+
+@CHECK
+@given(histories(max_size=24), rules)
+def test_duplicates_change_nothing(events: list[Event], with_rules: Rules) -> None:
+    """A message that comes again, at whatever later moment, publishes nothing and leaves the state as it is."""
+    vehicle = Vehicle(VEHICLE)
+    told: list[TelemetryReceived] = []
+    for event in events:
+        vehicle = apply(vehicle, event, with_rules).vehicle
+        if isinstance(event, TelemetryReceived):
+            told.append(event)
+        for again in told:
+            repeated = apply(vehicle, again, with_rules)
+            assert (repeated.outputs, repeated.vehicle) == ((), vehicle)
+
+
+@CHECK
+@given(histories(), rules)
+def test_state_survives_storage(events: list[Event], with_rules: Rules) -> None:
+    """A vehicle that is encoded and decoded after every event decides as one that stays in memory."""
+    stored = msgspec.json.encode(Vehicle(VEHICLE))
+    for event, kept in zip(events, run(*events, rules=with_rules).decisions, strict=True):
+        decision = apply(msgspec.json.decode(stored, type=Vehicle), event, with_rules)
+        assert decision == kept
+        stored = msgspec.json.encode(decision.vehicle)
+
+
+@CHECK
+@given(histories(), rules)
+def test_same_history_same_story(events: list[Event], with_rules: Rules) -> None:
+    """Two runs of one history publish the same, in the same order, under the same ids."""
+    assert run(*events, rules=with_rules) == run(*events, rules=with_rules)
