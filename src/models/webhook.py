@@ -16,10 +16,10 @@ SOURCE: Final = "/flex-sessions"
 class SessionUpdated(Struct, frozen=True, rename="camel", kw_only=True):
     """The webhook body. `created_at` is the event time of what caused the change."""
 
+    event: str = EVENT_TYPE
     user_id: UserId
     created_at: datetime
     session: Session
-    event: str = EVENT_TYPE
 
 
 class UpdateHeaders(Struct, frozen=True, kw_only=True):

@@ -34,6 +34,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     timer_quiet_s: Annotated[float, Meta(ge=0.1, le=60)]
     late_limit_h: Annotated[float, Meta(ge=1, le=168)]
     merge_buffer_records: Annotated[int, Meta(ge=100, le=1_000_000)]
+    merge_wait_ms: Annotated[float, Meta(ge=0, le=1_000)]
     commit_interval_s: Annotated[float, Meta(ge=0.1, le=60)]
     api_host: Annotated[str, Meta(min_length=1)]
     api_port: Port

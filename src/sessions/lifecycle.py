@@ -10,9 +10,9 @@ from typing import assert_never
 from msgspec import structs
 
 from sessions.arrival import delay_s, refusal_by_lateness, refusal_by_time
-from sessions.events import Decision, Event, PolicyDeleted, PolicyWritten, Refused, Rules, TelemetryReceived, TimerDue
+from sessions.events import Decision, Event, PolicyDeleted, PolicyWritten, Rules, TelemetryReceived, TimerDue
 from sessions.evidence import Observation, observe
-from sessions.policies import delete_policy, effective_at, refusal_by_rules, write_policy
+from sessions.policies import delete_policy, effective_at, refusal_by_rules, refuse_policy, write_policy
 from sessions.public import aggregated
 from sessions.state import Capacity, Vehicle, managed_by
 from sessions.statistics import fold_charging, fold_counter, fold_level
@@ -42,12 +42,9 @@ def apply(vehicle: Vehicle, event: Event, rules: Rules) -> Decision:
 
 
 def _apply_policy(vehicle: Vehicle, event: PolicyWritten, rules: Rules) -> Decision:
-    by_time = refusal_by_time(event.policy.at, event.logged_at)
-    if by_time is not None:
-        return _refused(vehicle, by_time)
-    by_rules = refusal_by_rules(vehicle, event)
-    if by_rules is not None:
-        return by_rules
+    refused = refusal_by_time(event.policy.at, event.logged_at) or refusal_by_rules(vehicle, event.policy)
+    if refused is not None:
+        return refuse_policy(vehicle, event.policy.id, refused)
     known = managed_by(vehicle, event.policy.id)
     if known is not None and known.policy == event.policy:
         return Decision(vehicle=vehicle)
@@ -62,7 +59,7 @@ def _apply_telemetry(vehicle: Vehicle, event: TelemetryReceived, rules: Rules) -
     at = event.message.at
     refused = refusal_by_time(at, event.logged_at) or refusal_by_lateness(vehicle, at, rules)
     if refused is not None:
-        return _refused(vehicle, refused)
+        return Decision(vehicle=vehicle, refused=refused)
     step = Step(vehicle)
     _fire_timers(step, rules, before=at)
     _take_message(step, observe(event.message), rules)
@@ -119,7 +116,3 @@ def _shown(vehicle: Vehicle) -> object:
     """What of the open visit the public can see, the growing end of its last interval aside."""
     visit = vehicle.visit
     return None if visit is None else (visit.location_id, visit.part.started_at, aggregated(visit.part))
-
-
-def _refused(vehicle: Vehicle, refused: Refused) -> Decision:
-    return Decision(vehicle=vehicle, refused=refused)

@@ -18,28 +18,36 @@ from sessions.visits import release_part
 
 
 def effective_at(vehicle: Vehicle, written_at: datetime, known: ManagedBy | None) -> datetime:
-    """From when a policy record counts: never before its predecessor, nor before what the vehicle has already told."""
+    """From when a policy record counts: never before its predecessor, nor before what the vehicle has already told.
+
+    Nor before the open part began: a policy's time may be ahead of the telemetry, and another's may have ended a part.
+    """
     moments = [written_at]
     if known is not None:
         moments.append(known.effective_at + OPENING_STEP)
     if vehicle.newest_at is not None:
         moments.append(vehicle.newest_at)
+    if vehicle.visit is not None:
+        moments.append(vehicle.visit.part.started_at)
     return max(moments)
 
 
-def refusal_by_rules(vehicle: Vehicle, event: PolicyWritten) -> Decision | None:
-    """The decision to refuse a record that breaks a rule, or None."""
-    policy = event.policy
+def refuse_policy(vehicle: Vehicle, policy_id: PolicyId, refused: Refused) -> Decision:
+    """The decision to refuse a policy's record, whatever the reason: what stands goes back to the topic."""
+    known = managed_by(vehicle, policy_id)
+    restored = PolicyRestored(policy_id, None if known is None else known.policy)
+    return Decision(vehicle=vehicle, outputs=(restored,), refused=refused)
+
+
+def refusal_by_rules(vehicle: Vehicle, policy: VehiclePolicy) -> Refused | None:
+    """Why a policy cannot be taken beside what stands, or None."""
     known = managed_by(vehicle, policy.id)
-    standing = None if known is None else known.policy
-    refused: Refused | None = None
-    if standing is not None and (standing.user_id, standing.vehicle_id) != (policy.user_id, policy.vehicle_id):
-        refused = Refused(Refusal.POLICY_IMMUTABLE, "a policy's userId and vehicleId never change")
-    elif (rival := _rival(vehicle, policy)) is not None:
-        refused = Refused(Refusal.POLICY_CONFLICT, f"policy {rival.id} is enabled for this user, vehicle and location")
-    if refused is None:
-        return None
-    return Decision(vehicle=vehicle, outputs=(PolicyRestored(policy.id, standing),), refused=refused)
+    if known is not None and (known.policy.user_id, known.policy.vehicle_id) != (policy.user_id, policy.vehicle_id):
+        return Refused(Refusal.POLICY_IMMUTABLE, "a policy's userId and vehicleId never change")
+    rival = _rival(vehicle, policy)
+    if rival is not None:
+        return Refused(Refusal.POLICY_CONFLICT, f"policy {rival.id} is enabled for this user, vehicle and location")
+    return None
 
 
 def write_policy(step: Step, event: PolicyWritten, at: datetime) -> None:

@@ -60,7 +60,8 @@ class Part(Struct, frozen=True):
     """A part of a visit, from `started_at`: the whole visit, unless a policy ended within it.
 
     `energy_wh` and `levels` run along the UTC quarter-hours from the one that holds `started_at`; a quarter-hour
-    beyond their end carries nothing. `policy_id` is null while nobody manages the part.
+    beyond their end carries nothing. `policy_id` is null while nobody manages the part. `is_energy_known`: two counter
+    readings of one run have told it; one alone tells no energy.
     """
 
     started_at: datetime

@@ -79,15 +79,15 @@ def fold_counter(vehicle: Vehicle, seen: Observation) -> tuple[Vehicle, Counted 
         return vehicle, Counted.LATE_READING_IGNORED if seen.at < run.read_at else None
     visit = vehicle.visit
     if run is None or visit is None or run.read_at < visit.plugged_in_at - BASELINE_WINDOW:
-        return _begin_run(vehicle, seen.at, reading_wh), None
+        return _read_until(vehicle, seen.at, reading_wh), None
     step_wh = reading_wh - run.highest_wh
     if step_wh < -COUNTER_NOISE_WH and not _is_drain(vehicle, reading_wh, run):
-        return _begin_run(vehicle, seen.at, reading_wh), Counted.COUNTER_RESTARTED
+        return _read_until(vehicle, seen.at, reading_wh), Counted.COUNTER_RESTARTED
     if step_wh > _step_limit_wh(vehicle, seen.at - run.read_at):
-        return _begin_run(vehicle, seen.at, reading_wh), Counted.IMPLAUSIBLE_ENERGY_STEP
+        return _read_until(vehicle, seen.at, reading_wh), Counted.IMPLAUSIBLE_ENERGY_STEP
     part = _with_energy(visit, vehicle, max(step_wh, 0), (run.read_at, seen.at))
     vehicle = _with_part(vehicle, visit, part)
-    return _continue_run(vehicle, seen.at, max(run.highest_wh, reading_wh)), None
+    return _read_until(vehicle, seen.at, max(run.highest_wh, reading_wh)), None
 
 
 def moved_back(part: Part, started_at: datetime) -> Part:
@@ -130,14 +130,7 @@ def _is_drain(vehicle: Vehicle, reading_wh: int, run: CounterRun) -> bool:
     return charging is not None and not charging.is_charging and 2 * reading_wh >= run.highest_wh
 
 
-def _begin_run(vehicle: Vehicle, at: datetime, reading_wh: int) -> Vehicle:
-    visit = vehicle.visit
-    if visit is not None:
-        vehicle = _with_part(vehicle, visit, structs.replace(visit.part, is_energy_known=True))
-    return _continue_run(vehicle, at, reading_wh)
-
-
-def _continue_run(vehicle: Vehicle, at: datetime, highest_wh: int) -> Vehicle:
+def _read_until(vehicle: Vehicle, at: datetime, highest_wh: int) -> Vehicle:
     charging = vehicle.charging
     if charging is not None:
         # A charge that goes on is remembered from its own sample; what lies before the reading is clipped away there.

@@ -85,9 +85,12 @@ class Step:
         ended_at = max(ended_at, visit.part.started_at)
         self._put_part(cut_off(visit.part, ended_at))
         visit = self._open_visit()
+        if visit.part.policy_id is None and not _charging_was_observed(visit.part):
+            return
+        # A policy's time may be ahead of the telemetry: no later visit begins within what has settled.
+        self.vehicle = structs.replace(self.vehicle, left_at=max(ended_at, self.vehicle.left_at or ended_at))
         if visit.part.policy_id is None:
-            if _charging_was_observed(visit.part):
-                self._publish_observed(visit, ended_at, at)
+            self._publish_observed(visit, ended_at, at)
             return
         managed, current = self._current(visit.part.policy_id)
         state = next_state(current.state, cause)

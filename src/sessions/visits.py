@@ -15,7 +15,7 @@ from sessions.evidence import Observation
 from sessions.identity import charging_event_id
 from sessions.state import Evidence, Part, Place, Vehicle, Visit
 from sessions.statistics import begin_part, moved_back
-from sessions.step import Step
+from sessions.step import OPENING_STEP, Step
 from sessions.transitions import Cause
 
 # A location told so shortly before a plug-in is where the vehicle was plugged in.
@@ -101,8 +101,10 @@ def release_part(step: Step, at: datetime) -> None:
     """The policy of the open visit lets go of it: its session settles now, and an unmanaged part begins."""
     visit = step.vehicle.visit
     assert visit is not None
-    step.settle_part(visit.unplugged_at or at, at, Cause.RELEASED)
-    part = Part(started_at=at, charging_event_id=charging_event_id(step.vehicle.id, at))
+    # Two parts never begin at the same time, or they would share an id.
+    started_at = max(at, visit.part.started_at + OPENING_STEP)
+    step.settle_part(visit.unplugged_at or started_at, at, Cause.RELEASED)
+    part = Part(started_at=started_at, charging_event_id=charging_event_id(step.vehicle.id, started_at))
     part = begin_part(part, step.vehicle)
     step.vehicle = structs.replace(step.vehicle, visit=structs.replace(visit, part=part))
 

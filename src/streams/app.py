@@ -36,12 +36,14 @@ DEFECT_EXIT_STATUS: Final = 70
 
 
 def create_app(settings: Settings) -> Any:
-    """A Faust app that is ready to be run by a Faust worker."""
+    """A Faust app that is ready to be run by a Faust worker. Raises OSError where its folder cannot be made."""
+    folder = Path(settings.state_dir).expanduser() / "worker"
+    folder.mkdir(parents=True, exist_ok=True)
     app = faust.App(
         f"{settings.topic_prefix}flex-sessions",
         broker=";".join(f"flex://{server.strip()}" for server in settings.kafka_bootstrap_servers.split(",")),
         store="rocksdb://",
-        datadir=str(Path(settings.state_dir).expanduser() / "worker"),
+        datadir=str(folder),
         topic_partitions=settings.topic_partitions,
         topic_replication_factor=settings.topic_replication,
         topic_disable_leader=True,

@@ -31,8 +31,8 @@ BATCH_LIMIT_RECORDS = 1_000
 class _Partition:
     """One partition number: what waits for its turn, and who applies it."""
 
-    def __init__(self, processor: PartitionProcessor) -> None:
-        self.merge: Merge[tuple[Any, Arrived]] = Merge(MERGED_TOPICS)
+    def __init__(self, processor: PartitionProcessor, merge_wait_s: float) -> None:
+        self.merge: Merge[tuple[Any, Arrived]] = Merge(MERGED_TOPICS, merge_wait_s)
         self.processor = processor
         self.newest_at: datetime | None = None
 
@@ -84,7 +84,7 @@ class Intake:
         reading = read(record)
         at = None if isinstance(reading, Refused) else reading.at
         partition = self._partition(record.partition)
-        partition.merge.push(record.topic, at, (event, Arrived(record, reading)))
+        partition.merge.push(record.topic, at, (event, Arrived(record, reading)), monotonic_s())
         if at is not None:
             partition.newest_at = at if partition.newest_at is None else max(at, partition.newest_at)
 
@@ -92,7 +92,7 @@ class Intake:
         """Process and acknowledge what is in order. Tells whether there was anything."""
         did_any = False
         for number, partition in list(self._partitions.items()):
-            batch = partition.merge.take(partial(self._is_read_to_end, number), BATCH_LIMIT_RECORDS)
+            batch = partition.merge.take(partial(self._is_read_to_end, number), BATCH_LIMIT_RECORDS, monotonic_s())
             if not batch:
                 continue
             did_any = True
@@ -133,7 +133,7 @@ class Intake:
                 timers=Timers(self._settings.timer_quiet_s),
                 tally=self.tally,
             )
-            known = self._partitions[number] = _Partition(processor)
+            known = self._partitions[number] = _Partition(processor, self._settings.merge_wait_ms / 1_000)
         return known
 
     def _is_read_to_end(self, partition: int, topic: str) -> bool:

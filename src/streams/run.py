@@ -1,5 +1,6 @@
 """Running the worker as a process: its topics must be there, its shutdown is bounded."""
 
+import logging
 import os
 import signal
 import sys
@@ -48,6 +49,10 @@ def require_topics(settings: Settings) -> None:
 def run_worker(settings: Settings) -> int:
     """Run until SIGINT or SIGTERM. Returns the exit status; one line on standard error says why it is not 0."""
     configure_logs(settings.log_level, "worker")
+    if settings.log_level != "debug":
+        # Faust and aiokafka tell every step of every service as "info".
+        for name in ("faust", "mode", "aiokafka", "streams.transport"):
+            logging.getLogger(name).setLevel(logging.WARNING)
     try:
         require_topics(settings)
     except WorkerError as error:
@@ -58,7 +63,12 @@ def run_worker(settings: Settings) -> int:
 
     from streams.app import create_app  # noqa: PLC0415
 
-    worker = faust.Worker(create_app(settings), quiet=True, override_logging=False, redirect_stdouts=False)
+    try:
+        app = create_app(settings)
+    except OSError as error:
+        print(f"error: cannot keep state in {settings.state_dir}: {error.strerror}", file=sys.stderr)  # noqa: T201
+        return 1
+    worker = faust.Worker(app, quiet=True, override_logging=False, redirect_stdouts=False)
     _bound_shutdown(worker)
     try:
         worker.execute_from_commandline()
