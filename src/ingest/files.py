@@ -20,6 +20,14 @@ class Line(NamedTuple):
     where: str
 
 
+def check_readable(path: Path) -> None:
+    """Raise CaptureError now rather than after the first files have been written."""
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        raise CaptureError(f"{path}: {error.strerror}") from error
+
+
 def read_lines(path: Path) -> Iterator[Line]:
     """The lines of a file, with constant memory. Raises CaptureError where it cannot be read."""
     number = 0

@@ -6,9 +6,10 @@ It is known from an earlier record of the same run, else from the policies topic
 from typing import Any, Final
 
 import msgspec
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 from msgspec import Struct
 
+from ingest.client_log import LIBRDKAFKA_LOG
 from ingest.errors import WriteError
 from runtime.clock import monotonic_s
 from runtime.partitions import partition_of
@@ -16,6 +17,7 @@ from runtime.partitions import partition_of
 # The topic is compacted: a record or a few per policy. Longer than this means that the broker does not answer.
 READ_LIMIT_S: Final = 60.0
 _BATCH_RECORDS: Final = 1_000
+_SLICE_S: Final = 0.2
 
 
 class _Owner(Struct, rename="camel"):
@@ -60,7 +62,9 @@ class PolicyHomes:
                 "enable.auto.commit": False,
                 "auto.offset.reset": "earliest",
                 "isolation.level": "read_committed",
-            }
+                "enable.partition.eof": True,
+            },
+            logger=LIBRDKAFKA_LOG,
         )
         try:
             return self._read_with(consumer)
@@ -70,20 +74,19 @@ class PolicyHomes:
             consumer.close()
 
     def _read_with(self, consumer: Any) -> dict[str, int]:
-        whole = [TopicPartition(self._topic, number, OFFSET_BEGINNING) for number in range(self._partitions)]
-        ends = {part.partition: consumer.get_watermark_offsets(part, timeout=10.0) for part in whole}
-        open_ends = {number: end for number, (start, end) in ends.items() if end > start}
-        consumer.assign(whole)
+        consumer.assign([TopicPartition(self._topic, number, OFFSET_BEGINNING) for number in range(self._partitions)])
+        unread = set(range(self._partitions))
         homes: dict[str, int] = {}
         deadline = monotonic_s() + READ_LIMIT_S
-        while open_ends:
+        while unread:
             if monotonic_s() >= deadline:
                 raise WriteError(f"cannot read {self._topic} within {READ_LIMIT_S:g} s")
-            for message in consumer.consume(_BATCH_RECORDS, timeout=0.2):
-                if message.error() is None and message.key() is not None:
+            for message in consumer.consume(_BATCH_RECORDS, timeout=_SLICE_S):
+                error = message.error()
+                if error is None and message.key() is not None:
                     homes[message.key().decode(errors="replace")] = message.partition()
-            # The position passes control records too, which are never handed out.
-            for part in consumer.position([TopicPartition(self._topic, number) for number in open_ends]):
-                if part.offset >= open_ends[part.partition]:
-                    del open_ends[part.partition]
+                elif error is not None and error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - its only name
+                    unread.discard(message.partition())
+                elif error is not None and not error.retriable():
+                    raise KafkaException(error)
         return homes

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from ingest import events_jsonl, tesla_fleet, teslafi
 from ingest.errors import CaptureError
-from ingest.files import read_lines
+from ingest.files import check_readable, read_lines
 from ingest.records import InputRecord, Naming, Skipped
 
 EVENTS_JSONL: Final = "events-jsonl"
@@ -37,6 +37,8 @@ class Capture(Struct, frozen=True, kw_only=True):
 
 def read_capture(capture: Capture, skipped: Skipped) -> Iterator[InputRecord]:
     """The records of a capture, in the order in which they are to be written. Raises CaptureError."""
+    for path in capture.files:
+        check_readable(path)
     return _READERS[capture.format](capture, skipped)
 
 

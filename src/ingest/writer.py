@@ -5,7 +5,6 @@ before is acknowledged first: a plug record is in the log after earlier charge r
 records of one topic, such as plain charge samples, is pipelined.
 """
 
-import logging
 from collections import Counter
 from collections.abc import Callable
 from types import TracebackType
@@ -15,6 +14,7 @@ import msgspec
 from confluent_kafka import KafkaError, KafkaException, Producer
 from msgspec import Struct
 
+from ingest.client_log import LIBRDKAFKA_LOG
 from ingest.errors import WriteError, WriteInterrupted
 from ingest.policy_homes import PolicyHomes
 from ingest.records import InputRecord, Message
@@ -33,10 +33,6 @@ DELIVERY_LIMIT_S: Final = 30.0
 # How long one blocking call lasts before the writer looks up again: a stop is heard within this time.
 _SLICE_S: Final = 0.2
 
-_librdkafka = logging.getLogger("ingest.librdkafka")
-_librdkafka.addHandler(logging.NullHandler())
-_librdkafka.propagate = False  # errors arrive by callback; librdkafka's own lines would repeat them every second
-
 
 class Target(Struct, frozen=True, kw_only=True):
     """Where to write. `waits` is for writers that outlive an outage: they wait for the broker instead of giving up."""
@@ -51,7 +47,7 @@ def _never() -> bool:
 
 
 class InputWriter:
-    """Writes records of the input topics. Use as a context manager: leaving it flushes."""
+    """Writes records of the input topics. Leaving it as a context flushes, unless it failed or was stopped."""
 
     def __init__(self, target: Target, *, interrupted: Callable[[], bool] = _never) -> None:
         """Connect. Raises WriteError after 10 s without a broker, or if topics are missing."""
@@ -64,7 +60,7 @@ class InputWriter:
         self._away = False
         self._connected = False
         self._last_topic: str | None = None
-        self._producer = Producer(self._config(), logger=_librdkafka)
+        self._producer = Producer(self._config(), logger=LIBRDKAFKA_LOG)
         self._homes = PolicyHomes(target.bootstrap_servers, self._names[VEHICLE_POLICIES], self._connect())
 
     def write(self, record: InputRecord) -> None:
@@ -92,7 +88,8 @@ class InputWriter:
         self, kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
     ) -> None:
         try:
-            if kind is None:
+            # A capture that broke off has been written so far; a writer that failed or was told to stop does not wait.
+            if kind is None or not issubclass(kind, WriteError | WriteInterrupted | KeyboardInterrupt):
                 self.flush()
         finally:
             # What is still queued here has been reported as not written; a closing producer would wait for it.
@@ -116,23 +113,33 @@ class InputWriter:
         }
 
     def _connect(self) -> int:
-        """Check broker and topics; the number of partitions of the policies topic."""
+        """Wait for broker and topics; the number of partitions of the policies topic."""
         deadline = monotonic_s() + CONNECT_LIMIT_S
         while True:
-            try:
-                found = self._producer.list_topics(timeout=1.0).topics
-                break
-            except KafkaException as error:
-                if self._interrupted():
-                    raise WriteInterrupted from error
-                if monotonic_s() >= deadline:
-                    servers = self._target.bootstrap_servers
-                    raise WriteError(f"no Kafka broker answers at {servers} within {CONNECT_LIMIT_S:g} s") from error
+            found, problem = self._look_up()
+            if problem is None:
+                self._connected = True
+                return len(found[self._names[VEHICLE_POLICIES]].partitions)
+            if self._interrupted():
+                raise WriteInterrupted
+            if monotonic_s() >= deadline:
+                raise WriteError(problem)
+            # A topic made a moment ago may have no leader yet.
+            self._producer.poll(_SLICE_S)
+
+    def _look_up(self) -> tuple[dict[str, Any], str | None]:
+        """The broker's topics, and what is wrong with ours."""
+        servers = self._target.bootstrap_servers
+        try:
+            found = self._producer.list_topics(timeout=1.0).topics
+        except KafkaException:
+            return {}, f"no Kafka broker answers at {servers} within {CONNECT_LIMIT_S:g} s"
         missing = [name for name in self._names.values() if name not in found]
         if missing:
-            raise WriteError(f"no topic {', '.join(missing)}: create the topics first (flex-sessions topics)")
-        self._connected = True
-        return len(found[self._names[VEHICLE_POLICIES]].partitions)
+            return found, f"no topic {', '.join(missing)} at {servers}: create the topics first (flex-sessions topics)"
+        parts = [(name, part) for name in self._names.values() for part in found[name].partitions.values()]
+        headless = sorted({name for name, part in parts if part.leader < 0})
+        return found, f"no leader for {', '.join(headless)} at {servers}" if headless else None
 
     def _produce(self, name: str, arguments: dict[str, Any]) -> None:
         deadline = monotonic_s() + DELIVERY_LIMIT_S

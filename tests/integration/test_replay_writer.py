@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from ingest import writer as writer_module
 from ingest.errors import WriteError
 from ingest.records import InputRecord
 from ingest.writer import InputWriter, Target
@@ -71,9 +72,9 @@ def test_every_record_is_on_its_vehicles_partition(topics: Topics) -> None:
     for topic in (VEHICLE_PLUG, VEHICLE_CHARGE, VEHICLE_POLICIES):
         found = _read(topics, topic)
         assert len(found) == 30
-        for record in found:
-            vehicle = json.loads(record.value or b"")["vehicleId"]
-            assert record.partition == partition_of(vehicle, topics.partitions)
+        for read in found:
+            vehicle = json.loads(read.value or b"")["vehicleId"]
+            assert read.partition == partition_of(vehicle, topics.partitions)
 
 
 @pytest.mark.parametrize("same_run", [True, False])
@@ -121,14 +122,17 @@ def test_a_plug_record_stands_between_the_charge_records_around_it(topics: Topic
 
 def test_a_record_that_is_not_taken_is_an_error(topics: Topics) -> None:
     """A message over the limit fails where it is written; what was written before it is there."""
-    with pytest.raises(WriteError), _writer(topics) as writer:
+    with _writer(topics) as writer:
         writer.write(_plug("v"))
-        writer.write(InputRecord(None, VEHICLE_CHARGE, "v", b"x" * 2_000_000))
+        with pytest.raises(WriteError) as error:
+            writer.write(InputRecord(None, VEHICLE_CHARGE, "v", b"x" * 2_000_000))
+    assert "too large" in str(error.value)
     assert len(_read(topics, VEHICLE_PLUG)) == 1
 
 
-def test_topics_that_are_not_there_are_named(topics: Topics) -> None:
+def test_topics_that_are_not_there_are_named(topics: Topics, monkeypatch: pytest.MonkeyPatch) -> None:
     """The writer creates no topic: it says which is missing and what to type."""
+    monkeypatch.setattr(writer_module, "CONNECT_LIMIT_S", 0.5)
     with pytest.raises(WriteError) as error:
         InputWriter(Target(bootstrap_servers=topics.bootstrap, topic_prefix="nobody.has.this."))
     assert "nobody.has.this.vehicle.plug" in str(error.value)
@@ -157,8 +161,9 @@ def test_replay_stops_at_a_bad_line_and_names_it(flex_env: dict[str, str], topic
     """Exit 1, one line with file and line number; the lines before it are written, those after it are not."""
     path = tmp_path / "events.jsonl"
     good = '{"topic":"vehicle.charge","key":"v","value":{}}'
-    path.write_text("\n".join((good, "oops", good)))
+    path.write_text(f"{good}\noops\n{good}")
     done = run_flex("replay", "--format", "events-jsonl", str(path), env=flex_env)
+    assert len(_read(topics, VEHICLE_CHARGE)) == 1
     assert done.returncode == 1
     assert done.stderr.startswith("Error: events.jsonl:2: ")
     assert len(done.stderr.splitlines()) == 1
