@@ -1,0 +1,133 @@
+"""Plug evidence: of one message the first field present decides, and the unplug is debounced."""
+
+from datetime import timedelta
+
+import pytest
+
+from sessions.events import Event, Rules, TelemetryReceived
+from sessions.evidence import observe
+from tests.builders import HOME, bounds, kwh_sum, minute, plug, policy, run, sample, timer, unplug
+
+# isPluggedIn, powerDeliveryState, isCharging, chargeRate -> plugged in?, does it speak of the plug itself?
+TABLE: list[tuple[bool | None, str | None, bool | None, float | None, bool | None, bool]] = [
+    (True, "UNPLUGGED", False, 0.0, True, True),
+    (False, "PLUGGED_IN:CHARGING", True, 11.0, False, True),
+    (None, "UNPLUGGED", True, 11.0, False, True),
+    (None, "PLUGGED_IN:INITIALIZING", None, None, True, True),
+    (None, "PLUGGED_IN:CHARGING", None, None, True, True),
+    (None, "PLUGGED_IN:STOPPED", False, None, True, True),
+    (None, "PLUGGED_IN:COMPLETE", False, 0.0, True, True),
+    (None, "PLUGGED_IN:NO_POWER", None, None, True, True),
+    (None, "PLUGGED_IN:FAULT", None, None, True, True),
+    (None, "PLUGGED_IN:DISCHARGING", None, -3.0, True, True),
+    (None, "UNKNOWN", True, None, True, False),
+    (None, "UNKNOWN", None, 11.0, True, False),
+    (None, "SOMETHING_NEW", None, None, None, False),
+    (None, None, True, None, True, False),
+    (None, None, None, 0.1, True, False),
+    (None, None, False, None, None, False),
+    (None, None, None, 0.0, None, False),
+    (None, None, None, -3.0, None, False),
+    (None, "UNKNOWN", False, 0.0, None, False),
+    (None, None, None, None, None, False),
+]
+
+
+@pytest.mark.parametrize(("plugged", "state", "charging", "rate", "means", "is_decisive"), TABLE)
+def test_first_field_present_decides(
+    plugged: bool | None,
+    state: str | None,
+    charging: bool | None,
+    rate: float | None,
+    means: bool | None,
+    is_decisive: bool,
+) -> None:
+    """`isPluggedIn`, then `powerDeliveryState`, then `isCharging` true, then a `chargeRate` above 0; else nothing."""
+    seen = observe(sample(0, plugged=plugged, state=state, charging=charging, rate=rate).message)
+    assert (seen.is_plugged_in, seen.is_decisive) == (means, is_decisive)
+
+
+@pytest.mark.parametrize("plugged", [True, False, None])
+def test_plug_event_says_what_it_says(plugged: bool | None) -> None:
+    """A plug event says `isPluggedIn`, and null says nothing."""
+    seen = observe(plug(0, plugged).message)
+    assert (seen.is_plugged_in, seen.is_decisive) == (plugged, plugged is not None)
+
+
+PLUGGED: list[Event] = [policy(0), plug(10, where=HOME, charger="a")]
+
+
+@pytest.mark.parametrize(
+    ("told", "is_settled"),
+    [
+        ([timer(50.99)], False),
+        ([timer(51)], True),
+        ([sample(51)], False),
+        ([sample(51.01)], True),
+        ([plug(50.5)], False),
+        ([plug(51)], False),
+        ([plug(50.5), timer(99)], False),
+        ([plug(50.5, charger="a")], False),
+        ([plug(50.5, charger="b")], True),
+        ([sample(50.5, state="PLUGGED_IN:STOPPED"), timer(99)], False),
+        ([sample(50.5, plugged=True), timer(99)], False),
+        ([sample(50.5, charging=True), timer(99)], True),
+        ([sample(50.5, rate=11.0), timer(99)], True),
+        ([plug(51.01)], True),
+    ],
+    ids=lambda value: None if isinstance(value, bool) else "+".join(type(event).__name__ for event in value),
+)
+def test_debounce(told: list[Event], is_settled: bool) -> None:
+    """An unplug is final 60 s later, unless the plug itself is told to be in by then, at no other charger."""
+    settled = run(*PLUGGED, unplug(50), *told).settled
+    assert [bounds(session) for session in settled] == ([(10, 50)] if is_settled else [])
+
+
+def test_debounce_of_zero() -> None:
+    """Without a debounce the unplug itself settles the session, with what the unplugging message tells."""
+    story = run(*PLUGGED, sample(20, 1.0), sample(50, 3.0, plugged=False), rules=Rules(unplug_debounce=timedelta(0)))
+    (session,) = story.settled
+    assert (bounds(session), kwh_sum(session)) == ((10, 50), 2.0)
+    assert story.changes[-1].created_at == minute(50)
+
+
+def test_first_unplug_counts() -> None:
+    """`pluggedOutAt` is the first unplug evidence, and more of it does not prolong the debounce."""
+    (session,) = run(*PLUGGED, unplug(50), unplug(50.5), timer(51)).settled
+    assert bounds(session) == (10, 50)
+
+
+def test_replug_forgets_the_unplug() -> None:
+    """After a re-plug in time, a later unplug is the first."""
+    (session,) = run(*PLUGGED, unplug(50), plug(50.5), unplug(70), timer(71)).settled
+    assert bounds(session) == (10, 70)
+
+
+def test_other_charger_is_another_visit() -> None:
+    """A re-plug at another charger settles at once and begins the next visit, in one step."""
+    story = run(*PLUGGED, unplug(50), plug(50.5, charger="b", where=HOME))
+    assert story.states[-3:] == ["p1 SETTLED 3", "p1 UPCOMING 1", "p1 ACTIVE:REGULAR 2"]
+    assert (bounds(story.settled[0]), bounds(story.latest)) == ((10, 50), (50.5, None))
+
+
+def test_last_readings_of_a_charge_begin_no_visit() -> None:
+    """A charge told from within the debounce does not plug in again, even once the visit is over."""
+    assert run(*PLUGGED, unplug(50), timer(51), sample(50.5, charging=True)).last().outputs == ()
+
+
+def test_a_charge_begins_a_visit() -> None:
+    """A charge alone is evidence enough for a plug-in."""
+    assert run(policy(0), sample(10, charging=True, where=HOME)).states[-1] == "p1 ACTIVE:REGULAR 2"
+
+
+def test_unplug_stands_in_a_tie() -> None:
+    """Of two messages of one moment the unplug stands, whichever comes first."""
+    events: list[TelemetryReceived] = [plug(50), unplug(50)]
+    for order in (events, events[::-1]):
+        (session,) = run(*PLUGGED, *order, timer(60)).settled
+        assert bounds(session) == (10, 50)
+
+
+def test_unplug_when_nothing_is_plugged_in() -> None:
+    """An unplug without a visit publishes nothing."""
+    assert run(policy(0), unplug(10), timer(60)).states == ["p1 UPCOMING 1"]

@@ -1,0 +1,161 @@
+"""The life of a session, from a policy to the next UPCOMING, one sentence at a time."""
+
+import pytest
+
+from models.session import SessionState
+from sessions.events import Event
+from tests.builders import ANN, BOB, HOME, WORK, battery, bounds, kwh, kwh_sum, minute, plug, policy, run, sample, timer
+from tests.builders import unplug as out
+
+
+def test_a_policy_appears() -> None:
+    """A policy that appears gets one UPCOMING session, of which nothing is known yet."""
+    story = run(policy(0))
+    assert story.states == ["p1 UPCOMING 1"]
+    assert (story.latest.location_id, story.latest.user_id) == (HOME, ANN)
+
+
+def test_plug_in_at_the_policys_place() -> None:
+    """A plug-in at the policy's place makes its session ACTIVE:REGULAR in the same step, from the plug-in on."""
+    story = run(policy(0), plug(10, where=HOME))
+    assert story.states == ["p1 UPCOMING 1", "p1 ACTIVE:REGULAR 2"]
+    assert bounds(story.latest) == (10, None)
+    assert story.changes[0].session.id == story.latest.id
+
+
+def test_samples_are_published() -> None:
+    """Each sample that changes the public session makes one update: energy by counter, battery from and to."""
+    story = run(policy(0), plug(10, where=HOME, level=53.9), sample(12, 7.0, level=54.2), sample(20, 9.5, level=60.0))
+    assert story.states[2:] == ["p1 ACTIVE:REGULAR 3", "p1 ACTIVE:REGULAR 4"]
+    assert kwh_sum(story.latest) == 2.5
+    assert battery(story.latest) == (53, 60)
+
+
+def test_confirmed_unplug_settles() -> None:
+    """A confirmed unplug settles the session, and the policy's next UPCOMING follows in the same step."""
+    story = run(policy(0), plug(10, where=HOME), out(50), timer(51))
+    assert [one.session.state for one in story.changes[-2:]] == [SessionState.SETTLED, SessionState.UPCOMING]
+    assert len(story.last().outputs) == 2
+    assert bounds(story.settled[0]) == (10, 50)
+
+
+@pytest.mark.parametrize("place", [WORK, None], ids=["elsewhere", "at an unknown place"])
+def test_plug_in_elsewhere(place: str | None) -> None:
+    """A plug-in elsewhere leaves the policy's session UPCOMING, and ends as one unmanaged SETTLED session."""
+    told = sample(10, 1.0) if place is None else sample(10, 1.0, where=WORK)
+    story = run(policy(0), told, plug(10), sample(30, 3.0), out(50), timer(60))
+    assert story.states == ["p1 UPCOMING 1", "- SETTLED 1"]
+    (session,) = story.settled
+    assert (session.location_id, session.policy_id, session.blocks) == (place, None, ())
+    assert (session.target.latest, session.outcome.latest, session.valuation) == (None, None, None)
+    assert bounds(session) == (10, 50)
+    assert kwh_sum(session) == 2.0
+
+
+SAYS_NOTHING: dict[str, Event] = {
+    "null plug event": plug(20, is_plugged_in=None),
+    "empty sample": sample(20),
+    "UNKNOWN": sample(20, state="UNKNOWN"),
+    "a word that is not listed": sample(20, state="PLUGGED_IN:DREAMING"),
+    "not charging": sample(20, charging=False),
+    "no rate": sample(20, rate=0.0),
+    "feeding the house": sample(20, rate=-3.0),
+}
+
+
+@pytest.mark.parametrize("nothing", SAYS_NOTHING.values(), ids=SAYS_NOTHING)
+def test_null_and_unknown_change_nothing(nothing: Event) -> None:
+    """What says nothing of the plug changes no session, plugged in or not."""
+    assert run(policy(0), nothing).states == ["p1 UPCOMING 1"]
+    assert run(policy(0), plug(10, where=HOME), nothing).states == ["p1 UPCOMING 1", "p1 ACTIVE:REGULAR 2"]
+    assert run(policy(0), plug(10, where=HOME), nothing).last().outputs == ()
+
+
+def test_neutral_fields() -> None:
+    """Blocks, target, outcome, error and valuation stand with their neutral values in every state."""
+    for change in run(policy(0), plug(10, where=HOME), sample(20, 1.0), out(50), timer(60)).changes:
+        session = change.session
+        assert session.blocks == ()
+        assert (session.target.latest, session.outcome.latest, session.error.latest) == (None, None, None)
+        assert session.valuation is None
+
+
+def test_pauses_do_not_end_a_session() -> None:
+    """Charging may pause for hours: the session goes on until the plug is out."""
+    story = run(
+        policy(0), plug(10, where=HOME), sample(20, 1.0, charging=True), sample(30, 2.0, charging=False),
+        sample(400, 2.0), sample(500, 3.0, charging=True), out(600), timer(601),
+    )  # fmt: skip
+    (session,) = story.settled
+    assert (bounds(session), kwh_sum(session)) == ((10, 600), 2.0)
+
+
+def test_next_visit_is_another_session() -> None:
+    """The UPCOMING that follows a settled session is the one that the next visit makes ACTIVE."""
+    story = run(policy(0), plug(10, where=HOME), out(50), plug(100, where=HOME))
+    assert story.states[-2:] == ["p1 UPCOMING 1", "p1 ACTIVE:REGULAR 2"]
+    first, awaited, active = (story.changes[index].session.id for index in (0, -2, -1))
+    assert (first != awaited, awaited == active) == (True, True)
+
+
+def test_created_at_is_the_causes_time() -> None:
+    """`createdAt` is the event time of the cause; of a settlement: the unplug plus the debounce."""
+    story = run(policy(0), plug(10, where=HOME), sample(20, 1.0), sample(30, 2.0), out(50), sample(500))
+    assert [one.created_at for one in story.changes] == [minute(at) for at in (0, 10, 30, 51, 51)]
+
+
+def test_a_sample_that_changes_nothing_is_not_published() -> None:
+    """The growing end of the last interval and new intervals of 0 kWh are no change: they come with the next update."""
+    story = run(
+        policy(0), plug(10, where=HOME, level=50), sample(20, level=50.9), sample(44, level=50), sample(70, level=51)
+    )
+    assert len(story.changes) == 3
+    assert len(story.latest.statistics.timeseries) == 5
+    assert bounds(story.latest) == (10, None)
+
+
+def test_another_user_ends_the_visit() -> None:
+    """A message of another user ends the open visit at its last evidence, and a visit of that user may begin."""
+    story = run(policy(0), plug(10, where=HOME), sample(20, 1.0), sample(30, 2.0), plug(40, where=HOME, user=BOB))
+    assert story.states[-2:] == ["p1 SETTLED 4", "p1 UPCOMING 1"]
+    (session,) = story.settled
+    assert (bounds(session), story.changes[-1].created_at) == ((10, 30), minute(40))
+
+
+def test_a_policy_manages_its_own_user_only() -> None:
+    """A visit at the policy's place by another user is unmanaged."""
+    story = run(
+        policy(0),
+        plug(10, where=HOME, user=BOB),
+        sample(11, 1.0, user=BOB),
+        sample(30, 2.0, user=BOB),
+        out(40, user=BOB),
+        timer(50),
+    )
+    assert story.states == ["p1 UPCOMING 1", "- SETTLED 1"]
+    assert story.latest.user_id == BOB
+
+
+def test_late_message_of_another_user() -> None:
+    """A message of another user that is older than the newest one ends nothing."""
+    story = run(policy(0), plug(10, where=HOME), sample(20), plug(15, user=BOB))
+    assert story.last().outputs == ()
+
+
+def test_late_plug_in_moves_the_start_back() -> None:
+    """Late PLUGGED evidence newer than the last unplug moves `pluggedInAt` back, and intervals stay where they were."""
+    story = run(policy(-60), out(0), plug(20, where=HOME), sample(21, 1.0), sample(29, 2.0), plug(5, logged=30))
+    assert bounds(story.latest) == (5, None)
+    assert kwh(story.latest) == [0.0, 1.0]
+    assert story.states[-1] == "p1 ACTIVE:REGULAR 4"
+
+
+@pytest.mark.parametrize("at", [0, -5], ids=["with the last unplug", "before the last unplug"])
+def test_late_plug_in_before_the_last_unplug(at: float) -> None:
+    """Late PLUGGED evidence from before the last unplug changes nothing."""
+    assert run(policy(-60), out(0), plug(20, where=HOME), plug(at, logged=30)).last().outputs == ()
+
+
+def test_late_unplug_older_than_the_newest_evidence() -> None:
+    """Late UNPLUGGED evidence older than the newest evidence changes nothing."""
+    assert run(policy(0), plug(10, where=HOME), sample(30, plugged=True), out(20), timer(60)).settled == []

@@ -1,0 +1,206 @@
+"""What becomes of sessions when policies are written, moved, disabled and deleted, before and during a visit."""
+
+import pytest
+from msgspec import structs
+
+from models.codec import Refusal
+from models.ids import VehicleId
+from sessions.events import Counted, Event, PolicyRestored, PolicyWritten, SessionErased
+from tests.builders import BOB, HOME, WORK, bounds, delete, kwh_sum, minute, plug, policy, run, sample, timer, unplug
+
+CHARGING: list[Event] = [plug(10, where=HOME), sample(10, 0.0), sample(30, 2.0)]
+
+
+def test_policy_created_while_plugged_in() -> None:
+    """A policy created while its vehicle is plugged in at its place begins ACTIVE, at version 1, with all of the visit."""
+    story = run(*CHARGING, policy(40))
+    assert story.states == ["p1 ACTIVE:REGULAR 1"]
+    assert (bounds(story.latest), kwh_sum(story.latest)) == ((10, None), 2.0)
+    assert story.changes[0].created_at == minute(40)
+
+
+def test_policy_created_while_plugged_in_elsewhere() -> None:
+    """A policy created while its vehicle is plugged in elsewhere begins UPCOMING."""
+    assert run(plug(10, where=WORK), policy(40)).states == ["p1 UPCOMING 1"]
+
+
+@pytest.mark.parametrize("end", [policy(40, enabled=False), delete(40)], ids=["disabled", "deleted"])
+def test_policy_ends_before_a_visit(end: Event) -> None:
+    """The UPCOMING session of a policy that is disabled or deleted is erased."""
+    story = run(policy(0), end)
+    assert story.last().outputs == (SessionErased(story.changes[0].session.id),)
+
+
+ENDS: dict[str, tuple[Event, list[str]]] = {
+    "disabled": (policy(40, enabled=False), []),
+    "deleted": (delete(40), []),
+    "moved": (policy(40, where=WORK), ["p1 UPCOMING 1"]),
+}
+
+
+@pytest.mark.parametrize(("end", "next_states"), ENDS.values(), ids=ENDS)
+def test_policy_ends_during_a_visit(end: Event, next_states: list[str]) -> None:
+    """A policy disabled, deleted or moved during a visit settles at that moment; what follows is an unmanaged part."""
+    story = run(policy(0), *CHARGING, end, sample(50, 3.0), unplug(60), timer(61))
+    assert story.states[3:] == ["p1 SETTLED 4", *next_states, "- SETTLED 1"]
+    first, second = story.settled
+    assert (bounds(first), kwh_sum(first)) == ((10, 40), 2.0)
+    assert (bounds(second), kwh_sum(second)) == ((40, 60), 1.0)
+    assert story.changes[3].created_at == minute(40)
+
+
+def test_policy_enabled_again_during_a_visit() -> None:
+    """Enabled again, a policy takes the open part over: the parts are disjoint in time and energy."""
+    story = run(
+        policy(0),
+        *CHARGING,
+        policy(40, enabled=False),
+        sample(50, 3.0),
+        policy(55),
+        sample(58, 3.5),
+        unplug(60),
+        timer(61),
+    )
+    assert story.states[3:] == [
+        "p1 SETTLED 4",
+        "p1 ACTIVE:REGULAR 1",
+        "p1 ACTIVE:REGULAR 2",
+        "p1 SETTLED 3",
+        "p1 UPCOMING 1",
+    ]
+    first, second = story.settled
+    assert (bounds(first), bounds(second)) == ((10, 40), (40, 60))
+    assert (kwh_sum(first), kwh_sum(second)) == (2.0, 1.5)
+
+
+def test_energy_learnt_after_a_part_settled() -> None:
+    """Energy that is learnt after a part has settled falls to the next one, within its bounds."""
+    story = run(policy(0), *CHARGING, policy(40, enabled=False), sample(50, 4.0), unplug(60), timer(61))
+    assert [kwh_sum(session) for session in story.settled] == [2.0, 2.0]
+    assert story.settled[1].statistics.timeseries[0].start_at == minute(40)
+
+
+def test_policy_disabled_at_the_plug_in() -> None:
+    """Two parts of a visit never share a start, so each charging event keeps an id of its own."""
+    story = run(
+        policy(0),
+        plug(10, where=HOME),
+        policy(10, enabled=False),
+        sample(11, 0.0),
+        sample(30, 2.0),
+        unplug(40),
+        timer(41),
+    )
+    managed, observed = (one for one in story.changes if one.session in story.settled)
+    assert managed.charging_event_id != observed.charging_event_id
+    assert (kwh_sum(managed.session), kwh_sum(observed.session)) == (0.0, 2.0)
+
+
+def test_policy_time_ahead_of_the_telemetry() -> None:
+    """Where a policy settled a part ahead of late telemetry, no later visit begins within that part."""
+    story = run(
+        policy(0), plug(10, where=HOME), policy(60, enabled=False), unplug(20), plug(25), sample(70, 1.0, plugged=True),
+        sample(90, 2.0), unplug(95), timer(96),
+    )  # fmt: skip
+    assert [bounds(session) for session in story.settled] == [(10, 60), (70, 95)]
+
+
+def test_other_policys_older_time() -> None:
+    """A policy's record with an older time than the open part's start counts from that start."""
+    story = run(
+        policy(0), plug(10, where=HOME), policy(60, enabled=False), policy(30, "p2"), policy(40, "p2", enabled=False),
+        sample(70, 1.0), sample(80, 2.0), unplug(95), timer(96),
+    )  # fmt: skip
+    assert [session.policy_id for session in story.settled] == ["p1", "p2", None]
+
+
+def test_moved_while_upcoming() -> None:
+    """A policy moved before a visit keeps its session, which now waits at the other place."""
+    story = run(policy(0), policy(10, where=WORK))
+    assert story.states == ["p1 UPCOMING 1", "p1 UPCOMING 2"]
+    assert story.latest.location_id == WORK
+
+
+def test_moved_to_where_the_vehicle_is() -> None:
+    """A policy moved to where its vehicle is plugged in takes the visit over with the session that it has."""
+    story = run(policy(0), plug(10, where=WORK), policy(40, where=WORK))
+    assert story.states == ["p1 UPCOMING 1", "p1 ACTIVE:REGULAR 2"]
+    assert bounds(story.latest) == (10, None)
+
+
+@pytest.mark.parametrize("before", [[], [plug(10, where=HOME)]], ids=["awaited", "plugged in"])
+def test_other_fields_change_no_session(before: list[Event]) -> None:
+    """A change of what the session does not show publishes nothing."""
+    assert run(policy(0), *before, policy(40, reserve=20)).last().outputs == ()
+
+
+def test_policy_written_again() -> None:
+    """The same record again changes nothing."""
+    story = run(policy(0), plug(10, where=HOME), policy(0))
+    assert (story.last().outputs, story.last().vehicle) == ((), run(policy(0), plug(10, where=HOME)).vehicle)
+
+
+def test_disabled_from_the_start() -> None:
+    """A policy that is written disabled has no session until it is enabled."""
+    assert run(policy(0, enabled=False)).outputs == ()
+    assert run(policy(0, enabled=False), policy(10)).states == ["p1 UPCOMING 1"]
+
+
+def test_log_order_decides() -> None:
+    """A later record with an older time counts from just after the one before it."""
+    story = run(policy(10), policy(5, enabled=False), policy(7))
+    assert story.states == ["p1 UPCOMING 1", "p1 UPCOMING 1"]
+    opened = [one.created_at for one in story.changes]
+    assert opened == sorted(opened)
+    assert story.vehicle.policies[0].effective_at > minute(10)
+
+
+def _written(name: str, **changes: object) -> PolicyWritten:
+    return PolicyWritten(structs.replace(policy(5, name).policy, **changes), minute(5))
+
+
+REFUSED: dict[str, tuple[PolicyWritten, Refusal, bool]] = {
+    "a second one for the place": (policy(5, "p2"), Refusal.POLICY_CONFLICT, False),
+    "another user": (_written("p1", user_id=BOB), Refusal.POLICY_IMMUTABLE, True),
+    "another vehicle": (_written("p1", vehicle_id=VehicleId("car-2")), Refusal.POLICY_IMMUTABLE, True),
+    "from before 2015": (_written("p1", at=minute(0).replace(year=2014)), Refusal.TOO_OLD, True),
+    "from ahead of the log": (policy(20, logged=14.99), Refusal.IN_FUTURE, True),
+    "unknown and ahead of the log": (policy(20, "p3", where=WORK, logged=14.99), Refusal.IN_FUTURE, False),
+}
+
+
+@pytest.mark.parametrize(("written", "reason", "is_known"), REFUSED.values(), ids=REFUSED)
+def test_refused_policy(written: PolicyWritten, reason: Refusal, is_known: bool) -> None:
+    """A record that breaks a rule is refused, and what stands (null if nothing) goes back to the topic."""
+    story = run(policy(0), written)
+    assert story.refusals == [reason]
+    assert story.last().outputs == (PolicyRestored(written.policy.id, policy(0).policy if is_known else None),)
+
+
+def test_conflict_by_enabling_or_moving() -> None:
+    """Two policies of one user and place may stand side by side only while at most one is enabled."""
+    side_by_side = [policy(0), policy(1, "p2", enabled=False), policy(2, "p3", where=WORK)]
+    assert run(*side_by_side, policy(5, "p2")).refusals == [Refusal.POLICY_CONFLICT]
+    assert run(*side_by_side, policy(5, "p3")).refusals == [Refusal.POLICY_CONFLICT]
+    assert run(*side_by_side, policy(5, enabled=False), policy(6, "p2")).refusals == []
+    assert run(*side_by_side, policy(5, "p4", user=BOB)).refusals == []
+
+
+def test_unknown_policy_deleted() -> None:
+    """The deletion of a policy that nobody knows is counted and changes nothing."""
+    story = run(delete(5))
+    assert (story.outputs, story.counted) == ((), [Counted.UNKNOWN_POLICY_DELETED])
+
+
+def test_pending_unplug_is_confirmed_first() -> None:
+    """A policy's record counts after the timers due before it: the visit is over by then."""
+    story = run(policy(0), plug(10, where=HOME), unplug(30), policy(40, enabled=False))
+    assert story.states[2:] == ["p1 SETTLED 3", "p1 UPCOMING 1"]
+    assert bounds(story.settled[0]) == (10, 30)
+    assert isinstance(story.outputs[-1], SessionErased)
+
+
+def test_disabled_while_the_unplug_is_pending() -> None:
+    """A policy disabled while the unplug is pending settles its session at the unplug."""
+    story = run(policy(0), plug(10, where=HOME), unplug(30), policy(30.5, enabled=False), timer(60))
+    assert [bounds(session) for session in story.settled] == [(10, 30)]
