@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +71,7 @@ def test_the_timeseries_lies_on_the_quarter_hours_and_adds_up(system: System) ->
     series = next(session for session in sessions if session["state"] == "SETTLED")["statistics"]["timeseries"]
     edges = [stamp(T0), *(stamp(datetime(2026, 3, 1, 18, m, tzinfo=UTC)) for m in (15, 30, 45))]
     edges += [stamp(datetime(2026, 3, 1, 19, 0, tzinfo=UTC)), stamp(T0 + minutes(60))]
-    assert [(point["startAt"], point["endAt"]) for point in series] == list(zip(edges, edges[1:], strict=False))
+    assert [(point["startAt"], point["endAt"]) for point in series] == list(pairwise(edges))
     # 0.12 kWh a minute from minute 1 to minute 51.
     assert [point["kwh"] for point in series] == [0.84, 1.8, 1.8, 1.56, 0.0]
     assert [point["batteryLevel"] for point in series] == [40, None, 45, 50, None]

@@ -29,12 +29,12 @@ class Api:
         """A read with a right token, but for the claims named."""
         return self.client.get(path, params=params, headers=authorization(**claims))
 
-    def ids(self, *, claims: Mapping[str, Any] | None = None, **filters: str | int) -> list[str]:
+    def ids(self, filters: Mapping[str, str | int] | None = None, **claims: Any) -> list[str]:
         """The ids of a whole list, page by page, newest first."""
         found: list[str] = []
-        params = dict(filters)
+        params = dict(filters or {})
         while True:
-            answer = self.get(f"{ROOT}/sessions", params=params, **(claims or {}))
+            answer = self.get(f"{ROOT}/sessions", params=params, **claims)
             assert answer.status_code == 200, answer.text
             page = answer.json()
             found += [row["id"] for row in page["data"]]

@@ -128,7 +128,7 @@ def _processes() -> Iterator[tuple[int, str]]:
             # It may end while we look, or be another user's.
             with suppress(OSError):
                 words = (folder / "cmdline").read_bytes().split(b"\0")
-                yield int(folder.name), f"{folder.name} {b' '.join(words).decode(errors='replace')[:200]}"
+                yield int(folder.name), f"{folder.name} {b' '.join(words).decode(errors='replace')[:2_000]}"
 
 
 def _environ_of(pid: int) -> bytes:

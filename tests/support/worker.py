@@ -78,7 +78,7 @@ class System:
 @contextmanager
 def running_system(topics: Topics, folder: Path, **settings: object) -> Iterator[System]:
     """Run a worker while inside; on leaving, it must stop cleanly."""
-    env = topics.env(state_dir=folder / "state", **settings)
+    env = topics.env(**({"state_dir": folder / "state"} | settings))
     with flex("worker", env=env, folder=folder) as worker:
         worker.wait_for(READY)
         yield System(topics, worker)
