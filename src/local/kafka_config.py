@@ -45,6 +45,9 @@ def properties(node: Node, nodes: tuple[Node, ...], log_dir: Path) -> str:
         "share.coordinator.state.topic.replication.factor": copies,
         "transaction.state.log.min.isr": min(copies, 2),
         "share.coordinator.state.topic.min.isr": min(copies, 2),
+        # After kill -9 a node waits until its former self is taken for dead: 9 s by default.
+        "broker.session.timeout.ms": 4_000,
+        "broker.heartbeat.interval.ms": 1_000,
         # A handful of groups and transactions: the default of 50 partitions each only slows the first start.
         "offsets.topic.num.partitions": 8,
         "transaction.state.log.num.partitions": 8,

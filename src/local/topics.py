@@ -2,6 +2,7 @@
 table are set; a number of partitions that differs is refused, for it would move vehicles to other partitions.
 """
 
+import time
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
@@ -22,6 +23,7 @@ from runtime.settings import Settings
 
 _TIMEOUT_S: Final = 30
 _STEP_S: Final = 0.5
+_PAUSE_S: Final = 0.05
 
 
 def ensure_topics(
@@ -106,6 +108,12 @@ def _create(admin: _Admin, absent: dict[str, TopicSpec], settings: Settings) -> 
             # Two of these commands at once: either one may come first.
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                 raise
+    # A broker learns of its topics a moment after they were made; whoever comes next must find them.
+    until_s = monotonic_s() + _TIMEOUT_S
+    while not absent.keys() <= admin.topics().keys():
+        if monotonic_s() >= until_s:
+            raise LocalError(f"the topics were created, but are not to be seen after {_TIMEOUT_S} s")
+        time.sleep(_PAUSE_S)
 
 
 def _config_differences(admin: _Admin, present: dict[str, TopicSpec], *, check_only: bool) -> Iterator[str]:

@@ -68,7 +68,7 @@ def test_a_broker_that_dies_ends_its_command_with_a_line(tmp_path: Path) -> None
 
 
 def test_three_nodes_form_one_cluster(tmp_path: Path) -> None:
-    """Topics with three copies are written at one node and read at another, and the folder belongs to three nodes ever after."""
+    """What is written at one node is read at another, and the folder belongs to three nodes ever after."""
     port = next(port for port in iter(free_port, 0) if is_free(port + 1) and is_free(port + 2))
     env = environ(port, tmp_path) | {"FLEX_TOPIC_REPLICATION": "3", "FLEX_TOPIC_PARTITIONS": "1"}
     with flex("kafka", "--port", str(port), "--nodes", "3", env=env, folder=tmp_path) as running:

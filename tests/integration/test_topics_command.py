@@ -1,4 +1,4 @@
-"""`flex-sessions topics` on a real broker: creates what the table says, again and again, and never moves a partition."""
+"""`flex-sessions topics` on a real broker: creates what the table says, and never changes a number of partitions."""
 
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from local.topics import partitions_of
 from models.topics import TOPICS, VEHICLE_PLUG, topic_name
 from tests.support.command import flex, run_flex
 from tests.support.system import Topics, delete_topics
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.integration
 
@@ -21,6 +22,16 @@ def config_of(bootstrap: str, names: list[str]) -> dict[str, dict[str, str]]:
         resource.name: {key: entry.value for key, entry in future.result().items()}
         for resource, future in asked.items()
     }
+
+
+def shows(bootstrap: str, name: str, *, retention: str, segment: str) -> None:
+    """Until the broker, which learns of changes a moment later, answers with these two."""
+
+    def found() -> bool:
+        config = config_of(bootstrap, [name])[name]
+        return (config["retention.ms"], config["segment.bytes"]) == (retention, segment)
+
+    wait_until(found, 10, f"{name} with {retention} and {segment}")
 
 
 def partitions(bootstrap: str, prefix: str) -> dict[str, int]:
@@ -69,6 +80,7 @@ def test_a_setting_that_differs_is_reported_then_repaired(topics: Topics) -> Non
     resource = ConfigResource(ResourceType.TOPIC, name, incremental_configs=changes)
     for future in admin.incremental_alter_configs([resource]).values():
         future.result()
+    shows(topics.bootstrap, name, retention="60000", segment="2000000")
 
     checked = run_flex("topics", "--check", env=topics.env())
     assert checked.returncode == 1
@@ -77,8 +89,7 @@ def test_a_setting_that_differs_is_reported_then_repaired(topics: Topics) -> Non
     repaired = run_flex("topics", env=topics.env())
     assert repaired.returncode == 0
     assert f"{name}: retention.ms was 60000, now 604800000\n" in repaired.stdout
-    config = config_of(topics.bootstrap, [name])[name]
-    assert (config["retention.ms"], config["segment.bytes"]) == ("604800000", "2000000")
+    shows(topics.bootstrap, name, retention="604800000", segment="2000000")
 
 
 def test_an_absent_topic_is_reported_by_check_and_not_created(broker: Kafka, prefix: str) -> None:
