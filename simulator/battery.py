@@ -28,15 +28,27 @@ class ChargeCurve(Struct, frozen=True, kw_only=True):
         if elapsed_s <= flat_s:
             return min(limit_percent, start_percent + per_second * elapsed_s)
         entry = max(start_percent, self.knee_percent)
-        decay = (1 - self.end_share) / (FULL_PERCENT - self.knee_percent)
+        decay = self._decay()
         # dL/dt = per_second * (1 - decay * (L - knee)), from L = entry on.
         falling = (1 - decay * (entry - self.knee_percent)) * math.exp(-decay * per_second * (elapsed_s - flat_s))
         return min(limit_percent, self.knee_percent + (1 - falling) / decay)
 
+    def seconds_to(self, start_percent: float, limit_percent: float) -> float:
+        """How long it takes from one level to another; 0 where it is there already."""
+        per_second = self.rate_kw / self.capacity_kwh * FULL_PERCENT / 3_600
+        flat_s = max(0.0, min(limit_percent, self.knee_percent) - start_percent) / per_second
+        entry = max(start_percent, self.knee_percent)
+        if limit_percent <= entry:
+            return flat_s
+        return flat_s + math.log(self.rate_at(entry) / self.rate_at(limit_percent)) / (self._decay() * per_second)
+
     def rate_at(self, level_percent: float) -> float:
         """The rate in kW at this level."""
-        above = max(0.0, level_percent - self.knee_percent)
-        return self.rate_kw * (1 - (1 - self.end_share) * above / (FULL_PERCENT - self.knee_percent))
+        return self.rate_kw * (1 - self._decay() * max(0.0, level_percent - self.knee_percent))
+
+    def _decay(self) -> float:
+        """By how much of the full rate it falls with each % above the knee."""
+        return (1 - self.end_share) / (FULL_PERCENT - self.knee_percent)
 
 
 def home_charger(rate_kw: float, capacity_kwh: float) -> ChargeCurve:

@@ -32,7 +32,10 @@ class Place(Enum):
 
 
 class Leg(Struct, frozen=True, kw_only=True):
-    """A stretch of one kind, from `start_s` up to (not including) `end_s`. `curve` is that of a visit."""
+    """A stretch of one kind, from `start_s` up to (not including) `end_s`.
+
+    A visit has a `curve`, and charges from `charge_from_s` until its limit.
+    """
 
     place: Place
     start_s: int
@@ -42,12 +45,12 @@ class Leg(Struct, frozen=True, kw_only=True):
     limit_percent: float
     location_id: LocationId | None = None
     curve: ChargeCurve | None = None
+    charge_from_s: int = 0
 
     def level_at(self, at_s: float) -> float:
         """The level in % at a moment of this leg."""
         if self.curve is not None:
-            charged_s = at_s - self.start_s - CHARGE_STARTS_AFTER_S
-            return self.curve.level_after(self.start_percent, charged_s, self.limit_percent)
+            return self.curve.level_after(self.start_percent, at_s - self.charge_from_s, self.limit_percent)
         share = (at_s - self.start_s) / (self.end_s - self.start_s)
         return self.start_percent + (self.end_percent - self.start_percent) * share
 
@@ -87,7 +90,8 @@ def plan_day(owner: Household, day: date) -> Day:
     legs.drive(back_s, chance.uniform(4, 14))
     legs.park(chance.randrange(5 * _MINUTE_S, 40 * _MINUTE_S), owner.home)
     next_s = departure_s(owner, day + timedelta(days=1))
-    legs.plug_in(next_s - legs.now_s, owner.home, owner.curve)
+    ready_before_s = chance.randrange(10, 40) * _MINUTE_S if owner.charges_late else None
+    legs.plug_in(next_s - legs.now_s, owner.home, owner.curve, ready_before_s)
     return Day(tuple(legs.made))
 
 
@@ -115,9 +119,18 @@ class _Legs:
     def park(self, duration_s: int, location_id: LocationId | None = None) -> None:
         self._add(Place.PARKED, duration_s, end_percent=self._percent, location_id=location_id)
 
-    def plug_in(self, duration_s: int, location_id: LocationId | None, curve: ChargeCurve) -> None:
-        end_percent = curve.level_after(self._percent, duration_s - CHARGE_STARTS_AFTER_S, self._limit_percent)
-        self._add(Place.PLUGGED, duration_s, end_percent=end_percent, location_id=location_id, curve=curve)
+    def plug_in(
+        self, duration_s: int, location_id: LocationId | None, curve: ChargeCurve, ready_before_s: int | None = None
+    ) -> None:
+        """A visit that charges at once, or (with a timer) so late that it is ready this long before it ends."""
+        wait_s = CHARGE_STARTS_AFTER_S
+        if ready_before_s is not None:
+            needed_s = int(curve.seconds_to(self._percent, self._limit_percent)) + 1
+            wait_s = max(wait_s, duration_s - ready_before_s - needed_s)
+        end_percent = curve.level_after(self._percent, duration_s - wait_s, self._limit_percent)
+        self._add(
+            Place.PLUGGED, duration_s, end_percent=end_percent, location_id=location_id, curve=curve, wait_s=wait_s
+        )
 
     def _add(
         self,
@@ -127,6 +140,7 @@ class _Legs:
         end_percent: float,
         location_id: LocationId | None = None,
         curve: ChargeCurve | None = None,
+        wait_s: int = 0,
     ) -> None:
         leg = Leg(
             place=place,
@@ -137,6 +151,7 @@ class _Legs:
             limit_percent=self._limit_percent,
             location_id=location_id,
             curve=curve,
+            charge_from_s=self.now_s + wait_s,
         )
         self.made.append(leg)
         self.now_s, self._percent = leg.end_s, end_percent

@@ -120,6 +120,8 @@ class _Teller:
             state = PowerDeliveryState.INITIALIZING
         elif level >= leg.limit_percent:
             state = PowerDeliveryState.COMPLETE
+        elif at_s < leg.charge_from_s:
+            state = PowerDeliveryState.STOPPED
         else:
             state = PowerDeliveryState.CHARGING
         is_charging = state is PowerDeliveryState.CHARGING

@@ -43,6 +43,7 @@ class Household(Struct, frozen=True, kw_only=True):
     limit_percent: float
     departs_after_min: int
     holds_counter: bool
+    charges_late: bool
 
     @property
     def vehicle_id(self) -> VehicleId:
@@ -79,6 +80,7 @@ def household(seed: int, number: int) -> Household:
         limit_percent=chance.choice(_LIMITS_PERCENT),
         departs_after_min=chance.randrange(10),
         holds_counter=chance.random() < 1 / 3,
+        charges_late=chance.random() < 3 / 4,
     )
 
 

@@ -33,6 +33,14 @@ def test_charging_in_two_steps_is_charging_in_one(start: float, one_s: float, ot
     assert curve.level_after(between, other_s, 100) == pytest.approx(curve.level_after(start, one_s + other_s, 100))
 
 
+@given(st.floats(0, 99), st.floats(30, 100), st.booleans())
+def test_the_time_to_a_level_is_when_it_is_reached(start: float, limit: float, is_fast: bool) -> None:
+    """A timer set by seconds_to ends exactly at the limit, and needs none where the level is there already."""
+    curve = fast_charger(60) if is_fast else home_charger(7, 60)
+    needed_s = curve.seconds_to(start, limit)
+    assert curve.level_after(start, needed_s, 100) == pytest.approx(max(start, limit))
+
+
 @given(st.floats(0, 95))
 def test_the_rate_is_the_slope_of_the_level(level: float) -> None:
     """What is told as chargeRate is what the level does."""

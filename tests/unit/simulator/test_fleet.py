@@ -109,6 +109,8 @@ def test_some_managed_visit_ends_soon_whatever_the_hour(hour: int) -> None:
         and record.message.is_plugged_in is False
         and (record.message.location_id or "").startswith("sim-home-")
     )
+    samples = [record.message for record in found if isinstance(record.message, ChargeSample)]
+    assert any(sample.is_charging and "home" in (sample.location_id or "") for sample in samples)
     after = [_second(record) - _second(out) for record in found if record.key == out.key]
     assert _second(out) - start_s < 2.5 * HOUR_S
     assert any(60 <= seconds <= 600 for seconds in after)
