@@ -12,7 +12,7 @@ CHARGING: list[Event] = [plug(10, where=HOME), sample(10, 0.0), sample(30, 2.0)]
 
 
 def test_policy_created_while_plugged_in() -> None:
-    """A policy created while its vehicle is plugged in at its place begins ACTIVE, at version 1, with all of the visit."""
+    """A policy created while its vehicle is plugged in there begins ACTIVE at version 1, with all of the visit."""
     story = run(*CHARGING, policy(40))
     assert story.states == ["p1 ACTIVE:REGULAR 1"]
     assert (bounds(story.latest), kwh_sum(story.latest)) == ((10, None), 2.0)
