@@ -99,7 +99,7 @@ def _wire(app: Any, settings: Settings, rules: Rules, tables: Tables) -> None:
 
     @app.on_partitions_revoked.connect(weak=False)
     async def forget(_app: Any, revoked: set[TP], **_: Any) -> None:
-        intake.forget()
+        await intake.forget()
         app.consumer.forget_positions()
         log.info("partitions revoked", partitions=len(revoked))
 

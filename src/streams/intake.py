@@ -4,6 +4,7 @@ This is the whole seam to the engine: `arrive` takes one event of the stream, `p
 acknowledges it, `tick` lets timers fire. It branches on no fact of the domain.
 """
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -26,6 +27,12 @@ from streams.timers import Timers
 MERGED_TOPICS = (VEHICLE_POLICIES, VEHICLE_PLUG, VEHICLE_CHARGE)
 # Records decided, published and kept together: bounds memory and what is read again after a crash.
 BATCH_LIMIT_RECORDS = 1_000
+# Known to be in the log and yet not fetched for so long: the connection is broken in a way that nobody reported.
+STALL_LIMIT_S = 60.0
+
+
+class StalledError(RuntimeError):
+    """Nothing moves: better to start anew than to stand still unseen."""
 
 
 class _Partition:
@@ -50,11 +57,15 @@ class Intake:
         self._publish = publish
         self._is_at_end = is_at_end
         self._partitions: dict[int, _Partition] = {}
+        # Held while a batch is published and kept: partitions must not move away under it.
+        self._busy = asyncio.Lock()
+        self._moved_s = monotonic_s()
         self.tally: Counter[str] = Counter()
 
-    def forget(self) -> None:
-        """Partitions have moved: what was not acknowledged comes again to whoever has it now."""
-        self._partitions.clear()
+    async def forget(self) -> None:
+        """Partitions move once the batch in hand is done: the rest comes again to whoever has them then."""
+        async with self._busy:
+            self._partitions.clear()
 
     def recover_timers(self) -> None:
         """Set the timers of the vehicles in the tables, as if each had just been heard."""
@@ -89,7 +100,25 @@ class Intake:
             partition.newest_at = at if partition.newest_at is None else max(at, partition.newest_at)
 
     async def pump(self) -> bool:
-        """Process and acknowledge what is in order. Tells whether there was anything."""
+        """Process and acknowledge what is in order. Tells whether there was anything.
+
+        Raises StalledError where records wait for others that do not come.
+        """
+        async with self._busy:
+            did_any = await self._pump()
+        waits = any(not partition.merge.is_empty() for partition in self._partitions.values())
+        if did_any or not waits:
+            self._moved_s = monotonic_s()
+        elif monotonic_s() - self._moved_s > STALL_LIMIT_S:
+            raise StalledError(f"records wait for others of their partition for more than {STALL_LIMIT_S} s")
+        return did_any
+
+    async def tick(self) -> None:
+        """Fire the timers that are due in every partition whose inputs are read to their end."""
+        async with self._busy:
+            await self._tick()
+
+    async def _pump(self) -> bool:
         did_any = False
         for number, partition in list(self._partitions.items()):
             batch = partition.merge.take(partial(self._is_read_to_end, number), BATCH_LIMIT_RECORDS, monotonic_s())
@@ -101,8 +130,7 @@ class Intake:
                 event.ack()
         return did_any
 
-    async def tick(self) -> None:
-        """Fire the timers that are due in every partition whose inputs are read to their end."""
+    async def _tick(self) -> None:
         for number, partition in list(self._partitions.items()):
             if not self._is_idle(number, partition):
                 continue
