@@ -19,6 +19,8 @@ from local.stopping import StopRequest
 
 KAFKA_DIR: Final = Path(__file__).parents[2] / "deploy" / "kafka"
 _VERSION: Final = re.compile(r"<kafka\.version>([^<]+)</kafka\.version>")
+# In full, with the version that the POM pins: the short form looks the plugin up first, and hides why that failed.
+_GOAL: Final = "org.apache.maven.plugins:maven-dependency-plugin:copy-dependencies"
 _FETCH_TIMEOUT_S: Final = 600
 _LINE_CHARS: Final = 300
 
@@ -77,7 +79,7 @@ def _one_at_a_time(lock: Path, stop: StopRequest) -> Iterator[None]:
 
 
 def _copy_dependencies(maven: str, libs: Path, log: Path, stop: StopRequest) -> None:
-    argv = [maven, "-q", "-B", "-f", str(kafka_file("pom.xml")), "dependency:copy-dependencies"]
+    argv = [maven, "-q", "-B", "-f", str(kafka_file("pom.xml")), _GOAL]
     child = Child("maven", [*argv, f"-DoutputDirectory={libs}"], log)
     try:
         ended = stop.wait(lambda: not child.running(), _FETCH_TIMEOUT_S)
