@@ -13,7 +13,7 @@ from sessions.arrival import delay_s, refusal_by_lateness, refusal_by_time
 from sessions.events import Decision, Event, PolicyDeleted, PolicyWritten, Rules, TelemetryReceived, TimerDue
 from sessions.evidence import Observation, observe
 from sessions.policies import delete_policy, effective_at, refusal_by_rules, refuse_policy, write_policy
-from sessions.public import aggregated
+from sessions.public import shown
 from sessions.state import Capacity, Vehicle, managed_by
 from sessions.statistics import fold_charging, fold_counter, fold_level
 from sessions.step import Step
@@ -76,14 +76,14 @@ def _apply_telemetry(vehicle: Vehicle, event: TelemetryReceived, rules: Rules) -
 def _take_message(step: Step, seen: Observation, rules: Rules) -> None:
     if not take_user(step, seen):
         return
-    before = _shown(step.vehicle)
+    before = shown(step.vehicle.visit)
     has_moved = False
     if seen.is_plugged_in is not False:
         has_moved = take_plug_evidence(step, seen, rules)
     take_place(step, seen)
     _take_sample(step, seen)
     visit = step.vehicle.visit
-    if visit is not None and not step.manage_visit(seen.at) and (has_moved or _shown(step.vehicle) != before):
+    if visit is not None and not step.manage_visit(seen.at) and (has_moved or shown(step.vehicle.visit) != before):
         step.update_visit(seen.at)
     if seen.is_plugged_in is False:
         # Last, so that what the unplugging message itself tells still belongs to the visit.
@@ -110,9 +110,3 @@ def _fire_timers(step: Step, rules: Rules, *, before: datetime | None = None, un
         if not is_due:
             return
         confirm_unplug(step, rules)
-
-
-def _shown(vehicle: Vehicle) -> object:
-    """What of the open visit the public can see, the growing end of its last interval aside."""
-    visit = vehicle.visit
-    return None if visit is None else (visit.location_id, visit.part.started_at, aggregated(visit.part))

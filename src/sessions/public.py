@@ -55,6 +55,15 @@ def aggregated(part: Part) -> Aggregated:
     )
 
 
+def shown(visit: Visit | None) -> object:
+    """What of an open visit a client can see, the growing end of its series and intervals of 0 kWh aside."""
+    if visit is None:
+        return None
+    part = visit.part
+    levels = [_whole_percent(level) for level in part.levels[: len(part.energy_wh)]]
+    return visit.location_id, part.started_at, aggregated(part), levels
+
+
 def _timeseries(part: Part, until: datetime) -> tuple[TimeseriesPoint, ...]:
     # A part of no length still shows the energy that was seen after its end, in an interval of no length.
     spans = list(quarters(part.started_at, until)) or [(part.started_at, until)] * any(part.energy_wh)

@@ -107,6 +107,14 @@ def test_sums_are_exact(total_wh: int) -> None:
     assert sum(round(each * 1000) for each in kwh(story.latest)) == total_wh
 
 
+def test_a_level_of_an_interval_is_news() -> None:
+    """The first level of an interval that carries energy is published, though battery from and to stay as they are."""
+    told = (policy(0), plug(10, where=HOME, level=50), sample(12, 1.0), sample(16, 2.0))
+    assert [point.battery_level for point in run(*told).latest.statistics.timeseries] == [50, None]
+    latest = run(*told, sample(18, level=50)).latest
+    assert [point.battery_level for point in latest.statistics.timeseries] == [50, 50]
+
+
 def test_levels_of_the_intervals() -> None:
     """An interval shows the last level told in it, rounded down, and null where none was."""
     story = run(
