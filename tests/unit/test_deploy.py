@@ -79,7 +79,7 @@ def test_every_build_target_is_in_the_dockerfile() -> None:
     assert targets == {"worker", "api", "simulator"}
     for target in targets:
         assert f"\nFROM base AS {target}\n" in dockerfile
-    assert "\nUSER flex\n" in dockerfile
+    assert "\nUSER 10001:10001\n" in dockerfile
 
 
 def test_the_example_names_every_variable_that_compose_reads() -> None:
