@@ -48,9 +48,11 @@ class AccessLog:
                 headers.setdefault("Cache-Control", "no-store")
             await send(message)
 
+        self._metrics.open.inc()
         try:
             await self._app(scope, receive, send_noted)
         finally:
+            self._metrics.open.dec()
             self._note(scope, status, monotonic_s() - start_s, request_id)
 
     def _note(self, scope: Scope, status: int, duration_s: float, request_id: str) -> None:

@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 
 from api.access_log import AccessLog
 from api.auth import Authenticator
+from api.limits import HeadLimits
 from api.metrics import Metrics
 from api.openapi import DESCRIPTION, contract_of
 from api.problems import ProblemError, respond, unavailable
@@ -50,6 +51,8 @@ def create_app(view: View, settings: Settings, metrics: Metrics, follower: Follo
     app.add_exception_handler(ViewNotReadyError, _not_ready)
     app.add_exception_handler(HTTPException, _of_the_framework)
     app.add_exception_handler(Exception, _defect)
+    app.add_middleware(HeadLimits)
+    # Added last, it is the outermost and sees every answer.
     app.add_middleware(AccessLog, metrics=metrics)
     return app
 

@@ -48,3 +48,4 @@ class Metrics:
             buckets=_DURATION_BUCKETS_S,
             registry=self.registry,
         )
+        self.open = Gauge("flex_api_requests_open", "Requests under way, this scrape included.", registry=self.registry)

@@ -12,6 +12,7 @@ from typing import Final
 import uvicorn
 
 from api.app import create_app
+from api.limits import HEADERS_LIMIT_BYTES, TARGET_LIMIT_BYTES
 from api.metrics import Metrics
 from api.view.consumer import ViewConsumer
 from api.view.directory import DirectoryInUseError, ViewDirectory
@@ -26,8 +27,8 @@ log: Final = get_log()
 
 # Exit codes, as those of the console command.
 _REFUSED: Final = 2
-# Bytes of a request's line and headers together; tokens of ours have some 300, cursors 200.
-_HEAD_LIMIT_BYTES: Final = 16_384
+# Bytes of a request's head that may be held while it is incomplete.
+_HEAD_LIMIT_BYTES: Final = TARGET_LIMIT_BYTES + HEADERS_LIMIT_BYTES
 # Seconds for requests under way once a stop is asked for; with the view's own stop this stays below 5 s.
 _DRAIN_S: Final = 2
 # Seconds that an idle connection is kept.
@@ -59,6 +60,18 @@ def run_api(settings: Settings) -> int:
     return 0
 
 
+class _Server(uvicorn.Server):
+    """Also tells the view of a stop, so that requests which wait for a session are answered at once."""
+
+    def __init__(self, view: View, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._view = view
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        super().handle_exit(sig, frame)
+        self._view.stop_waiting()
+
+
 def _serve(settings: Settings, directory: ViewDirectory, listener: socket.socket) -> None:
     view, metrics = View(), Metrics()
     session_log = SessionLog(
@@ -68,7 +81,8 @@ def _serve(settings: Settings, directory: ViewDirectory, listener: socket.socket
         utc_now,
     )
     app = create_app(view, settings, metrics, ViewConsumer(view, directory, session_log, metrics))
-    server = uvicorn.Server(
+    server = _Server(
+        view,
         uvicorn.Config(
             app,
             http="h11",
@@ -80,7 +94,7 @@ def _serve(settings: Settings, directory: ViewDirectory, listener: socket.socket
             h11_max_incomplete_event_size=_HEAD_LIMIT_BYTES,
             timeout_keep_alive=_KEEP_ALIVE_S,
             timeout_graceful_shutdown=_DRAIN_S,
-        )
+        ),
     )
 
     def stop(_number: int, _frame: FrameType | None) -> None:

@@ -69,7 +69,8 @@ class Following:
             reader.close()
 
     def _step(self, reader: LogReader) -> None:
-        damage = self._view.damage()
+        # Before it is shown, word of damage is still about the store that was shown before.
+        damage = self._view.damage() if self._is_shown else None
         if damage is not None:
             raise StoreDamagedError(damage)
         batch = Batch(self._store, self._log.policies_topic, self._metrics)

@@ -81,7 +81,7 @@ def offset_key(topic: str, partition: int) -> bytes:
 
 def index_prefix(index: Index, ids: Sequence[str]) -> bytes:
     """What all entries of one list start with, and no entry of any other does."""
-    return index.value + b"".join(part.encode() + _END for part in ids)
+    return index.value + "".join(f"{part}\0" for part in ids).encode()
 
 
 def position_key(position: Position) -> bytes:

@@ -19,10 +19,11 @@ def apply_update(draft: Draft, head: SessionHead, body: bytes) -> bool:
     if old is not None:
         _leave(draft, old)
     draft.put(body_key(head.id), body)
-    _store_head(draft, head)
     if head.is_settled:
-        _enter_event(draft, head)
-    elif head.policy_id is not None:
+        _share_event(draft, head.charging_event_id, _sharers(draft, head), entering=head)
+        return True
+    _store_head(draft, head)
+    if head.policy_id is not None:
         draft.put(current_key(head.policy_id), head.id.encode())
     return True
 
@@ -58,33 +59,32 @@ def _leave(draft: Draft, old: SessionHead) -> None:
     if old.policy_id is not None and draft.get(current_key(old.policy_id)) == old.id.encode():
         draft.delete(current_key(old.policy_id))
     if old.is_settled:
-        members = tuple(one for one in _members(draft, old.charging_event_id) if one != old.id)
-        _set_members(draft, old.charging_event_id, members)
+        _share_event(draft, old.charging_event_id, _sharers(draft, old), entering=None)
 
 
-def _enter_event(draft: Draft, head: SessionHead) -> None:
-    members = tuple(one for one in _members(draft, head.charging_event_id) if one != head.id)
-    _set_members(draft, head.charging_event_id, (*members, head.id))
+def _sharers(draft: Draft, head: SessionHead) -> list[SessionHead]:
+    """The other settled sessions of this one's charging event."""
+    ids = unpack_ids(draft.get(event_key(head.charging_event_id)))
+    heads = (stored_head(draft, one) for one in ids if one != head.id)
+    return [one for one in heads if one is not None]
 
 
-def _members(draft: Draft, event: str) -> tuple[str, ...]:
-    return unpack_ids(draft.get(event_key(event)))
-
-
-def _set_members(draft: Draft, event: str, members: tuple[str, ...]) -> None:
+def _share_event(draft: Draft, event: str, others: list[SessionHead], *, entering: SessionHead | None) -> None:
     """Note who shares a charging event, and let the lists show the one that represents it."""
-    if members:
-        draft.put(event_key(event), pack(members))
+    heads = others if entering is None else [*others, entering]
+    if heads:
+        draft.put(event_key(event), pack(tuple(head.id for head in heads)))
     else:
         draft.delete(event_key(event))
-    heads = [head for one in members if (head := stored_head(draft, one)) is not None]
-    claims = [head for head in heads if head.represents]
-    chosen = max(claims, key=_rank).id if claims else None
+    chosen = max((head for head in heads if head.represents), key=_rank, default=None)
     for head in heads:
-        if head.listed != (head.id == chosen):
+        is_listed = head is chosen
+        if head is not entering and head.listed == is_listed:
+            continue
+        if head is not entering:
             for key in index_keys(head):
                 draft.delete(key)
-            _store_head(draft, msgspec.structs.replace(head, listed=not head.listed))
+        _store_head(draft, msgspec.structs.replace(head, listed=is_listed))
 
 
 def _rank(head: SessionHead) -> tuple[bool, int, str]:

@@ -11,6 +11,7 @@ from typing import Any, Final
 from rocksdict import (
     BlockBasedOptions,
     Cache,
+    DbClosedError,
     DBCompressionType,
     Options,
     Rdict,
@@ -81,7 +82,12 @@ class RocksStore:
             raise StoreDamagedError(f"cannot be written: {error}") from error
 
     def close(self) -> None:
-        self._db.close()
+        try:
+            self._db.close()
+        except DbClosedError:
+            return  # closing twice is closed
+        except Exception as error:  # as above
+            raise StoreDamagedError(f"cannot be closed: {error}") from error
 
 
 def _options() -> Any:

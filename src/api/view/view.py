@@ -35,6 +35,7 @@ class View:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._waiting: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
         self._waiting_count = 0
+        self._is_stopping = False
 
     # --- what the consumer's thread tells
 
@@ -58,6 +59,12 @@ class View:
         # A request counts itself in before it reads, so either it is counted here or it reads what was written.
         if self._waiting_count and self._loop is not None:
             self._loop.call_soon_threadsafe(self._wake, tuple(policy_ids))
+
+    def stop_waiting(self) -> None:
+        """The process is about to stop: whoever waits is told to come back."""
+        self._is_stopping = True
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(lambda: self._wake(tuple(self._waiting)))
 
     def damage(self) -> str | None:
         """What a request found broken in the store, if anything."""
@@ -116,6 +123,8 @@ class View:
         try:
             async with asyncio.timeout(timeout_s):
                 while (answer := ask()) is None:
+                    if self._is_stopping:
+                        raise ViewNotReadyError("the API is stopping")
                     await changed.wait()
                     changed.clear()
         except TimeoutError:
