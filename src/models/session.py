@@ -1,4 +1,4 @@
-"""The public Session object, field for field as clients see it (docs/reference/session.md).
+"""The public Session object, field for field as clients see it (docs/reference/http.md).
 
 Energies in kWh with at most 3 decimals, battery levels whole percents rounded down, times in UTC.
 """
