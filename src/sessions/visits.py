@@ -44,7 +44,12 @@ def end_visit(step: Step, ended_at: datetime, at: datetime) -> None:
     assert visit is not None
     policy_id = visit.part.policy_id
     step.settle_part(ended_at, at, Cause.UNPLUGGED)
-    step.vehicle = structs.replace(step.vehicle, visit=None, left_at=_later(step.vehicle.left_at, ended_at))
+    left_at = _later(step.vehicle.left_at, ended_at)
+    evidence = step.vehicle.evidence
+    if evidence is not None and not evidence.is_plugged_in:
+        # The last unplug may be later than the first, at which the visit ends.
+        left_at = _later(left_at, evidence.at)
+    step.vehicle = structs.replace(step.vehicle, visit=None, left_at=left_at)
     if policy_id is not None:
         step.open_session(policy_id, at)
 

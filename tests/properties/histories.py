@@ -21,13 +21,15 @@ CHECK: Final = settings(
 _STEPS_MIN = st.sampled_from([0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 7.5, 15.0, 40.0, 300.0])
 _LATE_MIN = st.sampled_from([0.0] * 8 + [0.25, 0.5, 1.0, 3.0, 9.0, 30.0, 200.0, 1_500.0])
 _AHEAD_MIN = st.sampled_from([0.0] * 6 + [0.5, 2.0, 15.0])
-_USERS: st.SearchStrategy[UserId] = st.sampled_from([ANN] * 7 + [BOB])
-_PLACES: st.SearchStrategy[LocationId | None] = st.sampled_from([HOME, HOME, WORK, None, None])
+_USERS: st.SearchStrategy[UserId] = st.sampled_from([ANN] * 19 + [BOB])
+_PLACES: st.SearchStrategy[LocationId | None] = st.sampled_from([HOME, HOME, HOME, WORK, None, None])
 _POLICIES = st.sampled_from(["p1", "p2", "p3"])
 _LEVELS = st.none() | st.sampled_from([20.0, 20.7, 21.9, 50.0, 50.4, 80.0])
-_COUNTERS = st.none() | st.sampled_from([0.0, 0.03, 0.05, 1.0, 1.001, 3.333, 7.0, 6.95, 6.8, 20.0, 900.0])
+# Added to the true counter: mostly nothing; noise, a jump, a fall. 0 stands for a placeholder.
+_ERRORS_KWH = st.sampled_from([0.0] * 12 + [-0.07, -0.5, 300.0])
+_GAINS_KWH = st.sampled_from([0.0, 0.001, 0.03, 0.05, 0.333, 1.0, 1.0, 2.5])
 _POWER_STATES = st.sampled_from(
-    [None, None, "UNKNOWN", "UNPLUGGED", "PLUGGED_IN:CHARGING", "PLUGGED_IN:STOPPED", "PLUGGED_IN:LATER_WORD"]
+    [None] * 6 + ["UNKNOWN", "UNPLUGGED", "PLUGGED_IN:CHARGING", "PLUGGED_IN:STOPPED", "PLUGGED_IN:LATER_WORD"]
 )
 _MAYBE = st.sampled_from([None, None, True, False])
 
@@ -46,13 +48,14 @@ def _plug_events(draw: st.DrawFn, now: float) -> TelemetryReceived:
 
 
 @st.composite
-def _samples(draw: st.DrawFn, now: float) -> TelemetryReceived:
+def _samples(draw: st.DrawFn, now: float, counter_kwh: float) -> TelemetryReceived:
+    told_kwh = max(0.0, counter_kwh + draw(_ERRORS_KWH))
     return sample(
         now - draw(_LATE_MIN),
-        draw(_COUNTERS),
+        draw(st.sampled_from([told_kwh, told_kwh, told_kwh, told_kwh, None, 0.0])),
         level=draw(_LEVELS),
         charging=draw(_MAYBE),
-        plugged=draw(st.sampled_from([None, None, None, True, False])),
+        plugged=draw(st.sampled_from([None] * 6 + [True, True, False])),
         state=draw(_POWER_STATES),
         rate=draw(st.sampled_from([None, None, 0.0, 11.0, -3.0])),
         capacity=draw(st.sampled_from([None, None, 60.0])),
@@ -84,12 +87,12 @@ def _timers(draw: st.DrawFn, now: float) -> TimerDue:
     return timer(now + draw(_AHEAD_MIN))
 
 
-def _event(kind: str, now: float) -> st.SearchStrategy[Event]:
+def _event(kind: str, now: float, counter_kwh: float) -> st.SearchStrategy[Event]:
     match kind:
         case "p":
             return _plug_events(now)
         case "s":
-            return _samples(now)
+            return _samples(now, counter_kwh)
         case "w":
             return _policies(now)
         case "d":
@@ -100,13 +103,16 @@ def _event(kind: str, now: float) -> st.SearchStrategy[Event]:
 
 @st.composite
 def histories(draw: st.DrawFn, max_size: int = 30) -> list[Event]:
-    """A history in the order in which it arrives; most of them begin with a policy at home."""
-    events: list[Event] = [policy(-30.0)] if draw(st.booleans()) else []
-    kinds = draw(st.lists(st.sampled_from("ppppppsssssssspwwdt"), min_size=1, max_size=max_size))
-    now = 0.0
+    """A history in the order in which it arrives; half of them begin with policies at home and at work."""
+    events: list[Event] = [policy(-30.0), policy(-30.0, "p2", where=WORK)] if draw(st.booleans()) else []
+    # Long ones find more; that a short one may be drawn lets a failure shrink.
+    min_size = draw(st.sampled_from([1, max_size // 2, max_size // 2]))
+    kinds = draw(st.lists(st.sampled_from("ppppppssssssssspwwdt"), min_size=min_size, max_size=max_size))
+    now = counter_kwh = 0.0
     for kind in kinds:
         now += draw(_STEPS_MIN)
-        events.append(draw(_event(kind, now)))
+        counter_kwh += draw(_GAINS_KWH)
+        events.append(draw(_event(kind, now, counter_kwh)))
     return events
 
 

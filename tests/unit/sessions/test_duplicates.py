@@ -45,6 +45,14 @@ HISTORIES: dict[str, list[Event]] = {
         sample(10.75, charging=True),
         plug(10.25),
     ],
+    "a plug-in comes late, from between two unplugs": [
+        plug(0),
+        unplug(10),
+        unplug(10.5),
+        timer(11),
+        plug(10.25),
+        plug(20),
+    ],
     "an unplug comes late, and its debounce is long over": [plug(0), sample(30), unplug(10)],
     "a user comes back after another": [plug(0), sample(10, user=BOB), plug(7), sample(20)],
     "two users take turns": [
