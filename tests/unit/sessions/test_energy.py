@@ -121,3 +121,11 @@ def test_managed_without_charging() -> None:
     """A managed visit is a session even if nothing was charged."""
     (session,) = run(policy(0), plug(10, where=HOME), unplug(20), timer(21)).settled
     assert kwh_sum(session) == 0.0
+
+
+def test_older_capacity() -> None:
+    """The newest capacity told bounds a step, not the last to arrive."""
+    story = run(
+        policy(0), plug(10, where=HOME, capacity=60), sample(9, capacity=10), sample(10, 0.0), sample(600, 50.0)
+    )
+    assert kwh_sum(story.latest) == 50.0

@@ -131,3 +131,9 @@ def test_unplug_stands_in_a_tie() -> None:
 def test_unplug_when_nothing_is_plugged_in() -> None:
     """An unplug without a visit publishes nothing."""
     assert run(policy(0), unplug(10), timer(60)).states == ["p1 UPCOMING 1"]
+
+
+def test_charger_named_later() -> None:
+    """A charger that is named during the visit is the one that a re-plug is compared with."""
+    story = run(plug(10), plug(20, charger="a"), sample(21, 0.0), sample(30, 1.0), unplug(50), plug(50.5, charger="b"))
+    assert [bounds(session) for session in story.settled] == [(10, 50)]

@@ -9,7 +9,7 @@ from sessions.identity import (
     managed_session_id,
     unmanaged_session_id,
 )
-from tests.builders import BOB, HOME, VEHICLE, WORK, minute, plug, policy, run, sample, timer, unplug
+from tests.builders import BOB, HOME, VEHICLE, WORK, delete, minute, plug, policy, run, sample, timer, unplug
 
 
 def test_ids_are_uuids_of_version_5() -> None:
@@ -57,3 +57,9 @@ def test_active_session_names_its_visit() -> None:
     story = run(policy(0), plug(10, where=HOME), unplug(50), timer(51))
     assert [one.charging_event_id for one in story.changes[1:3]] == [charging_event_id(VEHICLE, minute(10))] * 2
     assert all(one.represents_charging_event for one in story.changes)
+
+
+def test_policy_deleted_and_written_again() -> None:
+    """A policy that is deleted and written again with its old time gets a session of its own, not the erased one."""
+    story = run(policy(0), delete(0), policy(0))
+    assert len({one.session.id for one in story.changes}) == 2

@@ -159,3 +159,9 @@ def test_late_plug_in_before_the_last_unplug(at: float) -> None:
 def test_late_unplug_older_than_the_newest_evidence() -> None:
     """Late UNPLUGGED evidence older than the newest evidence changes nothing."""
     assert run(policy(0), plug(10, where=HOME), sample(30, plugged=True), out(20), timer(60)).settled == []
+
+
+def test_another_user_while_the_unplug_is_pending() -> None:
+    """A message of another user while the unplug is pending ends the visit at the unplug."""
+    story = run(policy(0), plug(10, where=HOME), out(20), sample(20.5), sample(20.75, user=BOB))
+    assert bounds(story.settled[0]) == (10, 20)

@@ -112,6 +112,7 @@ def test_other_policys_older_time() -> None:
         sample(70, 1.0), sample(80, 2.0), unplug(95), timer(96),
     )  # fmt: skip
     assert [session.policy_id for session in story.settled] == ["p1", "p2", None]
+    assert min(one.created_at for one in story.changes if one.session.policy_id == "p2") == minute(60)
 
 
 def test_moved_while_upcoming() -> None:
@@ -204,3 +205,10 @@ def test_disabled_while_the_unplug_is_pending() -> None:
     """A policy disabled while the unplug is pending settles its session at the unplug."""
     story = run(policy(0), plug(10, where=HOME), unplug(30), policy(30.5, enabled=False), timer(60))
     assert [bounds(session) for session in story.settled] == [(10, 30)]
+
+
+def test_late_policy_counts_from_what_was_told() -> None:
+    """A record older than the vehicle's newest message counts from that message: the past is not judged anew."""
+    story = run(policy(0), plug(10, where=HOME), sample(30, 1.0), policy(20, enabled=False))
+    assert (bounds(story.settled[0]), story.changes[-1].created_at) == ((10, 30), minute(30))
+    assert run(plug(10, where=HOME), sample(30), policy(20)).changes[0].created_at == minute(30)

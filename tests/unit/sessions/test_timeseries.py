@@ -3,7 +3,9 @@
 import pytest
 
 from sessions.events import Event
-from tests.builders import HOME, kwh, kwh_sum, minute, plug, policy, run, sample, timer, unplug
+from sessions.state import Vehicle
+from sessions.statistics import SPANS_LIMIT
+from tests.builders import HOME, VEHICLE, kwh, kwh_sum, minute, plug, policy, run, sample, timer, unplug
 
 
 def _bounds(events: list[Event]) -> list[float]:
@@ -57,6 +59,10 @@ SPREADS: dict[str, tuple[list[Event], list[float]]] = {
     "by the state of the power": (
         [sample(10, 0.0), sample(30, state="PLUGGED_IN:CHARGING"), sample(60, 3.0, state="PLUGGED_IN:COMPLETE")],
         [0.0, 0.0, 1.5, 1.5],
+    ),
+    "by another state of the power": (
+        [sample(10, 0.0, state="PLUGGED_IN:CHARGING"), sample(20, state="PLUGGED_IN:STOPPED"), sample(60, 1.0)],
+        [0.5, 0.5, 0.0, 0.0],
     ),
     "ends on the boundary": ([sample(15, 0.0), sample(30, 1.0)], [0.0, 1.0, 0.0, 0.0]),
 }
@@ -121,3 +127,29 @@ def test_levels_of_the_intervals() -> None:
         policy(0), plug(10, where=HOME, level=20.5), sample(12, level=21.9), sample(50, level=30), unplug(55), timer(56)
     )
     assert [point.battery_level for point in story.settled[0].statistics.timeseries] == [21, None, None, 30]
+
+
+def test_reading_across_the_unplug() -> None:
+    """What a reading from after the unplug shows for a stretch from before it lies before the unplug."""
+    told = (policy(0), plug(30, where=HOME), sample(40, 0.0), unplug(46), sample(46.8, 0.6), timer(60))
+    assert kwh(run(*told).settled[0]) == [0.5, 0.1]
+
+
+def test_levels_move_with_the_start() -> None:
+    """Where the start moves back, each level stays in its interval."""
+    story = run(policy(0), plug(20, where=HOME, level=50), plug(5))
+    assert [point.battery_level for point in story.latest.statistics.timeseries] == [None, 50]
+
+
+def test_charging_without_readings_is_bounded() -> None:
+    """However often a charge starts and stops between two readings, what is remembered of it stays small."""
+    toggles = [sample(20 + number / 10, charging=number % 2 == 0) for number in range(1_000)]
+    story = run(plug(10), sample(10, 0.0), *toggles, before=Vehicle(VEHICLE))
+    assert story.vehicle.charging is not None
+    assert len(story.vehicle.charging.spans) == SPANS_LIMIT
+    told = run(sample(125, 7.0), before=story.vehicle).vehicle
+    assert told.charging is not None
+    assert told.charging.spans == ()
+    assert told.visit is not None
+    assert told.visit.part.energy_wh[0] == 0
+    assert sum(told.visit.part.energy_wh) == 7_000
