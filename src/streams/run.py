@@ -69,6 +69,8 @@ def run_worker(settings: Settings) -> int:
         print(f"error: cannot keep state in {settings.state_dir}: {error.strerror}", file=sys.stderr)  # noqa: T201
         return 1
     worker = faust.Worker(app, quiet=True, override_logging=False, redirect_stdouts=False)
+    # It would write cursor codes into the log.
+    worker.spinner = None
     _bound_shutdown(worker)
     try:
         worker.execute_from_commandline()

@@ -1,11 +1,15 @@
 """What `faust -A streams.worker worker` runs. The only module with effects at import; nothing imports it."""
 
 import os
+import sys
 
-from runtime.settings import load_settings
+from runtime.settings import SettingsError, load_settings
 from streams.app import create_app
-from streams.run import require_topics
+from streams.run import WorkerError, require_topics
 
-_settings = load_settings(os.environ)
-require_topics(_settings)
+try:
+    _settings = load_settings(os.environ)
+    require_topics(_settings)
+except (SettingsError, WorkerError) as error:
+    sys.exit(f"error: {error}")
 app = create_app(_settings)
