@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 from typing import Final, TypeVar
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
@@ -81,6 +82,10 @@ def decode_charge(raw: bytes | None) -> tuple[ChargeSample, tuple[str, ...]]:
 def decode_policy(raw: bytes) -> VehiclePolicy:
     """A policy. Raises DecodeError."""
     policy = _decode(_POLICY, raw)
+    try:
+        ZoneInfo(policy.timezone_name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise DecodeError(Refusal.INVALID_MESSAGE, f"{policy.timezone_name!r} is no IANA time zone") from error
     return msgspec.structs.replace(policy, at=_utc(policy.at))
 
 

@@ -47,7 +47,18 @@ class TimerDue(Struct, frozen=True):
     now: datetime
 
 
-Event = TelemetryReceived | PolicyWritten | PolicyDeleted | TimerDue
+class PolicyShown(Struct, frozen=True):
+    """The topic shows a policy without anybody having decided it: our own restored record, or one nobody can read.
+
+    `policy`: what a reader of the topic sees (None: nothing); `is_readable` false: something that is no policy.
+    """
+
+    policy_id: PolicyId
+    policy: VehiclePolicy | None
+    is_readable: bool
+
+
+Event = TelemetryReceived | PolicyWritten | PolicyDeleted | PolicyShown | TimerDue
 
 
 class SessionChanged(Struct, frozen=True, kw_only=True):

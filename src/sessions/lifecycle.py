@@ -10,9 +10,18 @@ from typing import assert_never
 from msgspec import structs
 
 from sessions.arrival import delay_s, refusal_by_lateness, refusal_by_time
-from sessions.events import Decision, Event, PolicyDeleted, PolicyWritten, Rules, TelemetryReceived, TimerDue
+from sessions.events import (
+    Decision,
+    Event,
+    PolicyDeleted,
+    PolicyShown,
+    PolicyWritten,
+    Rules,
+    TelemetryReceived,
+    TimerDue,
+)
 from sessions.evidence import Observation, observe
-from sessions.policies import delete_policy, effective_at, refusal_by_rules, refuse_policy, write_policy
+from sessions.policies import delete_policy, effective_at, refusal_by_rules, refuse_policy, restore_policy, write_policy
 from sessions.public import shown
 from sessions.state import Capacity, Vehicle, managed_by
 from sessions.statistics import fold_charging, fold_counter, fold_level
@@ -33,6 +42,8 @@ def apply(vehicle: Vehicle, event: Event, rules: Rules) -> Decision:
             _fire_timers(step, rules, before=at)
             delete_policy(step, event, at)
             return step.decision()
+        case PolicyShown():
+            return restore_policy(vehicle, event)
         case TimerDue():
             step = Step(vehicle)
             _fire_timers(step, rules, until=event.now)

@@ -11,7 +11,7 @@ from msgspec import structs
 from models.codec import Refusal
 from models.ids import PolicyId
 from models.policy import VehiclePolicy
-from sessions.events import Counted, Decision, PolicyDeleted, PolicyRestored, PolicyWritten, Refused
+from sessions.events import Counted, Decision, PolicyDeleted, PolicyRestored, PolicyShown, PolicyWritten, Refused
 from sessions.state import ManagedBy, Vehicle, managed_by
 from sessions.step import OPENING_STEP, Step
 from sessions.visits import release_part
@@ -37,6 +37,18 @@ def refuse_policy(vehicle: Vehicle, policy_id: PolicyId, refused: Refused) -> De
     known = managed_by(vehicle, policy_id)
     restored = PolicyRestored(policy_id, None if known is None else known.policy)
     return Decision(vehicle=vehicle, outputs=(restored,), refused=refused)
+
+
+def restore_policy(vehicle: Vehicle, event: PolicyShown) -> Decision:
+    """Put what stands back on the topic, unless that is what it shows.
+
+    So two records that cross (a valid one written between a refused one and its restoring) end in agreement.
+    """
+    known = managed_by(vehicle, event.policy_id)
+    standing = None if known is None else known.policy
+    if event.is_readable and event.policy == standing:
+        return Decision(vehicle=vehicle)
+    return Decision(vehicle=vehicle, outputs=(PolicyRestored(event.policy_id, standing),))
 
 
 def refusal_by_rules(vehicle: Vehicle, policy: VehiclePolicy) -> Refused | None:

@@ -52,7 +52,8 @@ def fold_level(vehicle: Vehicle, seen: Observation) -> Vehicle:
     index = quarter_index(part.started_at, seen.at)
     part = structs.replace(
         part,
-        level_from=percent if part.level_from is None else part.level_from,
+        # What the plug-in itself tells is nearer to it than what came shortly before.
+        level_from=percent if part.level_from is None or seen.at == part.started_at else part.level_from,
         level_to=percent,
         levels=_put(part.levels, index, percent),
     )

@@ -16,10 +16,10 @@ from faust.types import TP
 from models.topics import VEHICLE_CHARGE, VEHICLE_PLUG, VEHICLE_POLICIES
 from runtime.clock import monotonic_s, utc_now
 from runtime.settings import Settings
-from sessions.events import Refused, Rules, TimerDue
+from sessions.events import Rules, TimerDue
 from streams.merge import Merge
 from streams.processor import Arrived, PartitionProcessor, Publish
-from streams.records import InputRecord, read
+from streams.records import InputRecord, ReadEvent, read
 from streams.tables import Tables
 from streams.timers import Timers
 
@@ -93,7 +93,7 @@ class Intake:
             headers=tuple(_header_pairs(message.headers)),
         )
         reading = read(record)
-        at = None if isinstance(reading, Refused) else reading.at
+        at = reading.at if isinstance(reading, ReadEvent) else None
         partition = self._partition(record.partition)
         partition.merge.push(record.topic, at, (event, Arrived(record, reading)), monotonic_s())
         if at is not None:

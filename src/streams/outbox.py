@@ -11,7 +11,7 @@ from models.codec import encode
 from models.topics import SESSION_UPDATED, VEHICLE_POLICIES, dead_letter_topic
 from models.webhook import SessionUpdated, UpdateHeaders, encode_headers
 from sessions.events import Output, PolicyRestored, Refused, SessionChanged, SessionErased
-from streams.records import InputRecord
+from streams.records import RESTORED_HEADER, InputRecord
 
 Headers = list[tuple[str, bytes]]
 
@@ -36,7 +36,8 @@ def output_record(output: Output, partition: int) -> OutputRecord:
             return OutputRecord(SESSION_UPDATED, partition, output.session_id.encode(), None, [])
         case PolicyRestored():
             value = None if output.policy is None else encode(output.policy)
-            return OutputRecord(VEHICLE_POLICIES, partition, output.policy_id.encode(), value, [])
+            headers = [(RESTORED_HEADER, b"true")]
+            return OutputRecord(VEHICLE_POLICIES, partition, output.policy_id.encode(), value, headers)
         case _:
             assert_never(output)
 

@@ -17,12 +17,22 @@ from typing import Protocol
 from models.codec import Refusal
 from models.ids import PolicyId, VehicleId
 from runtime.partitions import partition_of
-from sessions.events import Decision, Event, PolicyDeleted, PolicyWritten, Refused, Rules, new_vehicle
+from sessions.events import (
+    Decision,
+    Event,
+    PolicyDeleted,
+    PolicyRestored,
+    PolicyShown,
+    PolicyWritten,
+    Refused,
+    Rules,
+    new_vehicle,
+)
 from sessions.lifecycle import apply
 from sessions.state import Vehicle
 from sessions.visits import next_timer_at
 from streams.outbox import OutputRecord, dead_letter, output_record
-from streams.records import InputRecord, ReadEvent
+from streams.records import InputRecord, ReadEvent, Unreadable
 from streams.timers import Timers
 
 Publish = Callable[[Sequence[OutputRecord]], Awaitable[None]]
@@ -42,7 +52,7 @@ class Arrived:
     """A record with what could be read from it."""
 
     record: InputRecord
-    reading: ReadEvent | Refused
+    reading: ReadEvent | Unreadable
 
 
 @dataclass(slots=True)
@@ -99,9 +109,11 @@ class PartitionProcessor:
         """Set the timer of a vehicle as its state has it."""
         self.timers.schedule(vehicle.id, next_timer_at(vehicle, self._rules), vehicle.delay_s, heard_s)
 
-    def _take(self, batch: _Batch, reading: ReadEvent | Refused) -> Refused | None:
-        if isinstance(reading, Refused):
-            return reading
+    def _take(self, batch: _Batch, reading: ReadEvent | Unreadable) -> Refused | None:
+        if isinstance(reading, Unreadable):
+            if reading.shown is not None:
+                self._restore(batch, reading.shown)
+            return reading.refused
         for name in reading.absurd_fields:
             self._tally[f"out_of_range {name}"] += 1
         vehicle_id = reading.vehicle_id
@@ -112,7 +124,8 @@ class PartitionProcessor:
                 vehicle_id = known_id
             vehicle_id = vehicle_id or known_id
         if vehicle_id is None:
-            self._tally["unknown_policy_deleted"] += 1
+            # A deletion of a policy that nobody has, or our own restored one.
+            self._tally["unknown_policy"] += 1
             return None
         if partition_of(vehicle_id, self._partitions) != self._partition:
             return Refused(Refusal.WRONG_PARTITION, f"{vehicle_id} belongs on another partition")
@@ -120,6 +133,13 @@ class PartitionProcessor:
         if decision.refused is None:
             _note_policy(batch, reading.event, vehicle_id)
         return decision.refused
+
+    def _restore(self, batch: _Batch, shown: PolicyShown) -> None:
+        vehicle_id = self._policy_vehicle(batch, shown.policy_id)
+        if vehicle_id is None:
+            batch.outputs.append(output_record(PolicyRestored(shown.policy_id, None), self._partition))
+        else:
+            self._decide(batch, vehicle_id, shown)
 
     def _decide(self, batch: _Batch, vehicle_id: VehicleId, event: Event) -> Decision:
         vehicle = batch.vehicles.get(vehicle_id) or self._tables.vehicle(self._partition, vehicle_id)

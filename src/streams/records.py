@@ -7,7 +7,10 @@ from datetime import datetime
 from models.codec import DecodeError, Refusal, decode_charge, decode_plug, decode_policy
 from models.ids import PolicyId, VehicleId, is_id
 from models.topics import VEHICLE_CHARGE, VEHICLE_PLUG, VEHICLE_POLICIES
-from sessions.events import Event, PolicyDeleted, PolicyWritten, Refused, TelemetryReceived
+from sessions.events import Event, PolicyDeleted, PolicyShown, PolicyWritten, Refused, TelemetryReceived
+
+# Marks the records by which the worker restores a policy: they decide nothing when they are read again.
+RESTORED_HEADER = "policy-restored"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +40,20 @@ class ReadEvent:
     absurd_fields: tuple[str, ...] = ()
 
 
-def read(record: InputRecord) -> ReadEvent | Refused:
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A record that could not be read. `shown`: what it shows of a policy, where it is a policy's."""
+
+    refused: Refused
+    shown: PolicyShown | None = None
+
+
+def read(record: InputRecord) -> ReadEvent | Unreadable:
     """Decode a record of one of the worker's inputs."""
     try:
         return _READERS[record.topic](record)
     except DecodeError as error:
-        return Refused(error.reason, error.detail)
+        return Unreadable(Refused(error.reason, error.detail), _shown(record))
 
 
 def _read_plug(record: InputRecord) -> ReadEvent:
@@ -58,12 +69,22 @@ def _read_charge(record: InputRecord) -> ReadEvent:
 
 
 def _read_policy(record: InputRecord) -> ReadEvent:
+    is_restored = any(name == RESTORED_HEADER for name, _ in record.headers)
     if record.value is None:
         policy_id = PolicyId(_key_text(record))
-        return ReadEvent(PolicyDeleted(policy_id, record.logged_at), record.logged_at, None, policy_id)
+        gone = PolicyShown(policy_id, None, is_readable=True) if is_restored else None
+        return ReadEvent(gone or PolicyDeleted(policy_id, record.logged_at), record.logged_at, None, policy_id)
     policy = decode_policy(record.value)
     _check_key(record, policy.id)
-    return ReadEvent(PolicyWritten(policy, record.logged_at), policy.at, policy.vehicle_id, policy.id)
+    shown = PolicyShown(policy.id, policy, is_readable=True) if is_restored else None
+    return ReadEvent(shown or PolicyWritten(policy, record.logged_at), policy.at, policy.vehicle_id, policy.id)
+
+
+def _shown(record: InputRecord) -> PolicyShown | None:
+    key = "" if record.key is None else record.key.decode(errors="replace")
+    if record.topic != VEHICLE_POLICIES or not is_id(key):
+        return None
+    return PolicyShown(PolicyId(key), None, is_readable=False)
 
 
 def _check_key(record: InputRecord, expected: str) -> None:

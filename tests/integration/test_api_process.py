@@ -15,6 +15,7 @@ import pytest
 from local.topics import ensure_topics
 from models.session import SessionState
 from models.topics import SESSION_UPDATED, VEHICLE_POLICIES
+from runtime.partitions import partition_of
 from tests.support.api_process import READY_S, ROOT, Api, Transactions, client_of, dump, running_api
 from tests.support.api_tokens import authorization
 from tests.support.command import flex, run_flex
@@ -75,7 +76,8 @@ def unused_tcp_port() -> int:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_clean_stop(topics: Topics, flex_env: dict[str, str], tmp_path: Path, number: int) -> None:
     """SIGINT and SIGTERM end it within 5 s and with code 0; a request that waits for a session is answered first."""
-    policy = Outgoing(topic=topics.name(VEHICLE_POLICIES), key="p1", value=policy_value("p1"))
+    home = partition_of("v1", topics.partitions)
+    policy = Outgoing(topic=topics.name(VEHICLE_POLICIES), key="p1", value=policy_value("p1"), partition=home)
     produce(topics.bootstrap, [policy])
     with running_api(flex_env | {"FLEX_FIRST_SESSION_WAIT_S": "10"}, tmp_path) as api:
         answers: list[int] = []

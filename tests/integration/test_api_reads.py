@@ -10,6 +10,7 @@ import pytest
 
 from models.session import SessionState
 from models.topics import SESSION_UPDATED, VEHICLE_POLICIES
+from runtime.partitions import partition_of
 from tests.support.api_process import ROOT, Api, Transactions, running_api
 from tests.support.records import Outgoing, produce
 from tests.support.system import Topics
@@ -35,10 +36,13 @@ class System:
 
     def policy(self, policy: str = "p1", *, user: str = "u1", vehicle: str = "v1", enabled: bool = True) -> Outgoing:
         value = policy_value(policy, user=user, vehicle=vehicle, enabled=enabled)
-        return Outgoing(topic=self.topics.name(VEHICLE_POLICIES), key=policy, value=value)
+        return Outgoing(topic=self.topics.name(VEHICLE_POLICIES), key=policy, value=value, partition=self.home(vehicle))
 
-    def no_policy(self, policy: str = "p1") -> Outgoing:
-        return Outgoing(topic=self.topics.name(VEHICLE_POLICIES), key=policy, value=None)
+    def no_policy(self, policy: str = "p1", *, vehicle: str = "v1") -> Outgoing:
+        return Outgoing(topic=self.topics.name(VEHICLE_POLICIES), key=policy, value=None, partition=self.home(vehicle))
+
+    def home(self, vehicle: str) -> int:
+        return partition_of(vehicle, self.topics.partitions)
 
     def until(self, path: str, status: int, body: bytes | None = None) -> httpx.Response:
         """The answer once it has this status (and this body)."""
@@ -218,6 +222,22 @@ def test_paging_over_http(system: System) -> None:
         assert refused.headers["content-type"] == "application/problem+json"
         assert refused.json()["issues"]
     assert system.api.get(path, params={"after": cursors["after"]}, userId="u1").status_code == 400
+
+
+def test_a_policy_on_another_vehicles_partition_is_none(system: System) -> None:
+    """A policy that lies on the wrong partition is passed over, and a deletion there deletes nothing."""
+    astray = 1 - system.home("v1")
+    policies = system.topics.name(VEHICLE_POLICIES)
+    waiting = Update(id=session_id(1), state=SessionState.UPCOMING)
+    system.write(system.policy(), waiting)
+    system.until(f"{ROOT}/p1/session", 200)
+    theirs = policy_value("p1", user="u1", vehicle="v1", enabled=False)
+    system.write(
+        Outgoing(topic=policies, key="p1", value=None, partition=astray),
+        Outgoing(topic=policies, key="p1", value=theirs, partition=astray),
+    )
+    wait_until(lambda: system.api.metric("flex_api_records_unreadable_total") == 2, SOON_S, "both are passed over")
+    assert system.api.get(f"{ROOT}/p1/session").status_code == 200
 
 
 def test_what_cannot_be_read_stops_nothing(system: System) -> None:

@@ -2,6 +2,7 @@
 good ones around them are processed.
 """
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -148,6 +149,32 @@ def test_a_policy_that_breaks_a_rule_is_refused_and_the_topic_ends_as_the_worker
         return newest[rival_id] is None and b'"userId":"user-1"' in own
 
     wait_until(restored, 20, "what stands on the topic")
+    assert len(system.sessions(vehicle)) == 1
+
+
+def test_an_unreadable_policy_record_is_overwritten_by_what_stands(system: System) -> None:
+    """A policy record that is no policy goes to the dead letter, and the topic ends with the policy that stands."""
+    vehicle = new_vehicle("garbled")
+    policy_id = f"policy-of-{vehicle}"
+    partition = partition_of(vehicle, system.topics.partitions)
+    zone = policy_value(vehicle, policy_id, timezoneName="Mars/Olympus")
+    system.send(system.policy(vehicle))
+    system.wait_for_states(vehicle, "UPCOMING")
+    system.send(
+        Outgoing(topic=VEHICLE_POLICIES, key=policy_id, value=NOT_JSON, partition=partition),
+        Outgoing(topic=VEHICLE_POLICIES, key=policy_id, value=zone, partition=partition),
+    )
+    letters = the_one(system, VEHICLE_POLICIES, policy_id, 2)
+    assert [letter.headers["dlq-reason"] for letter in letters] == ["MALFORMED_JSON", "INVALID_MESSAGE"]
+
+    def records() -> list[Record]:
+        everything = read_all(system.topics.bootstrap, system.topics.name(VEHICLE_POLICIES))
+        return [record for record in everything if record.key == policy_id]
+
+    found = wait_until(lambda: [records()] if len(records()) == 5 else None, 20, "both restored")
+    assert found is not None
+    assert found[0][-1].value is not None
+    assert json.loads(found[0][-1].value)["timezoneName"] == "Europe/Berlin"
     assert len(system.sessions(vehicle)) == 1
 
 

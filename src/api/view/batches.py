@@ -10,10 +10,11 @@ from confluent_kafka import KafkaError
 
 from api.metrics import Metrics
 from api.view.meta import TopicPartition, offset_changes
-from api.view.projector import apply_erasure, apply_policy, apply_update, stored_head
+from api.view.projector import apply_erasure, apply_policy, apply_update, stored_head, stored_policy
 from api.view.records import UnreadableError, read_policy, read_session_id, read_update
 from api.view.store import Draft, Store
 from runtime.logs import get_log
+from runtime.partitions import partition_of
 
 log: Final = get_log()
 
@@ -25,8 +26,9 @@ class LogLostError(Exception):
 class Batch:
     """Take messages, then `write`. `positions` and `touched` are then what the write made true."""
 
-    def __init__(self, store: Store, policies_topic: str, metrics: Metrics) -> None:
+    def __init__(self, store: Store, policies_topic: str, policy_partitions: int, metrics: Metrics) -> None:
         self._store = store
+        self._policy_partitions = policy_partitions
         self._draft = Draft(store)
         self._policies_topic = policies_topic
         self._metrics = metrics
@@ -73,6 +75,10 @@ class Batch:
 
     def _take_policy(self, message: Any) -> bool:
         policy_id, policy = read_policy(message.key(), message.value())
+        home = policy or stored_policy(self._draft, policy_id)
+        if home is not None and partition_of(home.vehicle_id, self._policy_partitions) != message.partition():
+            # The worker refuses it too: a policy stands where its vehicle's records are.
+            raise UnreadableError("it is on a partition that is not its vehicle's")
         apply_policy(self._draft, policy_id, policy)
         self.touched.add(policy_id)
         return True

@@ -47,6 +47,7 @@ class Following:
         self._on_complete = on_complete
         self._is_shown = False
         self._positions = read_positions(store, bounds)
+        self._policy_partitions = sum(topic == session_log.policies_topic for topic, _ in self._positions)
         # What of the last look's ends was not yet read; empty and noted: complete as of that look.
         self._behind = dict(bounds.end)
         self._is_noted = False
@@ -73,7 +74,7 @@ class Following:
         damage = self._view.damage() if self._is_shown else None
         if damage is not None:
             raise StoreDamagedError(damage)
-        batch = Batch(self._store, self._log.policies_topic, self._metrics)
+        batch = Batch(self._store, self._log.policies_topic, self._policy_partitions, self._metrics)
         batch.take(reader.batch())
         self._positions |= batch.positions
         batch.write(self._completion())

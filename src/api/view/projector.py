@@ -7,7 +7,7 @@ header says that it represents the event and, where several still say so, the ma
 import msgspec
 
 from api.view.keys import body_key, current_key, event_key, head_key, policy_key
-from api.view.rows import PolicyHead, SessionHead, index_keys, pack, unpack_head, unpack_ids
+from api.view.rows import PolicyHead, SessionHead, index_keys, pack, unpack_head, unpack_ids, unpack_policy
 from api.view.store import Draft
 
 
@@ -45,6 +45,11 @@ def apply_policy(draft: Draft, policy_id: str, policy: PolicyHead | None) -> Non
         draft.delete(policy_key(policy_id))
     else:
         draft.put(policy_key(policy_id), pack(policy))
+
+
+def stored_policy(draft: Draft, policy_id: str) -> PolicyHead | None:
+    raw = draft.get(policy_key(policy_id))
+    return None if raw is None else unpack_policy(raw)
 
 
 def stored_head(draft: Draft, session_id: str) -> SessionHead | None:

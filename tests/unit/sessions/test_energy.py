@@ -87,6 +87,7 @@ LEVELS: dict[str, tuple[list[Event], tuple[int | None, int | None]]] = {
     "told long before": ([sample(4.99, level=20), plug(10), sample(20, level=30)], (30, 30)),
     "never told": ([plug(10), sample(20)], (None, None)),
     "0 and 100 are levels": ([plug(10, level=0.0), sample(20, level=100.0)], (0, 100)),
+    "told at the plug-in, though told before": ([sample(6, level=51), plug(10, level=50)], (50, 50)),
     "falls": ([plug(10, level=50), sample(20, level=48)], (50, 48)),
 }
 

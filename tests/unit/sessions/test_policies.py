@@ -4,8 +4,8 @@ import pytest
 from msgspec import structs
 
 from models.codec import Refusal
-from models.ids import VehicleId
-from sessions.events import Counted, Event, PolicyRestored, PolicyWritten, SessionErased
+from models.ids import PolicyId, VehicleId
+from sessions.events import Counted, Event, PolicyRestored, PolicyShown, PolicyWritten, SessionErased
 from tests.builders import BOB, HOME, WORK, bounds, delete, kwh_sum, minute, plug, policy, run, sample, timer, unplug
 
 CHARGING: list[Event] = [plug(10, where=HOME), sample(10, 0.0), sample(30, 2.0)]
@@ -212,3 +212,33 @@ def test_late_policy_counts_from_what_was_told() -> None:
     story = run(policy(0), plug(10, where=HOME), sample(30, 1.0), policy(20, enabled=False))
     assert (bounds(story.settled[0]), story.changes[-1].created_at) == ((10, 30), minute(30))
     assert run(plug(10, where=HOME), sample(30), policy(20)).changes[0].created_at == minute(30)
+
+
+def shown(written: PolicyWritten | None, *, is_readable: bool = True) -> PolicyShown:
+    """What the topic shows of p1, decided by nobody."""
+    return PolicyShown(PolicyId("p1"), None if written is None else written.policy, is_readable)
+
+
+def test_a_restored_policy_that_stands_changes_nothing() -> None:
+    """The worker's own restored record, read again, is what stands: nothing comes of it."""
+    standing = policy(0)
+    story = run(standing, shown(standing))
+    assert story.last().outputs == ()
+    assert run(shown(None)).last().outputs == ()
+
+
+def test_a_restored_policy_that_was_overtaken_is_restored_anew() -> None:
+    """A valid record that was written between a refused one and its restoring stands, and the topic ends with it."""
+    overtaken, standing = policy(0), policy(5, where=WORK)
+    story = run(overtaken, standing, shown(overtaken))
+    assert story.last().outputs == (PolicyRestored(PolicyId("p1"), standing.policy),)
+    assert run(standing, shown(None)).last().outputs == (PolicyRestored(PolicyId("p1"), standing.policy),)
+
+
+def test_a_policy_record_that_nobody_can_read_is_overwritten() -> None:
+    """Where the topic shows something that is no policy, what stands is written over it."""
+    standing = policy(0)
+    assert run(standing, shown(None, is_readable=False)).last().outputs == (
+        PolicyRestored(PolicyId("p1"), standing.policy),
+    )
+    assert run(shown(None, is_readable=False)).last().outputs == (PolicyRestored(PolicyId("p1"), None),)
