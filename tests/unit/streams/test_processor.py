@@ -1,0 +1,221 @@
+"""A batch of one partition: what is published, what is kept, and in which order."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from msgspec.json import encode
+
+from models.ids import PolicyId, VehicleId
+from models.topics import (
+    SESSION_UPDATED,
+    VEHICLE_CHARGE,
+    VEHICLE_PLUG,
+    VEHICLE_POLICIES,
+    dead_letter_topic,
+)
+from runtime.partitions import partition_of
+from sessions.events import Rules, TimerDue
+from sessions.state import Vehicle
+from streams.outbox import OutputRecord
+from streams.processor import Arrived, PartitionProcessor
+from streams.records import RESTORED_HEADER, InputRecord, read
+from streams.timers import Timers
+from tests.support.records import Outgoing
+from tests.support.worker import message, policy_value
+
+T0 = datetime(2026, 3, 1, 18, 0, tzinfo=UTC)
+PARTITIONS = 3
+CAR = VehicleId("car")
+HOME = partition_of(CAR, PARTITIONS)
+
+
+class Bench:
+    """A processor whose tables are dictionaries, and what it did, in order."""
+
+    def __init__(self, *, fails: bool = False) -> None:
+        self.fails = fails
+        self.published: list[OutputRecord] = []
+        self.vehicles: dict[VehicleId, Vehicle] = {}
+        self.policies: dict[PolicyId, VehicleId | None] = {}
+        self.tally: Counter[str] = Counter()
+        self.timers = Timers(quiet_s=0.0)
+        self.processor = PartitionProcessor(
+            HOME,
+            PARTITIONS,
+            rules=Rules(),
+            tables=self,
+            publish=self.publish,
+            timers=self.timers,
+            tally=self.tally,
+        )
+
+    async def publish(self, records: Sequence[OutputRecord]) -> None:
+        if self.fails:
+            raise ConnectionError("no broker")
+        self.published += records
+
+    def vehicle(self, partition: int, vehicle_id: VehicleId) -> Vehicle | None:
+        assert partition == HOME
+        return self.vehicles.get(vehicle_id)
+
+    def put_vehicle(self, partition: int, vehicle: Vehicle) -> None:
+        assert partition == HOME
+        self.vehicles[vehicle.id] = vehicle
+
+    def policy_vehicle(self, partition: int, policy_id: PolicyId) -> VehicleId | None:
+        assert partition == HOME
+        return self.policies.get(policy_id)
+
+    def put_policy_vehicle(self, partition: int, policy_id: PolicyId, vehicle_id: VehicleId | None) -> None:
+        assert partition == HOME
+        self.policies[policy_id] = vehicle_id
+
+    def take(self, *records: InputRecord) -> None:
+        arrived = [Arrived(record, read(record)) for record in records]
+        asyncio.run(self.processor.process(arrived, heard_s=0.0))
+
+    def of(self, topic: str) -> list[OutputRecord]:
+        return [record for record in self.published if record.topic == topic]
+
+
+def record(outgoing: Outgoing, offset: int = 0) -> InputRecord:
+    """A record as it would lie on the car's partition."""
+    value = outgoing.value if isinstance(outgoing.value, bytes | None) else encode(outgoing.value)
+    headers = tuple((name, text.encode()) for name, text in outgoing.headers.items())
+    key = None if outgoing.key is None else outgoing.key.encode()
+    return InputRecord(outgoing.topic, HOME, offset, key, value, T0 + timedelta(hours=3), headers)
+
+
+def policy(policy_id: str = "p", vehicle: str = CAR, **changes: object) -> InputRecord:
+    return record(Outgoing(topic=VEHICLE_POLICIES, key=policy_id, value=policy_value(vehicle, policy_id, **changes)))
+
+
+def deletion(policy_id: str = "p") -> InputRecord:
+    return record(Outgoing(topic=VEHICLE_POLICIES, key=policy_id, value=None))
+
+
+def plug(minute: float, is_plugged_in: bool | None) -> InputRecord:
+    value = message(CAR, T0 + timedelta(minutes=minute), isPluggedIn=is_plugged_in, locationId="home")
+    return record(Outgoing(topic=VEHICLE_PLUG, key=CAR, value=value))
+
+
+def test_a_batch_sees_its_own_changes() -> None:
+    """Records of one batch build on each other, though the tables are written only at its end."""
+    bench = Bench()
+    bench.take(policy(), plug(0, True), plug(30, False), plug(32, None))
+    versions = [dict(update.headers)["session-version"] for update in bench.of(SESSION_UPDATED)]
+    assert versions == [b"1", b"2", b"3", b"1"]
+
+
+def test_nothing_is_kept_before_it_is_published() -> None:
+    """When publishing fails, the tables are as before, so that the batch can be taken again."""
+    bench = Bench(fails=True)
+    with pytest.raises(ConnectionError):
+        bench.take(policy(), plug(0, True))
+    assert (bench.vehicles, bench.policies, len(bench.timers)) == ({}, {}, 0)
+    bench.fails = False
+    bench.take(policy(), plug(0, True))
+    assert len(bench.of(SESSION_UPDATED)) == 2
+
+
+def test_a_batch_taken_again_publishes_the_same() -> None:
+    """What a crash makes come again is equal, byte for byte."""
+    first, second = Bench(), Bench()
+    for bench in (first, second):
+        bench.take(policy(), plug(0, True), plug(30, False), plug(32, None))
+    assert first.published == second.published
+
+
+def test_the_split_into_batches_changes_nothing() -> None:
+    """One batch or one for each record: the same updates."""
+    records = (policy(), plug(0, True), plug(30, False), plug(32, None), deletion())
+    together, apart = Bench(), Bench()
+    together.take(*records)
+    for each in records:
+        apart.take(each)
+    assert together.published == apart.published
+    assert together.vehicles == apart.vehicles
+
+
+def test_a_timer_is_set_fired_and_cleared() -> None:
+    """An unplug sets a timer; fired, it settles the session and leaves none behind."""
+    bench = Bench()
+    bench.take(policy(), plug(0, True), plug(30, False))
+    due_at = T0 + timedelta(minutes=31)
+    assert bench.timers.due_by_event_time(due_at, 10) == [CAR]
+    asyncio.run(bench.processor.fire([(CAR, TimerDue(due_at))], heard_s=0.0))
+    assert len(bench.timers) == 0
+    assert b'"SETTLED"' in (bench.of(SESSION_UPDATED)[-2].value or b"")
+
+
+def test_everything_goes_to_the_partition_that_it_came_from() -> None:
+    """Updates, dead letters and restored policies stay on the vehicle's partition, whatever their keys."""
+    bench = Bench()
+    bench.take(policy(), policy("rival"), record(Outgoing(topic=VEHICLE_CHARGE, key="x", value=b"?")), deletion())
+    assert {out.partition for out in bench.published} == {HOME}
+    assert {out.topic for out in bench.published} == {
+        SESSION_UPDATED,
+        VEHICLE_POLICIES,
+        dead_letter_topic(VEHICLE_POLICIES),
+        dead_letter_topic(VEHICLE_CHARGE),
+    }
+
+
+def test_a_deletion_finds_the_vehicle_of_its_policy() -> None:
+    """A deletion names only the policy; the session of its vehicle is erased, and the policy forgotten."""
+    bench = Bench()
+    bench.take(policy())
+    bench.take(deletion())
+    assert bench.of(SESSION_UPDATED)[-1].value is None
+    assert bench.policies == {"p": None}
+    assert bench.vehicles[CAR].policies == ()
+
+
+def test_a_policy_does_not_change_its_vehicle() -> None:
+    """A known policy that names another vehicle is refused, and what stands is restored."""
+    bench = Bench()
+    other = next(name for name in map(str, range(99)) if partition_of(name, PARTITIONS) == HOME)
+    bench.take(policy(), policy(vehicle=other))
+    (refused,) = bench.of(dead_letter_topic(VEHICLE_POLICIES))
+    assert dict(refused.headers)["dlq-reason"] == b"POLICY_IMMUTABLE"
+    (restored,) = bench.of(VEHICLE_POLICIES)
+    assert b'"vehicleId":"car"' in (restored.value or b"")
+    assert bench.policies == {"p": CAR}
+
+
+def test_a_restored_record_read_again_ends_the_matter() -> None:
+    """What the worker restores, it takes as standing when it reads it: no record follows from it."""
+    bench = Bench()
+    bench.take(policy(), policy("rival"), record(Outgoing(topic=VEHICLE_POLICIES, key="p", value=b"garbled")))
+    restored = bench.of(VEHICLE_POLICIES)
+    assert [(out.key, out.value is None) for out in restored] == [(b"rival", True), (b"p", False)]
+    before = len(bench.published)
+    bench.take(*(InputRecord(out.topic, HOME, 9, out.key, out.value, T0, tuple(out.headers)) for out in restored))
+    assert all(name == RESTORED_HEADER for out in restored for name, _ in out.headers)
+    assert len(bench.published) == before
+
+
+def test_an_earlier_dead_letters_headers_are_not_doubled() -> None:
+    """A record that was a dead letter before keeps its own headers and gets the newest reason only."""
+    bench = Bench()
+    again = Outgoing(topic=VEHICLE_CHARGE, key=CAR, value=b"?", headers={"dlq-reason": "OLD", "trace": "t"})
+    bench.take(record(again, offset=7))
+    (letter,) = bench.of(dead_letter_topic(VEHICLE_CHARGE))
+    names = [name for name, _ in letter.headers]
+    assert len(names) == len(set(names))
+    headers = dict(letter.headers)
+    assert (headers["dlq-reason"], headers["trace"], headers["dlq-offset"]) == (b"MALFORMED_JSON", b"t", b"7")
+
+
+def test_every_refusal_is_counted() -> None:
+    """The tally names what was read, refused, and out of range."""
+    bench = Bench()
+    absurd = message(CAR, T0, batteryLevel=65_535)
+    bench.take(
+        record(Outgoing(topic=VEHICLE_CHARGE, key=CAR, value=absurd)),
+        record(Outgoing(topic=VEHICLE_CHARGE, key=CAR, value=None)),
+    )
+    assert bench.tally == {f"read {VEHICLE_CHARGE}": 2, "refused NULL_VALUE": 1, "out_of_range battery_level": 1}
