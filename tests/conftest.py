@@ -16,6 +16,8 @@ from local.topics import ensure_topics
 from runtime.settings import load_settings
 from tests.support.system import Topics, delete_topics
 
+pytest_plugins = ["tests.support.named_skips"]
+
 # Enough to tell partitions apart, few enough that creating them costs a fraction of a second.
 PARTITIONS = 2
 
