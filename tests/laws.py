@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import Final
 
 from models.ids import PolicyId, SessionId
-from models.session import CURRENT_STATES, Session, SessionState
+from models.session import Session, SessionState
 from sessions.events import Decision, Output, SessionChanged, SessionErased
 from sessions.state import Vehicle
 
@@ -86,12 +86,12 @@ def _check_grid(session: Session) -> None:
 
 def check_current(standing: Sequence[Session], vehicle: Vehicle) -> None:
     """Each enabled policy has exactly one current session, and no other policy has one."""
-    current = sorted(str(session.policy_id) for session in standing if session.state in CURRENT_STATES)
+    current = sorted(str(session.policy_id) for session in standing if session.state is not SessionState.SETTLED)
     enabled = sorted(managed.policy.id for managed in vehicle.policies if managed.policy.is_enabled)
     assert current == enabled
     remembered = {managed.policy.id: managed.session for managed in vehicle.policies}
     for session in standing:
-        if session.state in CURRENT_STATES:
+        if session.state is not SessionState.SETTLED:
             kept = remembered[PolicyId(str(session.policy_id))]
             assert kept is not None
             assert (kept.id, kept.state) == (session.id, session.state)

@@ -78,8 +78,11 @@ def _run(arguments: Sequence[str] | None) -> int:
 
     try:
         result = flex_sessions.main(arguments, prog_name="flex-sessions", standalone_mode=False)
-    except click.ClickException as error:
+    except click.UsageError as error:
         error.show()
+        return error.exit_code
+    except click.ClickException as error:
+        click.echo(f"error: {error.format_message()}", err=True)
         return error.exit_code
     except click.Abort:
         return INTERRUPTED

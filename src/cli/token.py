@@ -18,6 +18,10 @@ def token(user: str | None, scopes: tuple[str, ...], ttl_s: int) -> None:
     """Print a bearer token, signed with FLEX_AUTH_HS256_SECRET or with the secret that `up` keeps."""
     import os
 
+    from models.ids import is_id
+
+    if user is not None and not is_id(user):
+        raise click.BadParameter("an id has 1 to 64 of A-Z a-z 0-9 . _ : -", param_hint="--user")
     from local.tokens import find_secret, make_token
     from runtime.settings import load_settings
 

@@ -21,7 +21,7 @@ from models.topics import TOPICS, TopicSpec, topic_name
 from runtime.clock import monotonic_s
 from runtime.settings import Settings
 
-_TIMEOUT_S: Final = 30
+_TIMEOUT_S: Final = 15
 _STEP_S: Final = 0.5
 _PAUSE_S: Final = 0.05
 

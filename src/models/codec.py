@@ -4,6 +4,7 @@ A number outside its physical range reads as null and its field is named, so tha
 of the message stands. Whatever else is wrong with a message makes a DecodeError.
 """
 
+import json
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
@@ -23,7 +24,6 @@ from models.units import (
     utc,
     within,
 )
-from models.webhook import SessionUpdated
 
 
 class Refusal(StrEnum):
@@ -54,7 +54,6 @@ class DecodeError(ValueError):
 _PLUG: Final = msgspec.json.Decoder(PlugEvent)
 _CHARGE: Final = msgspec.json.Decoder(ChargeSample)
 _POLICY: Final = msgspec.json.Decoder(VehiclePolicy)
-_UPDATED: Final = msgspec.json.Decoder(SessionUpdated)
 _ENCODER: Final = msgspec.json.Encoder()
 
 _Message = TypeVar("_Message", PlugEvent, ChargeSample)
@@ -89,11 +88,6 @@ def decode_policy(raw: bytes) -> VehiclePolicy:
     return msgspec.structs.replace(policy, at=_utc(policy.at))
 
 
-def decode_updated(raw: bytes) -> SessionUpdated:
-    """A webhook body as this system wrote it. Raises msgspec.DecodeError."""
-    return _UPDATED.decode(raw)
-
-
 def encode(message: msgspec.Struct) -> bytes:
     """Any of the models as JSON in UTF-8."""
     return _ENCODER.encode(message)
@@ -108,13 +102,28 @@ def _decode(decoder: msgspec.json.Decoder[_Any], raw: bytes | None) -> _Any:
     if len(raw) > INPUT_LIMIT_BYTES:
         raise DecodeError(Refusal.TOO_LARGE, f"{len(raw)} bytes; at most {INPUT_LIMIT_BYTES}")
     try:
-        return decoder.decode(raw)
+        try:
+            return decoder.decode(raw)
+        except msgspec.ValidationError as error:
+            if not str(error).startswith("Number out of range"):
+                raise
+            return _decode_huge(decoder, raw)
     except msgspec.ValidationError as error:
         raise DecodeError(Refusal.INVALID_MESSAGE, str(error)) from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, json.JSONDecodeError, UnicodeDecodeError) as error:
         raise DecodeError(Refusal.MALFORMED_JSON, str(error)) from error
     except RecursionError as error:
         raise DecodeError(Refusal.MALFORMED_JSON, "nested too deeply") from error
+
+
+def _decode_huge(decoder: msgspec.json.Decoder[_Any], raw: bytes) -> _Any:
+    """A message with a number beyond any double: read as infinite, it is out of every range."""
+    plain = json.loads(raw, parse_int=float, parse_float=float, parse_constant=_not_json)
+    return msgspec.convert(plain, decoder.type)
+
+
+def _not_json(constant: str) -> float:
+    raise msgspec.DecodeError(f"{constant} is not JSON")
 
 
 def _in_range(message: _Message, ranges: Mapping[str, tuple[float, float]]) -> tuple[_Message, tuple[str, ...]]:

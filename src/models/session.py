@@ -5,7 +5,6 @@ Energies in kWh with at most 3 decimals, battery levels whole percents rounded d
 
 from datetime import datetime
 from enum import Enum
-from typing import Final
 
 from msgspec import Struct
 
@@ -20,9 +19,6 @@ class SessionState(Enum):
     ACTIVE_REGULAR = "ACTIVE:REGULAR"
     ACTIVE_IMMEDIATE_START = "ACTIVE:IMMEDIATE_START"
     SETTLED = "SETTLED"
-
-
-CURRENT_STATES: Final = frozenset(state for state in SessionState if state is not SessionState.SETTLED)
 
 
 class Block(Struct, frozen=True, rename="camel", kw_only=True):

@@ -23,8 +23,6 @@ CHARGE_COMMANDS: Final = "vehicle.charge-commands"
 
 # What the worker reads: each has a dead-letter topic beside it.
 INPUT_TOPICS: Final = (VEHICLE_PLUG, VEHICLE_CHARGE, VEHICLE_POLICIES, SESSION_TARGETS, ENERGY_PRICES)
-# What the worker reads in event-time order, co-partitioned by vehicle.
-VEHICLE_INPUT_TOPICS: Final = (VEHICLE_PLUG, VEHICLE_CHARGE, VEHICLE_POLICIES)
 
 # A larger input record is refused (SPEC 2); outputs and dead letters may be larger than any input.
 INPUT_LIMIT_BYTES: Final = 64 * KIB

@@ -14,9 +14,14 @@ from sessions.state import Vehicle
 
 
 class Rules(Struct, frozen=True, kw_only=True):
-    """The settings that decide. `unplug_debounce` 0 settles at the unplug itself."""
+    """The settings that decide. `unplug_debounce` 0 settles at the unplug itself.
+
+    `visit_timeout`: silence after which a visit is over. `visit_max`: no part of a visit, and so no session, is longer.
+    """
 
     unplug_debounce: timedelta = timedelta(seconds=60)
+    visit_timeout: timedelta = timedelta(hours=72)
+    visit_max: timedelta = timedelta(days=90)
     late_limit: timedelta = timedelta(hours=24)
 
 

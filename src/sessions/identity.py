@@ -13,9 +13,13 @@ from models.ids import ChargingEventId, PolicyId, SessionId, VehicleId
 _NAMESPACE: Final = UUID("5b0d8c0e-3f67-4a52-9a0b-6f2f1d6c7e41")
 
 
-def managed_session_id(policy_id: PolicyId, opened_at: datetime) -> SessionId:
-    """The id of the session that `policy_id` opened at that moment."""
-    return SessionId(_named(policy_id, "managed-session", opened_at))
+def managed_session_id(policy_id: PolicyId, vehicle_id: VehicleId, opened_at: datetime) -> SessionId:
+    """The id of the session that `policy_id` opened for its vehicle at that moment.
+
+    The vehicle is part of the name: where a policy's id is used for two vehicles on different partitions, nobody can
+    refuse the second, and their sessions must not become one.
+    """
+    return SessionId(_named(f"{policy_id}|{vehicle_id}", "managed-session", opened_at))
 
 
 def unmanaged_session_id(vehicle_id: VehicleId, charging_event_id: ChargingEventId) -> SessionId:
@@ -23,9 +27,9 @@ def unmanaged_session_id(vehicle_id: VehicleId, charging_event_id: ChargingEvent
     return SessionId(str(uuid5(_NAMESPACE, f"{vehicle_id}|unmanaged-session|{charging_event_id}")))
 
 
-def awaited_charging_event_id(policy_id: PolicyId, opened_at: datetime) -> ChargingEventId:
+def awaited_charging_event_id(policy_id: PolicyId, vehicle_id: VehicleId, opened_at: datetime) -> ChargingEventId:
     """The id of the visit part that a policy's session waits for."""
-    return ChargingEventId(_named(policy_id, "charging-event", opened_at))
+    return ChargingEventId(_named(f"{policy_id}|{vehicle_id}", "charging-event", opened_at))
 
 
 def charging_event_id(vehicle_id: VehicleId, started_at: datetime) -> ChargingEventId:

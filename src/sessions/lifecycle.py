@@ -26,7 +26,7 @@ from sessions.public import shown
 from sessions.state import Capacity, Vehicle, managed_by
 from sessions.statistics import fold_charging, fold_counter, fold_level
 from sessions.step import Step
-from sessions.visits import confirm_unplug, next_timer_at, take_place, take_plug_evidence, take_user
+from sessions.visits import confirm_unplug, fire_next_timer, next_timer_at, take_place, take_plug_evidence, take_user
 
 
 def apply(vehicle: Vehicle, event: Event, rules: Rules) -> Decision:
@@ -116,8 +116,9 @@ def _take_sample(step: Step, seen: Observation) -> None:
 
 def _fire_timers(step: Step, rules: Rules, *, before: datetime | None = None, until: datetime | None = None) -> None:
     """Fire what is due, each at its due time. A message at the very due time comes first: `before` excludes it."""
-    while (due_at := next_timer_at(step.vehicle, rules)) is not None:
-        is_due = due_at < before if before is not None else until is not None and due_at <= until
-        if not is_due:
-            return
+    if before is not None:
+        while fire_next_timer(step, rules, before):
+            pass
+    due_at = next_timer_at(step.vehicle, rules)
+    if until is not None and due_at is not None and due_at <= until:
         confirm_unplug(step, rules)

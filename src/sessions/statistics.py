@@ -91,14 +91,19 @@ def fold_counter(vehicle: Vehicle, seen: Observation) -> tuple[Vehicle, Counted 
     return _read_until(vehicle, seen.at, max(run.highest_wh, reading_wh)), None
 
 
-def moved_back(part: Part, started_at: datetime) -> Part:
-    """The part with an earlier start; its quarter-hours keep their places in time."""
+def moved_back(part: Part, started_at: datetime, level_percent: float | None) -> Part:
+    """The part with an earlier start, and the level told with it; its quarter-hours keep their places in time."""
     shift = quarter_index(started_at, part.started_at)
+    levels = (None,) * shift + part.levels
+    if level_percent is not None and (not levels or levels[0] is None):
+        levels = _put(levels, 0, level_percent)
     return structs.replace(
         part,
         started_at=started_at,
         energy_wh=(0,) * shift + part.energy_wh,
-        levels=(None,) * shift + part.levels,
+        levels=levels,
+        level_from=part.level_from if level_percent is None else level_percent,
+        level_to=level_percent if part.level_to is None else part.level_to,
     )
 
 

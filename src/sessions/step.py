@@ -43,8 +43,8 @@ class Step:
         last = self.vehicle.session_opened_at
         opened_at = at if last is None else max(at, last + OPENING_STEP)
         self.vehicle = structs.replace(self.vehicle, session_opened_at=opened_at)
-        session_id = managed_session_id(policy_id, opened_at)
-        self._keep_session(policy_id, CurrentSession(session_id, awaited_charging_event_id(policy_id, opened_at)))
+        name = (policy_id, self.vehicle.id, opened_at)
+        self._keep_session(policy_id, CurrentSession(managed_session_id(*name), awaited_charging_event_id(*name)))
         if not self.manage_visit(at):
             self.await_visit(policy_id, at)
 

@@ -23,11 +23,34 @@ PLACE_WINDOW: Final = timedelta(minutes=10)
 
 
 def next_timer_at(vehicle: Vehicle, rules: Rules) -> datetime | None:
-    """When this vehicle's next timer is due; null: it has none."""
+    """When the timer is due that fires while the vehicle is silent, too; null: it has none."""
     visit = vehicle.visit
     if visit is None or visit.unplugged_at is None:
         return None
     return visit.unplugged_at + rules.unplug_debounce
+
+
+def fire_next_timer(step: Step, rules: Rules, before: datetime) -> bool:
+    """Let the earliest timer that is due before an event fire, at its due time. Tells whether there was one.
+
+    Beside the debounce these are silence, which ends a visit at its last evidence, and the longest time of a part: a
+    session must not grow without bound.
+    """
+    visit = step.vehicle.visit
+    if visit is None:
+        return False
+    silent_at = visit.newest_at + rules.visit_timeout
+    too_long_at = visit.part.started_at + rules.visit_max
+    due_at = min(next_timer_at(step.vehicle, rules) or silent_at, silent_at, too_long_at)
+    if due_at >= before:
+        return False
+    if visit.unplugged_at is not None and due_at == visit.unplugged_at + rules.unplug_debounce:
+        confirm_unplug(step, rules)
+    elif due_at == silent_at:
+        end_visit(step, visit.unplugged_at or visit.newest_at, due_at)
+    else:
+        _begin_next_part(step, due_at)
+    return True
 
 
 def confirm_unplug(step: Step, rules: Rules) -> None:
@@ -109,6 +132,21 @@ def release_part(step: Step, at: datetime) -> None:
     # Two parts never begin at the same time, or they would share an id.
     started_at = max(at, visit.part.started_at + OPENING_STEP)
     step.settle_part(visit.unplugged_at or started_at, at, Cause.RELEASED)
+    _begin_part(step, visit, started_at)
+
+
+def _begin_next_part(step: Step, at: datetime) -> None:
+    """A part has lasted its longest time: it settles at its last evidence, and its policy goes on with the next one."""
+    visit = step.vehicle.visit
+    assert visit is not None
+    policy_id = visit.part.policy_id
+    step.settle_part(visit.unplugged_at or min(visit.newest_at, at), at, Cause.UNPLUGGED)
+    _begin_part(step, visit, at)
+    if policy_id is not None:
+        step.open_session(policy_id, at)
+
+
+def _begin_part(step: Step, visit: Visit, started_at: datetime) -> None:
     part = Part(started_at=started_at, charging_event_id=charging_event_id(step.vehicle.id, started_at))
     part = begin_part(part, step.vehicle)
     step.vehicle = structs.replace(step.vehicle, visit=structs.replace(visit, part=part))
@@ -195,7 +233,8 @@ def _move_plug_in_back(step: Step, seen: Observation) -> bool:
     if _is_within_past(step.vehicle, at):
         return False
     location_id = visit.location_id or seen.location_id or _told_place(step.vehicle, at)
-    visit = structs.replace(visit, plugged_in_at=at, part=moved_back(visit.part, at), location_id=location_id)
+    part = moved_back(visit.part, at, seen.level_percent)
+    visit = structs.replace(visit, plugged_in_at=at, part=part, location_id=location_id)
     step.vehicle = structs.replace(step.vehicle, visit=visit)
     return True
 

@@ -41,7 +41,6 @@ class _Partition:
     def __init__(self, processor: PartitionProcessor, merge_wait_s: float) -> None:
         self.merge: Merge[tuple[Any, Arrived]] = Merge(MERGED_TOPICS, merge_wait_s)
         self.processor = processor
-        self.newest_at: datetime | None = None
 
 
 class Intake:
@@ -95,9 +94,8 @@ class Intake:
         reading = read(record)
         at = reading.at if isinstance(reading, ReadEvent) else None
         partition = self._partition(record.partition)
-        partition.merge.push(record.topic, at, (event, Arrived(record, reading)), monotonic_s())
-        if at is not None:
-            partition.newest_at = at if partition.newest_at is None else max(at, partition.newest_at)
+        owner = reading.vehicle_id if isinstance(reading, ReadEvent) else None
+        partition.merge.push(record.topic, at, (event, Arrived(record, reading)), monotonic_s(), owner)
 
     async def pump(self) -> bool:
         """Process and acknowledge what is in order. Tells whether there was anything.
@@ -138,8 +136,8 @@ class Intake:
             if self._settings.clock == "wall":
                 now = utc_now()
                 due = timers.due_by_wall(now, monotonic_s(), BATCH_LIMIT_RECORDS)
-            elif partition.newest_at is not None:
-                now = partition.newest_at
+            elif partition.processor.newest_at is not None:
+                now = partition.processor.newest_at
                 due = timers.due_by_event_time(now, BATCH_LIMIT_RECORDS)
             else:
                 continue

@@ -5,15 +5,23 @@ prefix.
 """
 
 from dataclasses import dataclass
-from typing import assert_never
+from typing import Final, assert_never
 
 from models.codec import encode
-from models.topics import SESSION_UPDATED, VEHICLE_POLICIES, dead_letter_topic
+from models.topics import KIB, MIB, SESSION_UPDATED, VEHICLE_POLICIES, dead_letter_topic
 from models.webhook import SessionUpdated, UpdateHeaders, encode_headers
 from sessions.events import Output, PolicyRestored, Refused, SessionChanged, SessionErased
 from streams.records import RESTORED_HEADER, InputRecord
 
-Headers = list[tuple[str, bytes]]
+# A header may be null.
+Headers = list[tuple[str, bytes | None]]
+
+# Together well below what a dead-letter topic takes (models.topics.DEAD_LETTER_LIMIT_BYTES).
+VALUE_LIMIT_BYTES: Final = 3 * MIB
+HEADERS_LIMIT_BYTES: Final = 512 * KIB
+KEY_LIMIT_BYTES: Final = 64 * KIB
+# The detail may quote the record.
+DETAIL_LIMIT_CHARS: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,25 +44,44 @@ def output_record(output: Output, partition: int) -> OutputRecord:
             return OutputRecord(SESSION_UPDATED, partition, output.session_id.encode(), None, [])
         case PolicyRestored():
             value = None if output.policy is None else encode(output.policy)
-            headers = [(RESTORED_HEADER, b"true")]
+            headers: Headers = [(RESTORED_HEADER, b"true")]
             return OutputRecord(VEHICLE_POLICIES, partition, output.policy_id.encode(), value, headers)
         case _:
             assert_never(output)
 
 
 def dead_letter(record: InputRecord, refused: Refused) -> OutputRecord:
-    """The record with its original key, value and headers, and why it was refused."""
+    """The record with its original key, value and headers, and why it was refused.
+
+    A record that was compressed may be larger than any topic takes: then the header `dlq-cut` says what was cut, and
+    the original is found by its offset.
+    """
+    cuts: list[str] = []
+    key, value = _cut(record.key, KEY_LIMIT_BYTES, "key", cuts), _cut(record.value, VALUE_LIMIT_BYTES, "value", cuts)
+    headers = record.headers
+    if sum(len(name) + len(text or b"") for name, text in headers) > HEADERS_LIMIT_BYTES:
+        cuts.append(f"headers from {len(headers)} to 0")
+        headers = ()
     ours: Headers = [
         ("dlq-reason", refused.reason.encode()),
-        ("dlq-detail", refused.detail.encode(errors="replace")),
+        ("dlq-detail", refused.detail[:DETAIL_LIMIT_CHARS].encode(errors="replace")),
         ("dlq-topic", record.topic.encode()),
         ("dlq-partition", str(record.partition).encode()),
         ("dlq-offset", str(record.offset).encode()),
         ("dlq-timestamp", str(round(record.logged_at.timestamp() * 1_000)).encode()),
     ]
+    if cuts:
+        ours.append(("dlq-cut", "; ".join(cuts).encode()))
     names = {name for name, _ in ours}
-    original = [(name, value) for name, value in record.headers if name not in names]
-    return OutputRecord(dead_letter_topic(record.topic), record.partition, record.key, record.value, [*original, *ours])
+    original = [(name, text) for name, text in headers if name not in names]
+    return OutputRecord(dead_letter_topic(record.topic), record.partition, key, value, [*original, *ours])
+
+
+def _cut(whole: bytes | None, limit_bytes: int, what: str, cuts: list[str]) -> bytes | None:
+    if whole is None or len(whole) <= limit_bytes:
+        return whole
+    cuts.append(f"{what} from {len(whole)} to {limit_bytes} bytes")
+    return whole[:limit_bytes]
 
 
 def _session_updated(output: SessionChanged, partition: int) -> OutputRecord:
@@ -68,4 +95,4 @@ def _session_updated(output: SessionChanged, partition: int) -> OutputRecord:
         represents_charging_event=output.represents_charging_event,
         vehicle_id=session.vehicle_id,
     )
-    return OutputRecord(SESSION_UPDATED, partition, session.id.encode(), encode(body), encode_headers(headers))
+    return OutputRecord(SESSION_UPDATED, partition, session.id.encode(), encode(body), [*encode_headers(headers)])

@@ -12,7 +12,7 @@ nothing. So an update may come twice (with the same version), but none is lost.
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from models.codec import Refusal
 from models.ids import PolicyId, VehicleId
@@ -34,6 +34,9 @@ from sessions.visits import next_timer_at
 from streams.outbox import OutputRecord, dead_letter, output_record
 from streams.records import InputRecord, ReadEvent, Unreadable
 from streams.timers import Timers
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 Publish = Callable[[Sequence[OutputRecord]], Awaitable[None]]
 
@@ -86,6 +89,8 @@ class PartitionProcessor:
         self._publish = publish
         self._tally = tally
         self.timers = timers
+        # The event clock of this partition: the newest time that a vehicle told and that was taken.
+        self.newest_at: datetime | None = None
 
     async def process(self, arrived: Iterable[Arrived], heard_s: float) -> None:
         """Apply a batch in its order. `heard_s`: monotonic seconds when it was read."""
@@ -106,7 +111,9 @@ class PartitionProcessor:
         await self._finish(batch, heard_s)
 
     def remember(self, vehicle: Vehicle, heard_s: float) -> None:
-        """Set the timer of a vehicle as its state has it."""
+        """Set the timer of a vehicle as its state has it, and the partition's clock."""
+        if vehicle.newest_at is not None:
+            self.newest_at = max(vehicle.newest_at, self.newest_at or vehicle.newest_at)
         self.timers.schedule(vehicle.id, next_timer_at(vehicle, self._rules), vehicle.delay_s, heard_s)
 
     def _take(self, batch: _Batch, reading: ReadEvent | Unreadable) -> Refused | None:
@@ -128,6 +135,8 @@ class PartitionProcessor:
             self._tally["unknown_policy"] += 1
             return None
         if partition_of(vehicle_id, self._partitions) != self._partition:
+            if reading.policy_id is not None:
+                batch.outputs.append(output_record(PolicyRestored(reading.policy_id, None), self._partition))
             return Refused(Refusal.WRONG_PARTITION, f"{vehicle_id} belongs on another partition")
         decision = self._decide(batch, vehicle_id, reading.event)
         if decision.refused is None:

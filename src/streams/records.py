@@ -23,7 +23,7 @@ class InputRecord:
     key: bytes | None
     value: bytes | None
     logged_at: datetime
-    headers: tuple[tuple[str, bytes], ...] = field(default=(), repr=False)
+    headers: tuple[tuple[str, bytes | None], ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,5 +10,6 @@ def rules_from(settings: Settings) -> Rules:
     """The rules that these settings ask for."""
     return Rules(
         unplug_debounce=timedelta(seconds=settings.unplug_debounce_s),
+        visit_timeout=timedelta(hours=settings.visit_timeout_h),
         late_limit=timedelta(hours=settings.late_limit_h),
     )

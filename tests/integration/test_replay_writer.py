@@ -165,7 +165,7 @@ def test_replay_stops_at_a_bad_line_and_names_it(flex_env: dict[str, str], topic
     done = run_flex("replay", "--format", "events-jsonl", str(path), env=flex_env)
     assert len(_read(topics, VEHICLE_CHARGE)) == 1
     assert done.returncode == 1
-    assert done.stderr.startswith("Error: events.jsonl:2: ")
+    assert done.stderr.startswith("error: events.jsonl:2: ")
     assert len(done.stderr.splitlines()) == 1
 
 

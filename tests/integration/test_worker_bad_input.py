@@ -6,6 +6,7 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from confluent_kafka import Producer
 
 from models.topics import VEHICLE_CHARGE, VEHICLE_PLUG, VEHICLE_POLICIES
 from runtime.partitions import partition_of
@@ -86,6 +87,26 @@ def test_each_bad_record_is_kept_with_its_reason_and_the_good_ones_around_it_cou
     wait_until(
         lambda: system.sessions(vehicle)[-1]["statistics"]["aggregated"]["kwhSum"] == energy_kwh, 20, "all energy"
     )
+
+
+def test_a_record_larger_than_any_topic_takes_stops_nobody(system: System) -> None:
+    """A record that only its compression let in is refused, cut to what the dead-letter topic takes."""
+    vehicle = new_vehicle("bomb")
+    producer = Producer(
+        {
+            "bootstrap.servers": system.topics.bootstrap,
+            "partitioner": "murmur2_random",
+            "message.max.bytes": 60_000_000,
+            "compression.type": "gzip",
+        }
+    )
+    producer.produce(system.topics.name(VEHICLE_CHARGE), key=vehicle, value=b"a" * 20_000_000)
+    assert producer.flush(30) == 0
+    (letter,) = the_one(system, VEHICLE_CHARGE, vehicle)
+    assert letter.headers["dlq-reason"] == "TOO_LARGE"
+    assert letter.headers["dlq-cut"] == "value from 20000000 to 3145728 bytes"
+    system.send(system.policy(vehicle))
+    system.wait_for_states(vehicle, "UPCOMING")
 
 
 def test_an_original_is_found_by_its_offset(system: System) -> None:

@@ -1,12 +1,13 @@
 """A worker that ends, kindly or not, and comes back: its state is there, and nothing that was read is lost."""
 
 import signal
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from runtime.partitions import partition_of
 from tests.support.command import flex
 from tests.support.system import Topics
 from tests.support.waiting import wait_until
@@ -70,6 +71,22 @@ def test_what_arrives_while_no_worker_runs_is_processed_later(topics: Topics, tm
     assert unwatched == seen
 
 
+def test_another_vehicles_clock_does_not_matter(topics: Topics, tmp_path: Path) -> None:
+    """Read from the log at once, a vehicle's sessions are the same beside a neighbour whose clock is days ahead."""
+    with running_system(topics, tmp_path) as system:
+        pass
+    vehicle = new_vehicle("steady")
+    neighbour = same_partition_as(vehicle, topics.partitions)
+    ahead = plug(neighbour, T0 + timedelta(days=5), True, locationId="home")
+    elsewhere = plug(vehicle, T0 + minutes(120), True, locationId="work")
+    system.send(ahead)
+    system.send(*first_half(system, vehicle), *second_half(vehicle), elsewhere)
+    with running_system(topics, tmp_path) as system:
+        sessions = system.wait_for_states(vehicle, *STATES)
+    settled = next(session for session in sessions if session["state"] == "SETTLED")
+    assert settled["statistics"]["aggregated"] == {"kwhSum": 6.0, "batteryFrom": 40, "batteryTo": 50}
+
+
 def test_an_unplug_is_confirmed_after_a_restart(topics: Topics, tmp_path: Path) -> None:
     """A timer that was set before the worker ended fires after it is back."""
     vehicle = new_vehicle("timer")
@@ -82,6 +99,12 @@ def test_an_unplug_is_confirmed_after_a_restart(topics: Topics, tmp_path: Path) 
         assert system.sessions(vehicle)[-1]["state"] == "ACTIVE:REGULAR"
     with running_system(topics, tmp_path, timer_quiet_s=0.1) as system:
         system.wait_for_states(vehicle, *STATES)
+
+
+def same_partition_as(vehicle: str, partitions: int) -> str:
+    """Another vehicle whose records lie on the same partition."""
+    names = (new_vehicle("neighbour") for _ in range(1_000))
+    return next(name for name in names if partition_of(name, partitions) == partition_of(vehicle, partitions))
 
 
 def shape(update: Any) -> Any:

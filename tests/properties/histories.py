@@ -116,6 +116,10 @@ def histories(draw: st.DrawFn, max_size: int = 30) -> list[Event]:
     return events
 
 
-rules: st.SearchStrategy[Rules] = st.sampled_from([0, 60, 60, 60, 300]).map(
-    lambda debounce_s: Rules(unplug_debounce=timedelta(seconds=debounce_s))
+# Beside the real bounds, some within which these histories are long.
+rules: st.SearchStrategy[Rules] = st.builds(
+    Rules,
+    unplug_debounce=st.sampled_from([0, 60, 60, 60, 300]).map(lambda seconds: timedelta(seconds=seconds)),
+    visit_timeout=st.sampled_from([72, 72, 72, 4]).map(lambda hours: timedelta(hours=hours)),
+    visit_max=st.sampled_from([90 * 24, 90 * 24, 90 * 24, 6]).map(lambda hours: timedelta(hours=hours)),
 )

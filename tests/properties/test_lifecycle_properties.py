@@ -48,13 +48,6 @@ def test_state_survives_storage(events: list[Event], with_rules: Rules) -> None:
 
 @CHECK
 @given(histories(), rules)
-def test_same_history_same_story(events: list[Event], with_rules: Rules) -> None:
-    """Two runs of one history publish the same, in the same order, under the same ids."""
-    assert run(*events, rules=with_rules) == run(*events, rules=with_rules)
-
-
-@CHECK
-@given(histories(), rules)
 def test_what_is_public_is_published(events: list[Event], with_rules: Rules) -> None:
     """What the newest update of an active session says is what is remembered, but for time that passed idly."""
     vehicle = Vehicle(VEHICLE)

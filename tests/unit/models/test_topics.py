@@ -1,6 +1,6 @@
 """The table of topics against the contract, which is written here a second time."""
 
-from models.topics import INPUT_TOPICS, TOPICS, VEHICLE_INPUT_TOPICS, TopicSpec, dead_letter_topic, topic_name
+from models.topics import INPUT_TOPICS, TOPICS, TopicSpec, dead_letter_topic, topic_name
 
 HOURS = 3_600_000
 DAYS = 24 * HOURS
@@ -59,12 +59,6 @@ def test_every_input_has_a_dead_letter() -> None:
     """What the worker reads has a dead-letter topic beside it, and nothing else has one."""
     beside = {spec.name for spec in TOPICS if spec.name.endswith(".dead-letter")}
     assert beside == {dead_letter_topic(name) for name in INPUT_TOPICS}
-
-
-def test_co_partitioned_inputs() -> None:
-    """What is merged per vehicle is partitioned by vehicle."""
-    by_vehicle = {spec.name for spec in TOPICS if spec.by_vehicle}
-    assert set(VEHICLE_INPUT_TOPICS) <= by_vehicle
 
 
 def test_prefix() -> None:

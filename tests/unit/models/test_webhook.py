@@ -3,10 +3,11 @@
 import json
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 from msgspec import structs
 
-from models.codec import decode_updated, encode
+from models.codec import encode
 from models.ids import ChargingEventId, LocationId, PolicyId, SessionId, UserId, VehicleId
 from models.session import Aggregated, Session, SessionState, Statistics, TimeseriesPoint
 from models.webhook import SessionUpdated, UpdateHeaders, ce_id, decode_headers, encode_headers
@@ -124,7 +125,7 @@ def test_body() -> None:
             "valuation": None,
         },
     }
-    assert decode_updated(encode(updated)) == updated
+    assert msgspec.json.decode(encode(updated), type=SessionUpdated) == updated
 
 
 @pytest.mark.parametrize("energy_wh", [0, 1, 29, 1_001, 16_383, 999_999_999])

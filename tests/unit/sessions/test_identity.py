@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from models.ids import ChargingEventId, PolicyId
+from models.ids import ChargingEventId, PolicyId, VehicleId
 from sessions.identity import (
     awaited_charging_event_id,
     charging_event_id,
@@ -15,8 +15,8 @@ from tests.builders import BOB, HOME, VEHICLE, WORK, delete, minute, plug, polic
 def test_ids_are_uuids_of_version_5() -> None:
     """Every id is a UUIDv5, and no two kinds share one."""
     ids = {
-        managed_session_id(PolicyId("x"), minute(0)),
-        awaited_charging_event_id(PolicyId("x"), minute(0)),
+        managed_session_id(PolicyId("x"), VEHICLE, minute(0)),
+        awaited_charging_event_id(PolicyId("x"), VEHICLE, minute(0)),
         unmanaged_session_id(VEHICLE, ChargingEventId("x")),
         charging_event_id(VEHICLE, minute(0)),
     }
@@ -25,8 +25,16 @@ def test_ids_are_uuids_of_version_5() -> None:
 
 def test_ids_are_pinned() -> None:
     """The id of a session does not change from one release to the next."""
-    assert managed_session_id(PolicyId("p1"), minute(0)) == "3e928159-713a-5cf7-93ad-74f64ee56b52"
+    assert managed_session_id(PolicyId("p1"), VEHICLE, minute(0)) == "c405f35f-dcfd-56c0-aa11-f47d9b858306"
     assert charging_event_id(VEHICLE, minute(0)) == "067008f6-7e6f-5029-9054-01f146b45a96"
+
+
+def test_two_vehicles_never_share_a_session() -> None:
+    """Where one policy id is used for two vehicles, their sessions are two."""
+    other = VehicleId("car-2")
+    assert managed_session_id(PolicyId("p1"), VEHICLE, minute(0)) != managed_session_id(
+        PolicyId("p1"), other, minute(0)
+    )
 
 
 def test_a_replay_gives_the_same_ids() -> None:

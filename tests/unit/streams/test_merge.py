@@ -94,3 +94,53 @@ def test_whatever_the_batches_the_order_is_that_of_the_times(times: list[list[in
     while batch := merge.take(ends(*topics), limit, LATER_S):
         taken += batch
     assert taken == sorted(second for seconds in topics.values() for second in seconds)
+
+
+def test_one_vehicles_clock_does_not_matter_to_another() -> None:
+    """A vehicle's older record is taken before its newer one, though it stands behind a record from days ahead."""
+    merge: Merge[str] = Merge(["plug", "charge"], WAIT_S)
+    merge.push("plug", at(500_000), "B in", 0.0, "B")
+    for second, name in ((0, "A in"), (80, "A out")):
+        merge.push("plug", at(second), name, 0.0, "A")
+    for second in (10, 70, 90):
+        merge.push("charge", at(second), f"A {second}", 0.0, "A")
+    assert merge.take(ends(), 10, LATER_S) == ["A in", "A 10", "A 70", "A out", "A 90"]
+    assert merge.take(ends("plug", "charge"), 10, LATER_S) == ["B in"]
+    assert merge.is_empty()
+
+
+def test_what_was_taken_from_behind_takes_no_room() -> None:
+    """Records taken from behind a waiting one are not kept."""
+    merge: Merge[int] = Merge(["plug", "charge"], WAIT_S)
+    merge.push("plug", at(10**6), -1, 0.0, "B")
+    for second in range(5_000):
+        merge.push("plug", at(second), second, 0.0, "A")
+        merge.push("charge", at(second), second, 0.0, "A")
+        assert merge.take(ends("plug", "charge"), 1, LATER_S) == [second, second]
+    assert len(merge._queues["plug"]) < 200
+    assert (merge.depth("plug"), list(merge._owned)) == (1, ["B"])
+
+
+Owned = st.lists(st.tuples(st.sampled_from("ABC"), st.integers(0, 30)), max_size=12)
+
+
+@given(Owned, Owned, st.integers(1, 5))
+def test_a_vehicles_order_depends_on_its_own_records(
+    plugs: list[tuple[str, int]], charges: list[tuple[str, int]], limit: int
+) -> None:
+    """However the records of several vehicles are mixed, each vehicle's come out as if it were alone."""
+
+    def order(owners: str) -> list[tuple[str, str, int]]:
+        merge: Merge[tuple[str, str, int]] = Merge(["plug", "charge"], WAIT_S)
+        for topic, records in (("plug", plugs), ("charge", charges)):
+            for owner, second in records:
+                if owner in owners:
+                    merge.push(topic, at(second), (owner, topic, second), 0.0, owner)
+        taken: list[tuple[str, str, int]] = []
+        while batch := merge.take(ends("plug", "charge"), limit, LATER_S):
+            taken += batch
+        return taken
+
+    mixed = order("ABC")
+    for owner in "ABC":
+        assert [record for record in mixed if record[0] == owner] == order(owner)

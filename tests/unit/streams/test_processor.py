@@ -10,6 +10,7 @@ from msgspec.json import encode
 
 from models.ids import PolicyId, VehicleId
 from models.topics import (
+    DEAD_LETTER_LIMIT_BYTES,
     SESSION_UPDATED,
     VEHICLE_CHARGE,
     VEHICLE_PLUG,
@@ -219,3 +220,38 @@ def test_every_refusal_is_counted() -> None:
         record(Outgoing(topic=VEHICLE_CHARGE, key=CAR, value=None)),
     )
     assert bench.tally == {f"read {VEHICLE_CHARGE}": 2, "refused NULL_VALUE": 1, "out_of_range battery_level": 1}
+
+
+def test_a_dead_letter_always_fits() -> None:
+    """A record larger than any topic takes is cut, the header says how, and it is found by its offset."""
+    bench = Bench()
+    bomb = Outgoing(topic=VEHICLE_CHARGE, key="k" * 200_000, value=b"a" * 20_000_000, headers={"h": "x" * 600_000})
+    bench.take(record(bomb, offset=3))
+    (letter,) = bench.of(dead_letter_topic(VEHICLE_CHARGE))
+    size = len(letter.key or b"") + len(letter.value or b"") + sum(len(n) + len(t or b"") for n, t in letter.headers)
+    assert size < DEAD_LETTER_LIMIT_BYTES - 100_000
+    headers = dict(letter.headers)
+    assert (headers["dlq-reason"], headers["dlq-offset"]) == (b"TOO_LARGE", b"3")
+    assert (
+        headers["dlq-cut"]
+        == b"key from 200000 to 65536 bytes; value from 20000000 to 3145728 bytes; headers from 1 to 0"
+    )
+
+
+def test_only_what_was_taken_moves_the_event_clock() -> None:
+    """The partition's event time follows messages that count, not refused ones and not policies."""
+    bench = Bench()
+    future = message(CAR, T0 + timedelta(days=900))
+    bench.take(policy(), record(Outgoing(topic=VEHICLE_CHARGE, key=CAR, value=future)), deletion())
+    assert bench.processor.newest_at is None
+    bench.take(plug(5, True), plug(3, True))
+    assert bench.processor.newest_at == T0 + timedelta(minutes=5)
+
+
+def test_a_policy_on_a_wrong_partition_is_overwritten_there() -> None:
+    """A policy that lies on another vehicle's partition is refused, and a null value follows it there."""
+    bench = Bench()
+    astray = next(name for name in map(str, range(99)) if partition_of(name, PARTITIONS) != HOME)
+    bench.take(policy(vehicle=astray))
+    (restored,) = bench.of(VEHICLE_POLICIES)
+    assert (restored.key, restored.value, restored.partition) == (b"p", None, HOME)

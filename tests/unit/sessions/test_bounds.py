@@ -1,0 +1,69 @@
+"""No visit goes on for ever: silence ends it, and a part has a longest time."""
+
+from datetime import timedelta
+
+from models.session import SessionState
+from sessions.events import Event, Rules
+from tests.builders import HOME, bounds, delete, kwh_sum, minute, plug, policy, run, sample, timer, unplug
+
+DAY_MIN = 24 * 60
+CHARGING: list[Event] = [policy(0), plug(10, where=HOME), sample(10, 0.0), sample(30, 2.0)]
+
+
+def test_a_vehicle_that_speaks_again_after_long_silence() -> None:
+    """A message more than 72 h after the last one finds the visit closed, at its last evidence."""
+    story = run(*CHARGING, sample(30 + 3 * DAY_MIN + 1, 9.0))
+    assert story.states[-2:] == ["p1 SETTLED 4", "p1 UPCOMING 1"]
+    (settled,) = story.settled
+    assert (bounds(settled), kwh_sum(settled)) == ((10, 30), 2.0)
+    assert story.changes[-1].created_at == minute(30 + 3 * DAY_MIN)
+
+
+def test_72_hours_are_no_long_silence() -> None:
+    """A message within 72 h of the last one continues the visit."""
+    story = run(*CHARGING, sample(30 + 3 * DAY_MIN, 9.0))
+    assert (story.latest.state, kwh_sum(story.latest)) == (SessionState.ACTIVE_REGULAR, 9.0)
+
+
+def test_a_plug_in_after_long_silence_begins_anew() -> None:
+    """Evidence of a plug after a long silence begins the next visit."""
+    story = run(*CHARGING, plug(500 * DAY_MIN, where=HOME))
+    assert story.states[-3:] == ["p1 SETTLED 4", "p1 UPCOMING 1", "p1 ACTIVE:REGULAR 2"]
+    assert bounds(story.latest) == (500 * DAY_MIN, None)
+
+
+def test_a_policy_that_ends_long_after_the_last_message() -> None:
+    """A policy deleted a year after the vehicle fell silent leaves a session that ends with the last evidence."""
+    story = run(*CHARGING, delete(365 * DAY_MIN))
+    (settled,) = story.settled
+    assert bounds(settled) == (10, 30)
+    assert len(settled.statistics.timeseries) == 2
+
+
+def test_wall_time_alone_does_not_end_a_silent_visit_yet() -> None:
+    """Silence is noticed when the vehicle speaks again, not before (README: not yet)."""
+    assert run(*CHARGING, timer(500 * DAY_MIN)).states == run(*CHARGING).states
+
+
+def test_a_part_has_a_longest_time() -> None:
+    """A visit that is told of without a pause has parts of at most that time, disjoint in time and energy."""
+    assert Rules().visit_max == timedelta(days=90)
+    told: list[Event] = [sample(30 + day * DAY_MIN, float(day)) for day in range(20)]
+    history: list[Event] = [policy(0), plug(10, where=HOME), *told, unplug(20 * DAY_MIN), timer(21 * DAY_MIN)]
+    story = run(*history, rules=Rules(visit_max=timedelta(days=9)))
+    longest_min = 9 * DAY_MIN
+    # Each ends at its last evidence, the message of the day before.
+    ends = [30 + 8 * DAY_MIN, 30 + 17 * DAY_MIN, 20 * DAY_MIN]
+    assert [bounds(session) for session in story.settled] == [
+        (10 + number * longest_min, end) for number, end in enumerate(ends)
+    ]
+    assert sum(kwh_sum(session) for session in story.settled) == 19.0
+
+
+def test_the_bounds_are_rules() -> None:
+    """Both bounds are settings of the logic, not constants in it."""
+    short = Rules(visit_timeout=timedelta(minutes=30), visit_max=timedelta(minutes=60))
+    quiet = run(*CHARGING, sample(70, 3.0), rules=short)
+    assert bounds(quiet.settled[0]) == (10, 30)
+    long = run(*CHARGING, sample(50, 3.0), sample(69, 4.0), sample(80, 5.0), rules=short)
+    assert bounds(long.settled[0]) == (10, 69)
