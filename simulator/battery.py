@@ -31,7 +31,8 @@ class ChargeCurve(Struct, frozen=True, kw_only=True):
         decay = self._decay()
         # dL/dt = per_second * (1 - decay * (L - knee)), from L = entry on.
         falling = (1 - decay * (entry - self.knee_percent)) * math.exp(-decay * per_second * (elapsed_s - flat_s))
-        return min(limit_percent, self.knee_percent + (1 - falling) / decay)
+        # Never below where it was: for a moment that is next to nothing, rounding could say so.
+        return min(limit_percent, max(start_percent, self.knee_percent + (1 - falling) / decay))
 
     def seconds_to(self, start_percent: float, limit_percent: float) -> float:
         """How long it takes from one level to another; 0 where it is there already."""

@@ -61,16 +61,28 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and exit with its code."""
     # SIGTERM ends every command as Ctrl-C does; long-running parts install handlers of their own.
     signal.signal(signal.SIGTERM, _interrupt)
+    # Also where a shell started us in the background, with Ctrl-C ignored.
+    signal.signal(signal.SIGINT, _interrupt)
     try:
         code = _run(arguments)
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except KeyboardInterrupt:
         code = INTERRUPTED
     except BrokenPipeError:
         # Whoever read our output has left; nothing more can be said, not even at the interpreter's end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        _silence()
+        code = 1
+    except OSError as error:
+        # A disk that is full, a folder of another owner: the operator's to mend, and a line says where.
+        _silence()
+        click.echo(f"error: {error}", err=True)
         code = 1
     sys.exit(code)
+
+
+def _silence() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def _run(arguments: Sequence[str] | None) -> int:

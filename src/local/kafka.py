@@ -17,7 +17,7 @@ from local.errors import LocalError
 from local.jars import kafka_file
 from local.kafka_config import Node, properties
 from local.ports import LOOPBACK, free_port
-from local.processes import Child, rotate
+from local.processes import Child, last_line, rotate
 from local.stopping import StopRequest
 from runtime.clock import monotonic_s
 
@@ -119,7 +119,7 @@ class Kafka:
         finally:
             code = child.sweep()
         if code != 0:
-            raise LocalError(f"Kafka could not format {scratch}: see {child.log}")
+            raise LocalError(f"Kafka could not format {scratch}: {last_line(child.log)} (log: {child.log})")
         scratch.rename(final)
 
     def _write_config(self, node: Node, log_dir: Path) -> Path:
@@ -141,11 +141,16 @@ class Kafka:
 def _cluster_file(data_dir: Path, nodes: int) -> ClusterFile:
     path = data_dir / "cluster.json"
     if path.exists():
-        found = msgspec.json.decode(path.read_bytes(), type=ClusterFile)
+        try:
+            found = msgspec.json.decode(path.read_bytes(), type=ClusterFile)
+        except msgspec.DecodeError as error:
+            raise LocalError(f"{path} is damaged ({error}): choose another folder, or remove {data_dir}") from error
         if found.nodes != nodes:
             raise LocalError(f"{data_dir} holds a Kafka of {found.nodes} node(s), not {nodes}: choose another folder")
         return found
-    cluster = ClusterFile(cluster_id=urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("="), nodes=nodes)
+    # Kafka's tool takes a word that begins with a dash for an option: the first character is always this letter.
+    cluster_id = "F" + urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")[1:]
+    cluster = ClusterFile(cluster_id=cluster_id, nodes=nodes)
     scratch = path.with_suffix(".new")
     scratch.write_bytes(msgspec.json.encode(cluster))
     scratch.replace(path)

@@ -1,5 +1,6 @@
 """Ports of this machine: is one free, and if not, a line that names it; or any free one."""
 
+import errno
 import random
 import socket
 import time
@@ -17,13 +18,15 @@ _PATIENCE_S: Final = 2.0
 
 
 def is_free(port: int, host: str = LOOPBACK) -> bool:
-    """Whether a server could listen there."""
+    """Whether a server could listen there. Raises LocalError where the host is none of this machine's."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
-        except OSError:
-            return False
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                return False
+            raise LocalError(f"cannot listen on {host} port {port}: {error.strerror or error}") from error
         return True
 
 

@@ -24,6 +24,9 @@ _STEP_S: Final = 0.02
 LOG_LIMIT_BYTES: Final = 16 * 1024 * 1024
 
 
+_LAST_LINE_CHARS: Final = 200
+
+
 class Child:
     """One started program."""
 
@@ -104,3 +107,9 @@ def _die_with(parent: int) -> Callable[[], None]:
                 os._exit(1)
 
     return die_with_parent
+
+
+def last_line(log: Path) -> str:
+    """The last thing that a log says, for a line of ours."""
+    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    return lines[-1][:_LAST_LINE_CHARS] if lines else "it said nothing"

@@ -4,18 +4,16 @@ ends them all in stages within a deadline. It does not know what a part is for.
 
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Final
 
 from local.errors import LocalError
-from local.processes import Child, keep_bounded
+from local.processes import Child, keep_bounded, last_line
 from local.restarts import MOST_RESTARTS, Restarts
 from local.stopping import StopRequest
 from runtime.clock import monotonic_s
 
 _STEP_S: Final = 0.02
 _ROUND_S: Final = 0.25
-_LAST_LINE_CHARS: Final = 200
 
 
 class Part:
@@ -56,9 +54,11 @@ class Supervisor:
         """Wait until the part is ready. At the first start an end is not cured by another start."""
 
         def settled() -> bool:
-            child = part.child
-            if child is not None and not child.running():
-                raise LocalError(f"{part.name} ended while starting: {last_line(child.log)} (log: {child.log})")
+            for each in self.parts:
+                # Any of them: what one waits for may be another that has died.
+                if each.child is not None and not each.child.running():
+                    child = each.child
+                    raise LocalError(f"{each.name} ended while starting: {last_line(child.log)} (log: {child.log})")
             return ready()
 
         if not self._stop.wait(settled, timeout_s):
@@ -102,12 +102,6 @@ class Supervisor:
                 time.sleep(_STEP_S)
             for child in children:
                 child.sweep()
-
-
-def last_line(log: Path) -> str:
-    """The last thing that a log says, for a line of ours."""
-    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    return lines[-1][:_LAST_LINE_CHARS] if lines else "it said nothing"
 
 
 def _ending(code: int) -> str:

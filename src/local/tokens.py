@@ -13,7 +13,7 @@ import jwt
 from local.errors import LocalError
 from local.places import absolute
 from runtime.clock import utc_now
-from runtime.settings import Settings
+from runtime.settings import SECRET_MIN_BYTES, Settings
 
 READ_SESSIONS: Final = "flex:sessions:read"
 DEFAULT_TTL_S: Final = 12 * 3_600
@@ -45,13 +45,16 @@ def find_secret(settings: Settings) -> str:
         return settings.auth_hs256_secret
     path = secret_file(settings)
     try:
-        return path.read_text(encoding="utf-8").strip()
+        secret = path.read_text(encoding="utf-8").strip()
     except FileNotFoundError as error:
         raise LocalError(
             f"no secret to sign with: set FLEX_AUTH_HS256_SECRET, or start `flex-sessions up` once ({path})"
         ) from error
     except OSError as error:
         raise LocalError(f"cannot read {path}: {error.strerror}") from error
+    if len(secret) < SECRET_MIN_BYTES:
+        raise LocalError(f"{path} is damaged: remove it, and start `flex-sessions up` for a new one")
+    return secret
 
 
 def make_token(

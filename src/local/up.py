@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
+from local.errors import LocalError
 from local.jars import fetch_jars
 from local.java import find_java
 from local.kafka import Kafka
@@ -66,6 +67,8 @@ class Up:
         """Start every part; returns when the printed lines work."""
         settings = self._settings
         java = find_java()
+        if self._options.kafka_port == settings.api_port:
+            raise LocalError(f"port {settings.api_port} cannot serve both Kafka and the API: choose with --kafka-port")
         require_free(self._options.kafka_port, "Kafka", "--kafka-port")
         require_free(settings.api_port, "API", "--api-port", settings.api_host)
         libs = fetch_jars(absolute(settings.cache_dir), self._stop)

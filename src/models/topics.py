@@ -34,7 +34,7 @@ class TopicSpec(Struct, frozen=True, kw_only=True):
     """One topic. `by_vehicle`: as many partitions as every other vehicle-keyed topic; else a single one."""
 
     name: str
-    key: Literal["vehicleId", "policyId", "sessionId", "zone", "as received"]
+    key: Literal["vehicleId", "policyId", "sessionId", "zone", "as received", "table key"]
     by_vehicle: bool
     config: Mapping[str, str]
 
@@ -96,3 +96,18 @@ _OUTPUTS: Final = (
 )
 
 TOPICS: Final = (*_INPUTS, *_OUTPUTS, *(_dead_letters(spec) for spec in _INPUTS))
+
+# The worker's own: its consumer group, its tables, and the topic from which each table is restored, named by Faust.
+WORKER_GROUP: Final = "flex-sessions"
+VEHICLES_TABLE: Final = "vehicles"
+POLICY_VEHICLES_TABLE: Final = "policy-vehicles"
+
+CHANGELOGS: Final = tuple(
+    TopicSpec(
+        name=f"{WORKER_GROUP}-{table}-changelog",
+        key="table key",
+        by_vehicle=True,
+        config={"cleanup.policy": "compact", "max.message.bytes": str(OUTPUT_LIMIT_BYTES)},
+    )
+    for table in (VEHICLES_TABLE, POLICY_VEHICLES_TABLE)
+)

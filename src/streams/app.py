@@ -10,7 +10,7 @@ import faust
 from faust.transport.drivers import TRANSPORTS
 from faust.types import TP
 
-from models.topics import DEAD_LETTER_LIMIT_BYTES, VEHICLE_CHARGE, topic_name
+from models.topics import DEAD_LETTER_LIMIT_BYTES, VEHICLE_CHARGE, WORKER_GROUP, topic_name
 from runtime.clock import monotonic_s
 from runtime.logs import get_log
 from runtime.settings import Settings
@@ -40,7 +40,7 @@ def create_app(settings: Settings) -> Any:
     folder = Path(settings.state_dir).expanduser() / "worker"
     folder.mkdir(parents=True, exist_ok=True)
     app = faust.App(
-        f"{settings.topic_prefix}flex-sessions",
+        topic_name(settings.topic_prefix, WORKER_GROUP),
         broker=";".join(f"flex://{server.strip()}" for server in settings.kafka_bootstrap_servers.split(",")),
         store="rocksdb://",
         datadir=str(folder),

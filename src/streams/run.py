@@ -10,7 +10,7 @@ from typing import Any, Final
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from models.topics import TOPICS, topic_name
+from models.topics import CHANGELOGS, TOPICS, topic_name
 from runtime.logs import configure_logs, get_log
 from runtime.settings import Settings
 
@@ -28,14 +28,15 @@ class WorkerError(RuntimeError):
 def require_topics(settings: Settings) -> None:
     """Check that every topic is there with the right number of partitions. Raises WorkerError.
 
-    Nothing creates a topic in passing: one made by a first write would have the wrong partitions and clean-up.
+    Nothing creates a topic in passing: one made by a first write would have the wrong partitions and clean-up, and a
+    changelog that Faust makes at its start may not be known yet when the first partitions are assigned.
     """
     admin = AdminClient({"bootstrap.servers": settings.kafka_bootstrap_servers, "log_level": 0})
     try:
         found = admin.list_topics(timeout=METADATA_TIMEOUT_S).topics
     except KafkaException as error:
         raise WorkerError(f"no Kafka broker at {settings.kafka_bootstrap_servers}") from error
-    for spec in TOPICS:
+    for spec in (*TOPICS, *CHANGELOGS):
         name = topic_name(settings.topic_prefix, spec.name)
         if name not in found:
             raise WorkerError(f"topic {name} is missing: create the topics with `flex-sessions topics`")

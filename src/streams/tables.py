@@ -12,6 +12,7 @@ import msgspec
 from faust import streams as faust_streams
 
 from models.ids import PolicyId, VehicleId
+from models.topics import POLICY_VEHICLES_TABLE, VEHICLES_TABLE
 from runtime.partitions import partition_of
 from sessions.state import Vehicle
 
@@ -39,8 +40,8 @@ class Tables:
         """`source_topic`: an input whose partitions the tables share, `partitions` many."""
         self._source_topic = source_topic
         self._partitions = partitions
-        self._vehicles = _new_table(app, "vehicles", partitions)
-        self._policy_vehicles = _new_table(app, "policy-vehicles", partitions)
+        self._vehicles = _new_table(app, VEHICLES_TABLE, partitions)
+        self._policy_vehicles = _new_table(app, POLICY_VEHICLES_TABLE, partitions)
 
     def on_recovered(self, callback: Any) -> None:
         """Call `callback` (a coroutine function) whenever the state of the assigned partitions is complete."""
