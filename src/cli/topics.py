@@ -10,13 +10,13 @@ def topics(*, check: bool) -> int:
     import os
 
     from local.topics import ensure_topics
-    from models.topics import TOPICS
+    from models.topics import ALL_TOPICS
     from runtime.settings import load_settings
 
     differences = ensure_topics(load_settings(os.environ), check_only=check)
     for line in differences:
         click.echo(line)
     click.echo(
-        f"{len(TOPICS)} topics " + (f"checked, {len(differences)} difference(s)" if check else "as they should be")
+        f"{len(ALL_TOPICS)} topics " + (f"checked, {len(differences)} difference(s)" if check else "as they should be")
     )
     return 1 if check and differences else 0

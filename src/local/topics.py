@@ -17,7 +17,7 @@ from confluent_kafka.admin import (
 )
 
 from local.errors import LocalError
-from models.topics import CHANGELOGS, TOPICS, TopicSpec, topic_name
+from models.topics import ALL_TOPICS, TopicSpec, topic_name
 from runtime.clock import monotonic_s
 from runtime.settings import Settings
 
@@ -75,7 +75,7 @@ class _Admin:
 
 def _differences(admin: _Admin, settings: Settings, *, check_only: bool) -> Iterator[str]:
     present = admin.topics()
-    specs = {topic_name(settings.topic_prefix, spec.name): spec for spec in (*TOPICS, *CHANGELOGS)}
+    specs = {topic_name(settings.topic_prefix, spec.name): spec for spec in ALL_TOPICS}
     for name, spec in specs.items():
         if name in present and len(present[name].partitions) != partitions_of(spec, settings):
             raise LocalError(

@@ -111,3 +111,6 @@ CHANGELOGS: Final = tuple(
     )
     for table in (VEHICLES_TABLE, POLICY_VEHICLES_TABLE)
 )
+
+# Everything that must be there before the worker starts.
+ALL_TOPICS: Final = (*TOPICS, *CHANGELOGS)

@@ -10,7 +10,7 @@ from typing import Any, Final
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from models.topics import CHANGELOGS, TOPICS, topic_name
+from models.topics import ALL_TOPICS, topic_name
 from runtime.logs import configure_logs, get_log
 from runtime.settings import Settings
 
@@ -36,7 +36,7 @@ def require_topics(settings: Settings) -> None:
         found = admin.list_topics(timeout=METADATA_TIMEOUT_S).topics
     except KafkaException as error:
         raise WorkerError(f"no Kafka broker at {settings.kafka_bootstrap_servers}") from error
-    for spec in (*TOPICS, *CHANGELOGS):
+    for spec in ALL_TOPICS:
         name = topic_name(settings.topic_prefix, spec.name)
         if name not in found:
             raise WorkerError(f"topic {name} is missing: create the topics with `flex-sessions topics`")
