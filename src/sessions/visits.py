@@ -110,19 +110,17 @@ def take_plug_evidence(step: Step, seen: Observation, rules: Rules) -> bool:
     return seen.is_plugged_in and _move_plug_in_back(step, seen)
 
 
-def take_place(step: Step, seen: Observation) -> bool:
-    """Learn where the vehicle is. Tells whether the open visit's place has become known by it."""
+def take_place(step: Step, seen: Observation) -> None:
+    """Learn where the vehicle is, and by it where the open visit is, if nobody knew."""
     if seen.location_id is None:
-        return False
+        return
     vehicle = step.vehicle
     if vehicle.place is None or seen.at > vehicle.place.at:
         vehicle = structs.replace(vehicle, place=Place(seen.at, seen.location_id))
     visit = vehicle.visit
-    learnt = visit is not None and visit.location_id is None and seen.at >= visit.plugged_in_at - PLACE_WINDOW
-    if visit is not None and learnt:
+    if visit is not None and visit.location_id is None and seen.at >= visit.plugged_in_at - PLACE_WINDOW:
         vehicle = structs.replace(vehicle, visit=structs.replace(visit, location_id=seen.location_id))
     step.vehicle = vehicle
-    return learnt
 
 
 def release_part(step: Step, at: datetime) -> None:
