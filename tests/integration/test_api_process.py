@@ -123,6 +123,21 @@ def test_kill_9_under_load(topics: Topics, flex_env: dict[str, str], tmp_path: P
     stop = threading.Event()
     written: list[int] = []
 
+    def outgoing_of_its_vehicle(number: int, batch: int, state: SessionState) -> Outgoing:
+        # As the worker does: whatever concerns one vehicle is on one partition. Across partitions there is no order.
+        vehicle = f"v{number % 7}"
+        update = Update(
+            id=session_id(number),
+            version=batch + 1,
+            state=state,
+            policy=f"p{number % 7}",
+            vehicle=vehicle,
+            energy_kwh=batch,
+            in_h=batch % 7,
+            out_h=99,
+        )
+        return update.outgoing(name, partition_of(vehicle, topics.partitions))
+
     def write() -> None:
         worker = Transactions(topics.bootstrap, topics.prefix)
         batch = 0
