@@ -12,6 +12,8 @@ LocationId = NewType("LocationId", str)
 ChargerId = NewType("ChargerId", str)
 SessionId = NewType("SessionId", str)
 ChargingEventId = NewType("ChargingEventId", str)
+CommandId = NewType("CommandId", str)
+Zone = NewType("Zone", str)
 
 ID_PATTERN: Final = r"\A[A-Za-z0-9._:-]{1,64}\Z"
 _ID = re.compile(ID_PATTERN)
@@ -22,6 +24,8 @@ WireUserId = Annotated[UserId, Meta(pattern=ID_PATTERN)]
 WirePolicyId = Annotated[PolicyId, Meta(pattern=ID_PATTERN)]
 WireLocationId = Annotated[LocationId, Meta(pattern=ID_PATTERN)]
 WireChargerId = Annotated[ChargerId, Meta(pattern=ID_PATTERN)]
+WireSessionId = Annotated[SessionId, Meta(pattern=ID_PATTERN)]
+WireZone = Annotated[Zone, Meta(pattern=ID_PATTERN)]
 WireEventId = Annotated[str, Meta(pattern=ID_PATTERN)]
 
 

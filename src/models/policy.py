@@ -4,7 +4,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from models.ids import WireLocationId, WirePolicyId, WireUserId, WireVehicleId
+from models.ids import WireLocationId, WirePolicyId, WireUserId, WireVehicleId, WireZone
 from models.units import AwareTime, Percent
 
 TimeOfDay = Annotated[str, Meta(pattern=r"\A([01][0-9]|2[0-3]):[0-5][0-9]\Z")]
@@ -41,7 +41,7 @@ class VehiclePolicy(Struct, frozen=True, rename="camel", kw_only=True):
     is_enabled: bool
     at: AwareTime
     timezone_name: str = "UTC"
-    zone: str | None = None
+    zone: WireZone | None = None
     battery_reserve: Percent = 0.0
     schedule: Schedule = Schedule()
     max_charge_rate: PositiveKw | None = None

@@ -1,0 +1,31 @@
+"""Target overrides as they stand on their topic: what a user wants of one session, instead of the policy's target."""
+
+from msgspec import Struct
+
+from models.ids import WireSessionId, WireVehicleId
+from models.units import AwareTime, Percent
+
+
+class RegularOverride(Struct, frozen=True, rename="camel", kw_only=True, tag="REGULAR", tag_field="type"):
+    """`minimum_charge_target` % by `ready_by`, with a reserve (%) that is filled first."""
+
+    battery_reserve: Percent
+    minimum_charge_target: Percent
+    ready_by: AwareTime
+
+
+class ImmediateStartOverride(
+    Struct, frozen=True, rename="camel", kw_only=True, tag="IMMEDIATE_START", tag_field="type"
+):
+    """`minimum_charge_target` % at once, whatever it costs."""
+
+    minimum_charge_target: Percent
+
+
+class SessionTarget(Struct, frozen=True, rename="camel", kw_only=True):
+    """One record of `flex.session-targets`. A null `target` clears the override."""
+
+    vehicle_id: WireVehicleId
+    session_id: WireSessionId
+    at: AwareTime
+    target: RegularOverride | ImmediateStartOverride | None
