@@ -6,9 +6,11 @@ from enum import StrEnum
 from msgspec import Struct
 
 from models.codec import Refusal
+from models.command import ChargeCommand
 from models.ids import ChargingEventId, PolicyId, SessionId, VehicleId
 from models.policy import VehiclePolicy
 from models.session import Session
+from models.target import SessionTarget
 from models.telemetry import ChargeSample, PlugEvent
 from sessions.state import Vehicle
 
@@ -17,12 +19,16 @@ class Rules(Struct, frozen=True, kw_only=True):
     """The settings that decide. `unplug_debounce` 0 settles at the unplug itself.
 
     `visit_timeout`: silence after which a visit is over. `visit_max`: no part of a visit, and so no session, is longer.
+    `efficiency`: the share of the counted energy that reaches the battery. `default_capacity_wh`: of a vehicle of which
+    neither it nor its policy tells the capacity.
     """
 
     unplug_debounce: timedelta = timedelta(seconds=60)
     visit_timeout: timedelta = timedelta(hours=72)
     visit_max: timedelta = timedelta(days=90)
     late_limit: timedelta = timedelta(hours=24)
+    efficiency: float = 0.9
+    default_capacity_wh: int = 60_000
 
 
 class TelemetryReceived(Struct, frozen=True):
@@ -46,10 +52,21 @@ class PolicyDeleted(Struct, frozen=True):
     logged_at: datetime
 
 
+class TargetWritten(Struct, frozen=True):
+    """A user overrides the target of a session, or takes the override back."""
+
+    record: SessionTarget
+    logged_at: datetime
+
+
 class TimerDue(Struct, frozen=True):
-    """Time has passed: every timer that is due by `now` fires, each with its own due time."""
+    """Time has passed: every timer that is due by `now` fires, each with its own due time.
+
+    `is_wall`: `now` is the wall's; a vehicle's own time is behind it by as much as its newest message came late.
+    """
 
     now: datetime
+    is_wall: bool = False
 
 
 class PolicyShown(Struct, frozen=True):
@@ -63,7 +80,7 @@ class PolicyShown(Struct, frozen=True):
     is_readable: bool
 
 
-Event = TelemetryReceived | PolicyWritten | PolicyDeleted | PolicyShown | TimerDue
+Event = TelemetryReceived | PolicyWritten | PolicyDeleted | PolicyShown | TargetWritten | TimerDue
 
 
 class SessionChanged(Struct, frozen=True, kw_only=True):
@@ -89,7 +106,13 @@ class PolicyRestored(Struct, frozen=True):
     policy: VehiclePolicy | None
 
 
-Output = SessionChanged | SessionErased | PolicyRestored
+class CommandIssued(Struct, frozen=True):
+    """What the plan asks of the vehicle. With the event clock nobody writes it; the rules count it as sent."""
+
+    command: ChargeCommand
+
+
+Output = SessionChanged | SessionErased | PolicyRestored | CommandIssued
 
 
 class Counted(StrEnum):
@@ -99,6 +122,7 @@ class Counted(StrEnum):
     COUNTER_RESTARTED = "counter_restarted"
     LATE_READING_IGNORED = "late_reading_ignored"
     UNKNOWN_POLICY_DELETED = "unknown_policy_deleted"
+    TARGET_TOO_LATE = "target_too_late"
 
 
 class Refused(Struct, frozen=True):

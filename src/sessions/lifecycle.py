@@ -11,17 +11,20 @@ from msgspec import structs
 
 from sessions.arrival import delay_s, refusal_by_lateness, refusal_by_time
 from sessions.events import (
+    Counted,
     Decision,
     Event,
     PolicyDeleted,
     PolicyShown,
     PolicyWritten,
     Rules,
+    TargetWritten,
     TelemetryReceived,
     TimerDue,
 )
 from sessions.evidence import Observation, observe
 from sessions.policies import delete_policy, effective_at, refusal_by_rules, refuse_policy, restore_policy, write_policy
+from sessions.prices import PriceBook
 from sessions.public import shown
 from sessions.state import Capacity, Vehicle, managed_by
 from sessions.statistics import fold_charging, fold_counter, fold_level
@@ -29,7 +32,7 @@ from sessions.step import Step
 from sessions.visits import confirm_unplug, fire_next_timer, next_timer_at, take_place, take_plug_evidence, take_user
 
 
-def apply(vehicle: Vehicle, event: Event, rules: Rules) -> Decision:
+def apply(vehicle: Vehicle, event: Event, rules: Rules, prices: PriceBook | None = None) -> Decision:
     """Decide what an event changes. A refused event changes nothing."""
     match event:
         case TelemetryReceived():
@@ -44,6 +47,8 @@ def apply(vehicle: Vehicle, event: Event, rules: Rules) -> Decision:
             return step.decision()
         case PolicyShown():
             return restore_policy(vehicle, event)
+        case TargetWritten():
+            return Decision(vehicle=vehicle, counted=(Counted.TARGET_TOO_LATE,))
         case TimerDue():
             step = Step(vehicle)
             _fire_timers(step, rules, until=event.now)

@@ -95,6 +95,20 @@ class CurrentSession(Struct, frozen=True):
     version: int = 0
 
 
+class ChargingEvent(Struct, frozen=True):
+    """A settled part of a visit, and the session that represents it.
+
+    `is_guess`: only silence or two levels tell of it, so telemetry that comes late may show the same time anew.
+    """
+
+    id: ChargingEventId
+    session_id: SessionId
+    started_at: datetime
+    ended_at: datetime
+    is_managed: bool
+    is_guess: bool = False
+
+
 class ManagedBy(Struct, frozen=True):
     """A policy as the worker has it. `session` is null while the policy is disabled."""
 
@@ -109,7 +123,7 @@ class Vehicle(Struct, frozen=True):
     `newest_at`, `user_id`: when its newest message was, and whose. `delay_s`: how long that one took from `at` to the
     log (0 to 30 min). `other_user_at`: the newest message from before this user. `left_at`: the newest moment known to
     lie outside of a visit, or in a settled session. `charge_heard_after`: up to then a charge says nothing of the plug.
-    `session_opened_at`: the time that names the newest session.
+    `session_opened_at`: the time that names the newest session. `charging_events`: those of the last 7 d.
     """
 
     id: VehicleId
@@ -128,6 +142,7 @@ class Vehicle(Struct, frozen=True):
     visit: Visit | None = None
     policies: tuple[ManagedBy, ...] = ()
     session_opened_at: datetime | None = None
+    charging_events: tuple[ChargingEvent, ...] = ()
 
 
 def managed_by(vehicle: Vehicle, policy_id: PolicyId) -> ManagedBy | None:
