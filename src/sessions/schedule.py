@@ -1,0 +1,81 @@
+"""When a policy's schedule is next due: weekday deadlines in wall time, as instants.
+
+Wall time is that of an IANA zone. A deadline within a missing hour moves forward by what is missing; in a repeated hour
+the first one counts. Knows nothing of sessions, nor whether a deadline is met.
+"""
+
+from datetime import UTC, datetime, time, timedelta
+from functools import lru_cache
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from msgspec import Struct
+
+from models.policy import Deadline, Schedule
+
+# Twice as many as countries have; a zone is a few kB.
+_ZONES_LIMIT: Final = 512
+# A week and a day: where an hour repeats at midnight, next week's first one may have passed before today is over.
+_DAYS_AHEAD: Final = 8
+_DAY: Final = timedelta(days=1)
+
+
+class DueTarget(Struct, frozen=True):
+    """`percent` is wanted by `ready_by` (UTC)."""
+
+    ready_by: datetime
+    percent: float
+
+
+def next_deadline(schedule: Schedule, timezone_name: str, after: datetime) -> DueTarget | None:
+    """The first deadline later than `after` (aware); None where the schedule has none.
+
+    `timezone_name` is one that a policy may have: whatever else raises what ZoneInfo raises. Of two deadlines that a
+    clock change brings to one instant, the higher target counts.
+    """
+    week = _week(schedule)
+    if not any(week):
+        return None
+    zone = _zone(timezone_name)
+    midnight = datetime.combine(after.astimezone(zone), time())
+    best: DueTarget | None = None
+    # From yesterday: no clock was ever put forward by more than a day, and that may have moved its deadline here.
+    for days in range(-1, _DAYS_AHEAD + 1):
+        day = midnight + days * _DAY
+        deadline = week[day.weekday()]
+        due = None if deadline is None else _due(deadline, day, zone)
+        if due is not None and due.ready_by <= after:
+            due = None
+        if best is not None:
+            # For the same reason, only the very next day can still come before the first one found.
+            return best if due is None else _earlier(best, due)
+        best = due
+    return best
+
+
+def _week(schedule: Schedule) -> tuple[Deadline | None, ...]:
+    return (
+        schedule.monday,
+        schedule.tuesday,
+        schedule.wednesday,
+        schedule.thursday,
+        schedule.friday,
+        schedule.saturday,
+        schedule.sunday,
+    )
+
+
+@lru_cache(maxsize=_ZONES_LIMIT)
+def _zone(timezone_name: str) -> ZoneInfo:
+    return ZoneInfo(timezone_name)
+
+
+def _due(deadline: Deadline, midnight: datetime, zone: ZoneInfo) -> DueTarget:
+    hour, minute = int(deadline.deadline[:2]), int(deadline.deadline[3:])
+    # fold 0 is the first of two equal wall times; of a missing one, it takes the offset from before the change.
+    ready_by = midnight.replace(hour=hour, minute=minute, tzinfo=zone, fold=0).astimezone(UTC)
+    return DueTarget(ready_by, deadline.minimum_charge_target)
+
+
+def _earlier(one: DueTarget, other: DueTarget) -> DueTarget:
+    return min(one, other, key=lambda due: (due.ready_by, -due.percent))
