@@ -8,12 +8,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+import msgspec
+
 from models.codec import Refusal
-from models.ids import ChargerId, LocationId, PolicyId, UserId, VehicleId
-from models.policy import VehiclePolicy
+from models.ids import ChargerId, LocationId, PolicyId, SessionId, UserId, VehicleId, Zone
+from models.policy import Deadline, Schedule, VehiclePolicy
+from models.prices import PriceRecord, Resolution
 from models.session import Session, SessionState
+from models.target import ImmediateStartOverride, RegularOverride, SessionTarget
 from models.telemetry import ChargeSample, PlugEvent
 from sessions.events import (
+    CommandIssued,
     Counted,
     Decision,
     Event,
@@ -22,11 +27,13 @@ from sessions.events import (
     PolicyWritten,
     Rules,
     SessionChanged,
+    TargetWritten,
     TelemetryReceived,
     TimerDue,
     new_vehicle,
 )
 from sessions.lifecycle import apply
+from sessions.prices import PriceBook
 from sessions.state import Vehicle
 from tests.laws import check_history, check_step
 
@@ -35,6 +42,8 @@ VEHICLE: Final = VehicleId("car-1")
 ANN, BOB = UserId("ann"), UserId("bob")
 HOME, WORK = LocationId("home"), LocationId("work")
 RULES: Final = Rules()
+ZONE: Final = Zone("Z")
+WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 
 def minute(number: float) -> datetime:
@@ -83,6 +92,7 @@ def sample(
     state: str | None = None,
     rate: float | None = None,
     capacity: float | None = None,
+    limit: float | None = None,
     where: LocationId | None = None,
     user: UserId = ANN,
     logged: float | None = None,
@@ -98,6 +108,7 @@ def sample(
         battery_level=level,
         battery_capacity=capacity,
         charge_rate=rate,
+        charge_limit=limit,
         energy_added=kwh,
         power_delivery_state=state,
         location_id=where,
@@ -113,9 +124,18 @@ def policy(
     user: UserId = ANN,
     enabled: bool = True,
     reserve: float = 0.0,
+    by: str | None = None,
+    percent: float = 80.0,
+    zone: Zone | None = None,
+    rate: float | None = None,
+    capacity: float | None = None,
     logged: float | None = None,
 ) -> PolicyWritten:
-    """A policy as it is written at that minute: by default p1, Ann's, enabled, at home."""
+    """A policy as it is written at that minute: by default p1, Ann's, enabled, at home, without a deadline.
+
+    `by`: the deadline of every day, UTC.
+    """
+    deadline = None if by is None else Deadline(deadline=by, minimum_charge_target=percent)
     written = VehiclePolicy(
         id=PolicyId(name),
         user_id=user,
@@ -124,6 +144,10 @@ def policy(
         is_enabled=enabled,
         at=minute(at),
         battery_reserve=reserve,
+        schedule=Schedule(**dict.fromkeys(WEEKDAYS, deadline)),
+        zone=zone,
+        max_charge_rate=rate,
+        battery_capacity=capacity,
     )
     return PolicyWritten(written, minute(at if logged is None else logged))
 
@@ -136,6 +160,34 @@ def delete(at: float, name: str = "p1") -> PolicyDeleted:
 def timer(now: float) -> TimerDue:
     """Time passes up to that minute, and nothing is told."""
     return TimerDue(minute(now))
+
+
+def target(
+    at: float, session: str, wish: RegularOverride | ImmediateStartOverride | None, *, logged: float | None = None
+) -> TargetWritten:
+    """The user wants this of a session; None: the policy's target again."""
+    record = SessionTarget(vehicle_id=VEHICLE, session_id=SessionId(session), at=minute(at), target=wish)
+    return TargetWritten(record, minute(at if logged is None else logged))
+
+
+def at_once(percent: float = 80.0) -> ImmediateStartOverride:
+    """Charge now."""
+    return ImmediateStartOverride(minimum_charge_target=percent)
+
+
+def ready(by: float, percent: float = 80.0, reserve: float = 0.0) -> RegularOverride:
+    """Another level by another minute."""
+    return RegularOverride(battery_reserve=reserve, minimum_charge_target=percent, ready_by=minute(by))
+
+
+def priced(*hourly: float, start: float = 0.0, known: float = -600.0, book: PriceBook | None = None) -> PriceBook:
+    """Prices of the zone by the hour from that minute on, known since that other minute; EUR per kWh."""
+    book = PriceBook() if book is None else book
+    record = PriceRecord(
+        zone=ZONE, currency="EUR", resolution=Resolution.HOUR, start_at=minute(start), prices=hourly, at=minute(known)
+    )
+    book.add(record, record.at)
+    return book
 
 
 @dataclass(frozen=True)
@@ -154,6 +206,12 @@ class Story:
     def changes(self) -> list[SessionChanged]:
         """All session updates, in order."""
         return [output for output in self.outputs if isinstance(output, SessionChanged)]
+
+    @property
+    def commands(self) -> list[str]:
+        """All commands in order, in short: minute, action and reason."""
+        issued = [output.command for output in self.outputs if isinstance(output, CommandIssued)]
+        return [f"{_in_minutes(one.at):g} {one.action.value} {one.reason.value}" for one in issued]
 
     @property
     def refusals(self) -> list[Refusal]:
@@ -185,18 +243,29 @@ class Story:
         return self.decisions[-1]
 
 
-def run(*events: Event, rules: Rules = RULES, before: Vehicle | None = None) -> Story:
+def run(*events: Event, rules: Rules = RULES, before: Vehicle | None = None, prices: PriceBook | None = None) -> Story:
     """Fold a history, holding every step to the laws. `before`: where the vehicle stands at the start."""
+    book = PriceBook() if prices is None else prices
     vehicle = new_vehicle(VEHICLE) if before is None else before
     decisions: list[Decision] = []
     for event in events:
-        decision = apply(vehicle, event, rules)
+        kept = msgspec.msgpack.encode(vehicle)
+        decision = apply(vehicle, event, rules, book)
+        assert msgspec.msgpack.encode(vehicle) == kept, "a step changed the vehicle that came in"
         check_step(vehicle, decision)
         vehicle = decision.vehicle
         decisions.append(decision)
         if before is None:
             check_history([output for each in decisions for output in each.outputs], vehicle)
     return Story(vehicle, tuple(decisions))
+
+
+def blocks(session: Session) -> list[str]:
+    """A session's blocks in short: kind, from and to in minutes, kWh."""
+    return [
+        f"{one.type} {_in_minutes(one.start_at):g}-{_in_minutes(one.end_at):g} {one.kwh_sum:g}"
+        for one in session.blocks
+    ]
 
 
 def kwh(session: Session) -> list[float]:

@@ -5,8 +5,10 @@ Reads only what was published and what is remembered; knows nothing of how eithe
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from itertools import pairwise
+from itertools import combinations, pairwise
 from typing import Final
+
+from msgspec import structs
 
 from models.ids import PolicyId, SessionId
 from models.session import Session, SessionState
@@ -38,7 +40,7 @@ def check_history(outputs: Sequence[Output], vehicle: Vehicle) -> None:
             latest[output.session.id] = output
     standing = [change for session_id, change in latest.items() if session_id not in erased]
     check_current([change.session for change in standing], vehicle)
-    check_disjoint([change.session for change in standing])
+    check_disjoint(standing)
     check_charging_events(standing)
 
 
@@ -51,6 +53,19 @@ def check_successor(known: SessionChanged | None, change: SessionChanged) -> Non
     assert known.session.state is not SessionState.SETTLED
     assert change.session != known.session
     assert (change.session.policy_id, change.session.user_id) == (known.session.policy_id, known.session.user_id)
+    check_target(known.session, change.session)
+
+
+def check_target(known: Session, session: Session) -> None:
+    """Target ids grow by one with every change of the target, and with nothing else."""
+    before, after = known.target.latest, session.target.latest
+    assert before is not None
+    assert after is not None
+    if structs.replace(before, id=0) == structs.replace(after, id=0):
+        assert after.id == before.id
+    else:
+        # A target may have come and gone between two updates of one step.
+        assert after.id > before.id
 
 
 def check_session(session: Session) -> None:
@@ -58,6 +73,8 @@ def check_session(session: Session) -> None:
     totals, series = session.statistics.aggregated, session.statistics.timeseries
     if session.state is SessionState.UPCOMING:
         assert (session.plugged_in_at, session.plugged_out_at, totals, series) == (None, None, None, ())
+        assert (session.blocks, session.outcome.latest, session.error.latest) == ((), None, None)
+        assert session.target.latest is not None
         return
     assert session.plugged_in_at is not None
     assert totals is not None
@@ -66,6 +83,31 @@ def check_session(session: Session) -> None:
     assert sum(_wh(point.kwh) for point in series) == _wh(totals.kwh_sum)
     assert all(point.kwh >= 0 for point in series)
     _check_grid(session)
+    check_blocks(session)
+    if session.policy_id is None:
+        assert (session.blocks, session.target.latest, session.outcome.latest, session.valuation) == (
+            (),
+            None,
+            None,
+            None,
+        )
+    else:
+        assert session.target.latest is not None
+
+
+def check_blocks(session: Session) -> None:
+    """Blocks follow one another without overlap within the visit; those that began hold no more than the session."""
+    totals = session.statistics.aggregated
+    assert totals is not None
+    assert session.plugged_in_at is not None
+    for one, other in pairwise(session.blocks):
+        assert one.end_at <= other.start_at
+    for block in session.blocks:
+        assert session.plugged_in_at <= block.start_at <= block.end_at
+        assert block.kwh_sum >= 0
+    if session.state is SessionState.SETTLED and session.plugged_out_at is not None:
+        assert all(block.end_at <= session.plugged_out_at for block in session.blocks)
+        assert sum(_wh(block.kwh_sum) for block in session.blocks) <= _wh(totals.kwh_sum)
 
 
 def _check_grid(session: Session) -> None:
@@ -97,19 +139,29 @@ def check_current(standing: Sequence[Session], vehicle: Vehicle) -> None:
             assert (kept.id, kept.state) == (session.id, session.state)
 
 
-def check_disjoint(standing: Sequence[Session]) -> None:
-    """No two sessions of a vehicle share a moment from plug-in to plug-out, and at most one is active."""
-    begun = [session for session in standing if session.plugged_in_at is not None]
-    spans = sorted(((_start(session), session.plugged_out_at) for session in begun), key=_by_start)
-    for (_, end), (start, _) in pairwise(spans):
-        assert end is not None
-        assert end <= start
+def check_disjoint(standing: Sequence[SessionChanged]) -> None:
+    """Of all sessions of a vehicle that have begun, at most one is active, and no two share a moment.
+
+    Two that stand for the same charging event may: the first of them was a guess.
+    """
+    begun = sorted((change for change in standing if change.session.plugged_in_at is not None), key=_by_start)
+    assert sum(change.session.plugged_out_at is None for change in begun) <= 1
+    for one, other in combinations(begun, 2):
+        if one.charging_event_id != other.charging_event_id:
+            end = one.session.plugged_out_at
+            assert end is not None
+            assert end <= _start(other.session)
 
 
 def check_charging_events(standing: Sequence[SessionChanged]) -> None:
-    """Each charging event that has begun belongs to one session."""
-    begun = [change.charging_event_id for change in standing if change.session.plugged_in_at is not None]
-    assert len(begun) == len(set(begun))
+    """Each charging event that has begun is represented: by its managed session where it has one."""
+    events: dict[str, list[SessionChanged]] = {}
+    for change in standing:
+        if change.session.plugged_in_at is not None:
+            events.setdefault(change.charging_event_id, []).append(change)
+    for sharing in events.values():
+        assert sum(change.session.policy_id is not None for change in sharing) <= 1
+        assert any(change.represents_charging_event for change in sharing)
 
 
 def _start(session: Session) -> datetime:
@@ -117,9 +169,10 @@ def _start(session: Session) -> datetime:
     return session.plugged_in_at
 
 
-def _by_start(span: tuple[datetime, datetime | None]) -> tuple[datetime, bool, datetime]:
+def _by_start(change: SessionChanged) -> tuple[datetime, bool, datetime]:
     # An open session comes after those of its moment that have ended.
-    return span[0], span[1] is None, span[1] or span[0]
+    start, end = _start(change.session), change.session.plugged_out_at
+    return start, end is None, end or start
 
 
 def _lies_on_grid(moment: datetime) -> bool:

@@ -11,8 +11,6 @@ from sessions.state import Vehicle
 EARLIEST: Final = datetime(2015, 1, 1, tzinfo=UTC)
 # Producers' clocks may run ahead of the broker's by so much.
 AHEAD_LIMIT: Final = timedelta(minutes=5)
-# A longer delay says nothing of the next message's: the vehicle uploaded after hours offline.
-DELAY_LIMIT: Final = timedelta(minutes=30)
 
 
 def refusal_by_time(at: datetime, logged_at: datetime) -> Refused | None:
@@ -32,5 +30,5 @@ def refusal_by_lateness(vehicle: Vehicle, at: datetime, rules: Rules) -> Refused
 
 
 def delay_s(at: datetime, logged_at: datetime) -> float:
-    """Seconds from the event to the log, between 0 and 30 min."""
-    return min(max(logged_at - at, timedelta(0)), DELAY_LIMIT).total_seconds()
+    """Seconds from the event to the log; 0 where the producer's clock is ahead."""
+    return max(logged_at - at, timedelta(0)).total_seconds()

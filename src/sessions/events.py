@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from models.codec import Refusal
 from models.command import ChargeCommand
@@ -12,6 +12,7 @@ from models.policy import VehiclePolicy
 from models.session import Session
 from models.target import SessionTarget
 from models.telemetry import ChargeSample, PlugEvent
+from sessions.series import Series, points
 from sessions.state import Vehicle
 
 
@@ -84,13 +85,25 @@ Event = TelemetryReceived | PolicyWritten | PolicyDeleted | PolicyShown | Target
 
 
 class SessionChanged(Struct, frozen=True, kw_only=True):
-    """One update to publish. `created_at`: the event time of what caused it."""
+    """One update to publish. `created_at`: the event time of what caused it.
 
-    session: Session
+    `head` is the session without its timeseries, which stands in `series` (null: there is none).
+    """
+
+    head: Session
+    series: Series | None
     version: int
     created_at: datetime
     charging_event_id: ChargingEventId
     represents_charging_event: bool = True
+
+    @property
+    def session(self) -> Session:
+        """The whole session."""
+        if self.series is None:
+            return self.head
+        statistics = structs.replace(self.head.statistics, timeseries=points(self.series))
+        return structs.replace(self.head, statistics=statistics)
 
 
 class SessionErased(Struct, frozen=True):

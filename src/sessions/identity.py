@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID, uuid5
 
-from models.ids import ChargingEventId, PolicyId, SessionId, VehicleId
+from models.ids import ChargingEventId, CommandId, PolicyId, SessionId, VehicleId
 
 # Drawn once for this product; changing it renames every session.
 _NAMESPACE: Final = UUID("5b0d8c0e-3f67-4a52-9a0b-6f2f1d6c7e41")
@@ -22,9 +22,10 @@ def managed_session_id(policy_id: PolicyId, vehicle_id: VehicleId, opened_at: da
     return SessionId(_named(f"{policy_id}|{vehicle_id}", "managed-session", opened_at))
 
 
-def unmanaged_session_id(vehicle_id: VehicleId, charging_event_id: ChargingEventId) -> SessionId:
-    """The id of the session that was only observed: one for each charging event."""
-    return SessionId(str(uuid5(_NAMESPACE, f"{vehicle_id}|unmanaged-session|{charging_event_id}")))
+def unmanaged_session_id(vehicle_id: VehicleId, started_at: datetime, *, is_guess: bool) -> SessionId:
+    """The id of a session that was only observed. One that is guessed may be shown anew by late telemetry: as another."""
+    kind = "guessed-session" if is_guess else "unmanaged-session"
+    return SessionId(_named(vehicle_id, kind, started_at))
 
 
 def awaited_charging_event_id(policy_id: PolicyId, vehicle_id: VehicleId, opened_at: datetime) -> ChargingEventId:
@@ -35,6 +36,11 @@ def awaited_charging_event_id(policy_id: PolicyId, vehicle_id: VehicleId, opened
 def charging_event_id(vehicle_id: VehicleId, started_at: datetime) -> ChargingEventId:
     """The id of a visit part that nobody awaited."""
     return ChargingEventId(_named(vehicle_id, "charging-event", started_at))
+
+
+def command_id(vehicle_id: VehicleId, at: datetime) -> CommandId:
+    """The id of the command that was issued at that moment: there is one at a time."""
+    return CommandId(_named(vehicle_id, "command", at))
 
 
 def _named(owner: str, kind: str, moment: datetime) -> str:

@@ -1,7 +1,8 @@
-"""The session logic as one pure function: `apply(vehicle, event, rules)` gives the next state and what to publish.
+"""The session logic as one pure function: `apply(vehicle, event, rules, prices)` gives the next state and what to publish.
 
 It reads no clock and does no I/O: every time is in the event. Before an event of a later time is applied, the vehicle's
-timers that are due before it fire, each at its due time; so what comes out depends on this vehicle's own events alone.
+timers that are due before it fire, each at its due time; so what comes out depends on this vehicle's own events, and on
+the prices known by then, alone.
 """
 
 from datetime import datetime
@@ -10,6 +11,8 @@ from typing import assert_never
 from msgspec import structs
 
 from sessions.arrival import delay_s, refusal_by_lateness, refusal_by_time
+from sessions.control import follow, take_override
+from sessions.energy import take
 from sessions.events import (
     Counted,
     Decision,
@@ -23,107 +26,176 @@ from sessions.events import (
     TimerDue,
 )
 from sessions.evidence import Observation, observe
+from sessions.inferred import infer_charge
+from sessions.parts import await_visit, context_of, manage_visit, update_visit
 from sessions.policies import delete_policy, effective_at, refusal_by_rules, refuse_policy, restore_policy, write_policy
 from sessions.prices import PriceBook
-from sessions.public import shown
-from sessions.state import Capacity, Vehicle, managed_by
-from sessions.statistics import fold_charging, fold_counter, fold_level
-from sessions.step import Step
-from sessions.visits import confirm_unplug, fire_next_timer, next_timer_at, take_place, take_plug_evidence, take_user
+from sessions.public import has_news, shown
+from sessions.state import Capacity, ChargeLimit, Charging, Level, PowerState, Vehicle, managed_by
+from sessions.step import NO_PRICES, Step
+from sessions.targets import with_target
+from sessions.timers import fire_before, fire_until
+from sessions.visits import take_missed_unplug, take_place, take_plug_evidence, take_user
+from models.telemetry import PowerDeliveryState
 
 
-def apply(vehicle: Vehicle, event: Event, rules: Rules, prices: PriceBook | None = None) -> Decision:
+def apply(vehicle: Vehicle, event: Event, rules: Rules, prices: PriceBook = NO_PRICES) -> Decision:
     """Decide what an event changes. A refused event changes nothing."""
     match event:
         case TelemetryReceived():
-            return _apply_telemetry(vehicle, event, rules)
+            return _apply_telemetry(vehicle, event, rules, prices)
         case PolicyWritten():
-            return _apply_policy(vehicle, event, rules)
+            return _apply_policy(vehicle, event, rules, prices)
         case PolicyDeleted():
-            step = Step(vehicle)
+            step = Step(vehicle, rules, prices)
             at = effective_at(vehicle, event.logged_at, managed_by(vehicle, event.policy_id))
-            _fire_timers(step, rules, before=at)
+            fire_before(step, at)
             delete_policy(step, event, at)
             return step.decision()
         case PolicyShown():
             return restore_policy(vehicle, event)
         case TargetWritten():
-            return Decision(vehicle=vehicle, counted=(Counted.TARGET_TOO_LATE,))
+            return _apply_target(vehicle, event, rules, prices)
         case TimerDue():
-            step = Step(vehicle)
-            _fire_timers(step, rules, until=event.now)
+            step = Step(vehicle, rules, prices)
+            fire_until(step, event.now, is_wall=event.is_wall)
             return step.decision()
         case _:
             assert_never(event)
 
 
-def _apply_policy(vehicle: Vehicle, event: PolicyWritten, rules: Rules) -> Decision:
+def _apply_policy(vehicle: Vehicle, event: PolicyWritten, rules: Rules, prices: PriceBook) -> Decision:
     refused = refusal_by_time(event.policy.at, event.logged_at) or refusal_by_rules(vehicle, event.policy)
     if refused is not None:
         return refuse_policy(vehicle, event.policy.id, refused)
     known = managed_by(vehicle, event.policy.id)
     if known is not None and known.policy == event.policy:
         return Decision(vehicle=vehicle)
-    step = Step(vehicle)
+    step = Step(vehicle, rules, prices)
     at = effective_at(vehicle, event.policy.at, known)
-    _fire_timers(step, rules, before=at)
+    fire_before(step, at)
     write_policy(step, event, at)
     return step.decision()
 
 
-def _apply_telemetry(vehicle: Vehicle, event: TelemetryReceived, rules: Rules) -> Decision:
+def _apply_target(vehicle: Vehicle, event: TargetWritten, rules: Rules, prices: PriceBook) -> Decision:
+    record = event.record
+    refused = refusal_by_time(record.at, event.logged_at)
+    if refused is not None:
+        return Decision(vehicle=vehicle, refused=refused)
+    step = Step(vehicle, rules, prices)
+    at = step.now(record.at)
+    fire_before(step, at)
+    for managed in step.vehicle.policies:
+        session = managed.session
+        if session is None or session.id != record.session_id:
+            continue
+        if session.override_at is not None and record.at <= session.override_at:
+            # What the user said before, once more or late.
+            return step.decision()
+        session = structs.replace(session, override=record.target, override_at=record.at)
+        step.keep_session(managed.policy.id, session)
+        visit = step.vehicle.visit
+        if visit is not None and visit.part.policy_id == managed.policy.id:
+            before = shown(step.vehicle)
+            take_override(step, at)
+            if has_news(before, shown(step.vehicle)):
+                update_visit(step, at)
+        elif with_target(session, managed.policy, at) != session:
+            await_visit(step, managed.policy.id, at)
+        return step.decision()
+    step.counted.append(Counted.TARGET_TOO_LATE)
+    return step.decision()
+
+
+def _apply_telemetry(vehicle: Vehicle, event: TelemetryReceived, rules: Rules, prices: PriceBook) -> Decision:
     at = event.message.at
     refused = refusal_by_time(at, event.logged_at) or refusal_by_lateness(vehicle, at, rules)
     if refused is not None:
         return Decision(vehicle=vehicle, refused=refused)
-    step = Step(vehicle)
-    _fire_timers(step, rules, before=at)
-    _take_message(step, observe(event.message), rules)
+    step = Step(vehicle, rules, prices)
+    fire_before(step, at)
+    _take_message(step, observe(event.message))
     newest_at = step.vehicle.newest_at
     if newest_at is None or at > newest_at:
-        step.vehicle = structs.replace(
-            step.vehicle, newest_at=at, user_id=event.message.user_id, delay_s=delay_s(at, event.logged_at)
-        )
-    # An unplug that comes late may be overdue already: what comes next, news or not, must not matter to it.
-    _fire_timers(step, rules, before=step.vehicle.newest_at)
+        newest_at = step.vehicle.newest_at = at
+        step.vehicle.user_id = event.message.user_id
+        step.vehicle.delay_s = delay_s(at, event.logged_at)
+    visit = step.vehicle.visit
+    if visit is not None and visit.unplugged_at is not None:
+        # An unplug that comes late may be overdue already: what comes next, news or not, must not matter to it.
+        fire_before(step, newest_at)
     return step.decision()
 
 
-def _take_message(step: Step, seen: Observation, rules: Rules) -> None:
+def _take_message(step: Step, seen: Observation) -> None:
     if not take_user(step, seen):
         return
-    before = shown(step.vehicle.visit)
-    has_moved = False
+    take_missed_unplug(step, seen)
+    before = shown(step.vehicle)
     if seen.is_plugged_in is not False:
-        has_moved = take_plug_evidence(step, seen, rules)
+        take_plug_evidence(step, seen)
     take_place(step, seen)
     _take_sample(step, seen)
     visit = step.vehicle.visit
-    if visit is not None and not step.manage_visit(seen.at) and (has_moved or shown(step.vehicle.visit) != before):
-        step.update_visit(seen.at)
+    if visit is not None and not manage_visit(step, seen.at) and visit.part.control is not None:
+        follow(step, seen.at, is_heard=seen.at >= visit.newest_at)
+        if has_news(before, shown(step.vehicle)):
+            update_visit(step, seen.at)
     if seen.is_plugged_in is False:
         # Last, so that what the unplugging message itself tells still belongs to the visit.
-        take_plug_evidence(step, seen, rules)
+        take_plug_evidence(step, seen)
 
 
 def _take_sample(step: Step, seen: Observation) -> None:
-    vehicle = step.vehicle
-    visit = vehicle.visit
-    if visit is not None and seen.at > visit.newest_at:
-        vehicle = structs.replace(vehicle, visit=structs.replace(visit, newest_at=seen.at))
-    if seen.capacity_wh is not None and (vehicle.capacity is None or seen.at > vehicle.capacity.at):
-        vehicle = structs.replace(vehicle, capacity=Capacity(seen.at, seen.capacity_wh))
-    vehicle = fold_level(fold_charging(vehicle, seen), seen)
-    step.vehicle, counted = fold_counter(vehicle, seen)
-    if counted is not None:
-        step.counted.append(counted)
+    vehicle, visit, at = step.vehicle, step.vehicle.visit, seen.at
+    if seen.capacity_wh is not None and (vehicle.capacity is None or at > vehicle.capacity.at):
+        vehicle.capacity = Capacity(at, seen.capacity_wh)
+    if seen.charge_limit_percent is not None and (vehicle.charge_limit is None or at > vehicle.charge_limit.at):
+        vehicle.charge_limit = ChargeLimit(at, seen.charge_limit_percent)
+    if seen.power_state is not PowerDeliveryState.UNKNOWN and (
+        vehicle.power_state is None or at > vehicle.power_state.at
+    ):
+        vehicle.power_state = PowerState(at, seen.power_state)
+    if seen.is_charging is not None:
+        _take_charging(vehicle, at, at, is_charging=seen.is_charging, is_told=True)
+    level = vehicle.level
+    if seen.level_percent is not None and (level is None or at > level.at):
+        infer_charge(step, seen, level)
+        vehicle.level = Level(at, seen.level_percent)
+    _take_statistics(step, seen)
+    if visit is not None and at > visit.newest_at:
+        visit.newest_at = at
 
 
-def _fire_timers(step: Step, rules: Rules, *, before: datetime | None = None, until: datetime | None = None) -> None:
-    """Fire what is due, each at its due time. A message at the very due time comes first: `before` excludes it."""
-    if before is not None:
-        while fire_next_timer(step, rules, before):
-            pass
-    due_at = next_timer_at(step.vehicle, rules)
-    if until is not None and due_at is not None and due_at <= until:
-        confirm_unplug(step, rules)
+def _take_charging(vehicle: Vehicle, at: datetime, since: datetime, *, is_charging: bool, is_told: bool) -> None:
+    known = vehicle.charging
+    if known is not None and at <= known.at:
+        return
+    if known is not None and known.is_charging == is_charging:
+        since = known.since
+    vehicle.charging = Charging(at, is_charging, since, is_told)
+
+
+def _take_statistics(step: Step, seen: Observation) -> None:
+    vehicle, visit = step.vehicle, step.vehicle.visit
+    if visit is None:
+        vehicle.readings, _, counted = take(vehicle.readings, None, seen, None)
+        step.counted.extend(counted)
+        return
+    part = visit.part
+    known_wh = part.totals.energy_sum_wh
+    vehicle.readings, totals, counted = take(
+        vehicle.readings, part.totals, seen, context_of(step, visit, part.started_at)
+    )
+    step.counted.extend(counted)
+    assert totals is not None
+    if totals is not part.totals:
+        part.totals = totals
+        part.kept = min(part.kept, totals.changed_from)
+    charging = vehicle.charging
+    if seen.counter_wh is not None and seen.at > visit.newest_at and seen.is_charging is None:
+        # A feed that never says whether it charges shows it by its counter.
+        if charging is None or not charging.is_told or charging.at < visit.plugged_in_at:
+            grew = totals.energy_sum_wh > known_wh
+            _take_charging(vehicle, seen.at, visit.newest_at, is_charging=grew, is_told=False)

@@ -13,8 +13,19 @@ from models.ids import PolicyId
 from models.policy import VehiclePolicy
 from sessions.events import Counted, Decision, PolicyDeleted, PolicyRestored, PolicyShown, PolicyWritten, Refused
 from sessions.state import ManagedBy, Vehicle, managed_by
-from sessions.step import OPENING_STEP, Step
-from sessions.visits import release_part
+from sessions.control import take_policy
+from sessions.parts import (
+    OPENING_STEP,
+    await_visit,
+    erase_session,
+    manage_visit,
+    open_session,
+    release_part,
+    update_visit,
+)
+from sessions.public import has_news, shown
+from sessions.step import Step
+from sessions.targets import with_target
 
 
 def effective_at(vehicle: Vehicle, written_at: datetime, known: ManagedBy | None) -> datetime:
@@ -76,11 +87,19 @@ def write_policy(step: Step, event: PolicyWritten, at: datetime) -> None:
     if not policy.is_enabled:
         return
     session = _standing(step, policy.id).session
+    visit = step.vehicle.visit
     if session is None:
-        step.open_session(policy.id, at)
-    elif known is not None and known.policy.location_id != policy.location_id and not step.manage_visit(at):
-        # It moved while nobody was plugged in: the same session now waits at the other place.
-        step.await_visit(policy.id, at)
+        open_session(step, policy.id, at)
+    elif visit is not None and visit.part.policy_id == policy.id:
+        before = shown(step.vehicle)
+        take_policy(step, at)
+        if has_news(before, shown(step.vehicle)):
+            update_visit(step, at)
+    elif known is not None and not (known.policy.location_id != policy.location_id and manage_visit(step, at)):
+        has_moved = known.policy.location_id != policy.location_id
+        if has_moved or with_target(session, policy, step.now(at)) != session:
+            # The same session now waits at another place, or for another target.
+            await_visit(step, policy.id, at)
 
 
 def delete_policy(step: Step, event: PolicyDeleted, at: datetime) -> None:
@@ -90,8 +109,8 @@ def delete_policy(step: Step, event: PolicyDeleted, at: datetime) -> None:
         step.counted.append(Counted.UNKNOWN_POLICY_DELETED)
         return
     _end_hold(step, known, None, at)
-    remaining = tuple(managed for managed in step.vehicle.policies if managed.policy.id != event.policy_id)
-    step.vehicle = structs.replace(step.vehicle, policies=remaining)
+    vehicle = step.vehicle
+    vehicle.policies = tuple(managed for managed in vehicle.policies if managed.policy.id != event.policy_id)
 
 
 def _end_hold(step: Step, known: ManagedBy, policy: VehiclePolicy | None, at: datetime) -> None:
@@ -102,7 +121,7 @@ def _end_hold(step: Step, known: ManagedBy, policy: VehiclePolicy | None, at: da
         if not stays_enabled or (policy is not None and policy.location_id != known.policy.location_id):
             release_part(step, at)
     elif known.session is not None and not stays_enabled:
-        step.erase_session(known.policy.id)
+        erase_session(step, known.policy.id)
 
 
 def _standing(step: Step, policy_id: PolicyId) -> ManagedBy:
@@ -114,8 +133,7 @@ def _standing(step: Step, policy_id: PolicyId) -> ManagedBy:
 def _keep(step: Step, managed: ManagedBy) -> None:
     others = tuple(other for other in step.vehicle.policies if other.policy.id != managed.policy.id)
     # In the order of their ids: which came first must not matter.
-    policies = sorted((*others, managed), key=lambda each: each.policy.id)
-    step.vehicle = structs.replace(step.vehicle, policies=tuple(policies))
+    step.vehicle.policies = tuple(sorted((*others, managed), key=lambda each: each.policy.id))
 
 
 def _rival(vehicle: Vehicle, policy: VehiclePolicy) -> VehiclePolicy | None:

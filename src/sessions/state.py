@@ -1,16 +1,26 @@
 """What is remembered of one vehicle: its policies, its open visit, and the newest of what it told.
 
-Frozen values that encode to bytes as they are, so a state can be kept in any table. Times are aware UTC, energies whole
-watt-hours, levels unrounded percents.
+Encodes to bytes as it is, so a state can be kept in any table. Times are aware UTC, energies whole watt-hours, levels
+unrounded percents. Vehicle, Visit, Part and Control change within a step, which works on copies of its own (step.py);
+everything else is frozen.
 """
 
 from datetime import datetime
 
 from msgspec import Struct
 
+from models.command import Action
 from models.ids import ChargerId, ChargingEventId, LocationId, PolicyId, SessionId, UserId, VehicleId
 from models.policy import VehiclePolicy
-from models.session import SessionState
+from models.session import ImmediateStartTarget, Outcome, RegularTarget, SessionError, SessionState
+from models.target import ImmediateStartOverride, RegularOverride
+from models.telemetry import PowerDeliveryState
+from sessions.planner import BlockType, Plan
+from sessions.readings import Readings
+from sessions.totals import Totals
+
+Target = RegularTarget | ImmediateStartTarget
+Override = RegularOverride | ImmediateStartOverride
 
 
 class Level(Struct, frozen=True):
@@ -34,19 +44,37 @@ class Capacity(Struct, frozen=True):
     capacity_wh: int
 
 
-class CounterRun(Struct, frozen=True):
-    """A cumulative energy counter since it last began anew: when it was last read, and the highest it has shown."""
+class ChargeLimit(Struct, frozen=True):
+    """The newest limit told up to which the vehicle lets itself be charged, in %."""
 
-    read_at: datetime
-    highest_wh: int
+    at: datetime
+    percent: float
+
+
+class PowerState(Struct, frozen=True):
+    """The newest power delivery state told that is not UNKNOWN."""
+
+    at: datetime
+    state: PowerDeliveryState
 
 
 class Charging(Struct, frozen=True):
-    """Whether the vehicle charges, and since when; `spans`: when it did since the counter was last read."""
+    """Whether the vehicle charges, told at `at`, and since when that has been so.
+
+    `is_told` false: it never says, but its energy counter grows, or does not.
+    """
 
     at: datetime
     is_charging: bool
-    spans: tuple[tuple[datetime, datetime], ...] = ()
+    since: datetime
+    is_told: bool = True
+
+
+class PeakPower(Struct, frozen=True):
+    """The highest 5-minute mean of the last visit at a place, in W."""
+
+    location_id: LocationId
+    power_w: int
 
 
 class Evidence(Struct, frozen=True):
@@ -56,26 +84,93 @@ class Evidence(Struct, frozen=True):
     is_plugged_in: bool
 
 
-class Part(Struct, frozen=True):
+class StartedBlock(Struct, frozen=True):
+    """A block of charging that really began. `end_at` null: it runs."""
+
+    type: BlockType
+    start_at: datetime
+    end_at: datetime | None = None
+
+
+class Sent(Struct, frozen=True):
+    """The newest command: since `first_at` the same was asked, `attempts` times. `is_open`: it was not followed yet."""
+
+    action: Action
+    first_at: datetime
+    at: datetime
+    attempts: int = 1
+    is_open: bool = True
+
+
+class Judged(Struct, frozen=True):
+    """How a target stood when its `ready_by` passed. `percent`: the level then, null where nobody told one."""
+
+    target: Target
+    reached_at: datetime | None
+    percent: float | None
+
+
+class Control(Struct):
+    """What the system does with a plugged-in vehicle that a policy manages.
+
+    `prices_at`: prices known by then are in the plan. `plan_target_id`, `goal_percent`, `is_level_told`: what the plan is
+    for, how far it goes, and whether it began with a level that was told, not assumed. `checked_at`: boundaries of the plan up to then were acted on. `reached_at`: when the target in force was.
+    `energy_at_plan_wh`: of the part, when the plan was made. `gives_way_at`: when a target whose time has passed gives way
+    though it is not reached. `paused_at`: since when the running block's vehicle does not charge. `off_plan_at`: the
+    newest re-plan because the vehicle did otherwise. `asks_at`: when the vehicle is to be asked again. `errors`: those
+    that stand, oldest first.
+    """
+
+    planned_at: datetime
+    prices_at: datetime
+    checked_at: datetime
+    plan: Plan = Plan(())
+    plan_target_id: int | None = None
+    goal_percent: float | None = None
+    is_level_told: bool = False
+    energy_at_plan_wh: int = 0
+    started: tuple[StartedBlock, ...] = ()
+    running: StartedBlock | None = None
+    paused_at: datetime | None = None
+    off_plan_at: datetime | None = None
+    is_in_reserve: bool = False
+    reached_at: datetime | None = None
+    judged: Judged | None = None
+    gives_way_at: datetime | None = None
+    sent: Sent | None = None
+    asks_at: datetime | None = None
+    errors: tuple[SessionError, ...] = ()
+    outcome: Outcome | None = None
+
+
+class Part(Struct):
     """A part of a visit, from `started_at`: the whole visit, unless a policy ended within it.
 
-    `energy_wh` and `levels` run along the UTC quarter-hours from the one that holds `started_at`; a quarter-hour
-    beyond their end carries nothing. `policy_id` is null while nobody manages the part. `is_energy_known`: two counter
-    readings of one run have told it; one alone tells no energy.
+    `policy_id` and `control` are null while nobody manages the part. `kept`: how many of its intervals are as the newest
+    update told them.
     """
 
     started_at: datetime
     charging_event_id: ChargingEventId
+    totals: Totals
     policy_id: PolicyId | None = None
-    energy_wh: tuple[int, ...] = ()
-    levels: tuple[float | None, ...] = ()
-    level_from: float | None = None
-    level_to: float | None = None
-    is_energy_known: bool = False
+    control: Control | None = None
+    kept: int = 0
 
 
-class Visit(Struct, frozen=True):
-    """An open plug visit. `unplugged_at`: the first evidence of an unplug that is not confirmed yet."""
+class Elsewhere(Struct, frozen=True):
+    """Another place than the visit's, named since `at`; `last_here_at`: the newest evidence before that."""
+
+    location_id: LocationId
+    at: datetime
+    last_here_at: datetime
+
+
+class Visit(Struct):
+    """An open plug visit. `unplugged_at`: the first evidence of an unplug that is not confirmed yet.
+
+    `here_at`: the newest message that named its place. `elsewhere`: another place that was named once since.
+    """
 
     plugged_in_at: datetime
     user_id: UserId
@@ -84,15 +179,24 @@ class Visit(Struct, frozen=True):
     location_id: LocationId | None = None
     charger_id: ChargerId | None = None
     unplugged_at: datetime | None = None
+    here_at: datetime | None = None
+    elsewhere: Elsewhere | None = None
 
 
 class CurrentSession(Struct, frozen=True):
-    """The one current session of an enabled policy; `version` is that of its newest update (0: none yet)."""
+    """The one current session of an enabled policy; `version` is that of its newest update (0: none yet).
+
+    `target`: the one in force. `override`: what the user asked for instead of the policy's; `override_at`: the newest
+    word of the user on it.
+    """
 
     id: SessionId
     charging_event_id: ChargingEventId
     state: SessionState | None = None
     version: int = 0
+    target: Target | None = None
+    override: Override | None = None
+    override_at: datetime | None = None
 
 
 class ChargingEvent(Struct, frozen=True):
@@ -117,13 +221,14 @@ class ManagedBy(Struct, frozen=True):
     session: CurrentSession | None = None
 
 
-class Vehicle(Struct, frozen=True):
+class Vehicle(Struct):
     """Everything remembered of one vehicle.
 
     `newest_at`, `user_id`: when its newest message was, and whose. `delay_s`: how long that one took from `at` to the
-    log (0 to 30 min). `other_user_at`: the newest message from before this user. `left_at`: the newest moment known to
-    lie outside of a visit, or in a settled session. `charge_heard_after`: up to then a charge says nothing of the plug.
-    `session_opened_at`: the time that names the newest session. `charging_events`: those of the last 7 d.
+    log. `other_user_at`: the newest message from before this user. `left_at`: the newest moment known to lie outside of
+    a visit, or in a settled session. `charge_heard_after`: up to then a charge says nothing of the plug.
+    `session_opened_at`: the time that names the newest session. `command_until`: how long the newest command holds.
+    `charging_events`: those of the last 7 d.
     """
 
     id: VehicleId
@@ -137,14 +242,21 @@ class Vehicle(Struct, frozen=True):
     place: Place | None = None
     level: Level | None = None
     capacity: Capacity | None = None
-    counter: CounterRun | None = None
+    charge_limit: ChargeLimit | None = None
+    power_state: PowerState | None = None
     charging: Charging | None = None
+    peaks: tuple[PeakPower, ...] = ()
+    readings: Readings = Readings()
     visit: Visit | None = None
     policies: tuple[ManagedBy, ...] = ()
     session_opened_at: datetime | None = None
+    command_until: datetime | None = None
     charging_events: tuple[ChargingEvent, ...] = ()
 
 
 def managed_by(vehicle: Vehicle, policy_id: PolicyId) -> ManagedBy | None:
     """The policy of this id, if the vehicle has it."""
-    return next((managed for managed in vehicle.policies if managed.policy.id == policy_id), None)
+    for managed in vehicle.policies:
+        if managed.policy.id == policy_id:
+            return managed
+    return None

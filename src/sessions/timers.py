@@ -1,18 +1,64 @@
-"""When a silent vehicle has to be woken: the time at which the next of its timers is due.
+"""A vehicle's timers: what only time brings about, each at its due time.
 
-Live, a timer of the plug waits beyond its due time for as long as the vehicle's newest message took to arrive, 30 min
-at most: the next message may be as late. The other timers run on the vehicle's own time, which goes on from its newest
-message as wall time passes: a replay of old telemetry into a live system must not find years of silence.
+Before a message is applied, all timers due before it have fired; a message at the very due time comes first. Live, wall
+time fires the timers of silent vehicles too. The timer of the plug waits beyond its due time for as long as the
+vehicle's newest message took to arrive, 30 min at most: the next may be as late. All others run on the vehicle's own
+time, which goes on from its newest message as wall time passes: a replay of old telemetry into a live system must not
+find years of silence.
 """
 
-from datetime import datetime
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import Final
 
 from msgspec import Struct
 
+from models.ids import PolicyId
+from sessions.blocks import next_boundary
+from sessions.control import (
+    deadline_at,
+    follow,
+    give_way,
+    lose_contact,
+    pass_boundary,
+    pass_deadline,
+    pause_ends_at,
+    take_prices,
+)
 from sessions.events import Rules
+from sessions.faults import unreachable_at
+from sessions.parts import await_visit, update_visit
 from sessions.prices import PriceBook
-from sessions.state import Vehicle
-from sessions.visits import next_timer_at
+from sessions.public import has_news, shown
+from sessions.state import ManagedBy, Vehicle, Visit, managed_by
+from sessions.step import Step
+from sessions.targets import ready_by
+from sessions.visits import begin_next_part, confirm_unplug, end_silent_visit
+
+DELAY_LIMIT: Final = timedelta(minutes=30)
+
+
+class Kind(Enum):
+    """What a timer is for. Of two that are due at the same moment, the one that stands first here fires first."""
+
+    UNPLUG = "the unplug is confirmed"
+    SILENCE = "the visit is over since its last evidence"
+    TOO_LONG = "a part has lasted its longest time"
+    PRICES = "prices become known"
+    DEADLINE = "the target's time has come"
+    GIVE_WAY = "the next deadline takes the place of one that was missed"
+    BOUNDARY = "a block of the plan begins or ends"
+    PAUSE = "a pause has lasted long enough to end the block"
+    ASK = "the vehicle is asked again"
+    CONTACT = "the vehicle is silent though something is expected of it"
+    ROLL = "the deadline of an awaited session passes"
+
+
+class Timer(Struct, frozen=True):
+    due_at: datetime
+    kind: Kind
+    policy_id: PolicyId | None = None
 
 
 class Wake(Struct, frozen=True):
@@ -23,6 +69,132 @@ class Wake(Struct, frozen=True):
 
 
 def wake(vehicle: Vehicle, rules: Rules, prices: PriceBook) -> Wake | None:
-    """When the vehicle's next timer fires though it stays silent; None: it has none."""
-    due_at = next_timer_at(vehicle, rules)
-    return None if due_at is None else Wake(due_at, vehicle.delay_s)
+    """When the vehicle's next timer fires by the wall though it stays silent; None: it has none."""
+    due = [Wake(timer.due_at, _delay(vehicle, timer).total_seconds()) for timer in timers(vehicle, rules, prices)]
+    return min(due, key=lambda each: each.due_at + timedelta(seconds=each.delay_s), default=None)
+
+
+def fire_before(step: Step, before: datetime) -> None:
+    """Fire what is due before a message of that time."""
+    while _is_any_due(step.vehicle, step.rules, step.prices, before):
+        timer = _first(timers(step.vehicle, step.rules, step.prices))
+        assert timer is not None
+        _fire(step, timer)
+
+
+def _is_any_due(vehicle: Vehicle, rules: Rules, prices: PriceBook, before: datetime) -> bool:
+    """Whether the first timer is due before that moment; asked for every message, thus without making the timers."""
+    visit = vehicle.visit
+    if visit is not None:
+        for due_at in _visit_moments(vehicle, visit, rules, prices):
+            if due_at is not None and due_at < before:
+                return True
+    for managed in vehicle.policies:
+        due_at = _rolls_at(visit, managed)
+        if due_at is not None and due_at < before:
+            return True
+    return False
+
+
+def fire_until(step: Step, now: datetime, *, is_wall: bool) -> None:
+    """Fire what is due by now."""
+    while True:
+        due = (
+            timer
+            for timer in timers(step.vehicle, step.rules, step.prices)
+            if timer.due_at + (_delay(step.vehicle, timer) if is_wall else timedelta(0)) <= now
+        )
+        timer = _first(due)
+        if timer is None:
+            return
+        _fire(step, timer)
+
+
+def timers(vehicle: Vehicle, rules: Rules, prices: PriceBook) -> Iterator[Timer]:
+    """Every timer that is set."""
+    visit = vehicle.visit
+    if visit is not None:
+        for kind, due_at in zip(_VISIT_KINDS, _visit_moments(vehicle, visit, rules, prices), strict=False):
+            if due_at is not None:
+                yield Timer(due_at, kind)
+    for managed in vehicle.policies:
+        due_at = _rolls_at(visit, managed)
+        if due_at is not None:
+            yield Timer(due_at, Kind.ROLL, managed.policy.id)
+
+
+_VISIT_KINDS: Final = tuple(kind for kind in Kind if kind is not Kind.ROLL)
+
+
+def _visit_moments(vehicle: Vehicle, visit: Visit, rules: Rules, prices: PriceBook) -> tuple[datetime | None, ...]:
+    """When each timer of an open visit is due, in the order of `_VISIT_KINDS`; the plug and silence come first."""
+    part, control = visit.part, visit.part.control
+    if visit.unplugged_at is not None:
+        return visit.unplugged_at + rules.unplug_debounce, visit.newest_at + rules.visit_timeout
+    silent_at, too_long_at = visit.newest_at + rules.visit_timeout, part.started_at + rules.visit_max
+    managed = None if control is None or part.policy_id is None else managed_by(vehicle, part.policy_id)
+    if control is None or managed is None or managed.session is None:
+        return None, silent_at, too_long_at
+    return (
+        None,
+        silent_at,
+        too_long_at,
+        prices.next_change(managed.policy.zone, control.prices_at),
+        deadline_at(control, managed.session),
+        control.gives_way_at,
+        next_boundary(control.plan, control.checked_at),
+        pause_ends_at(control),
+        control.asks_at,
+        unreachable_at(control, visit.newest_at),
+    )
+
+
+def _rolls_at(visit: Visit | None, managed: ManagedBy) -> datetime | None:
+    session = managed.session
+    if session is None or session.override is not None:
+        return None
+    if visit is not None and visit.part.policy_id == managed.policy.id:
+        return None
+    return ready_by(session.target)
+
+
+_ORDER: Final = {kind: place for place, kind in enumerate(Kind)}
+
+
+def _first(due: Iterator[Timer]) -> Timer | None:
+    return min(due, key=lambda timer: (timer.due_at, _ORDER[timer.kind], timer.policy_id or ""), default=None)
+
+
+def _delay(vehicle: Vehicle, timer: Timer) -> timedelta:
+    delay = timedelta(seconds=vehicle.delay_s)
+    return min(delay, DELAY_LIMIT) if timer.kind is Kind.UNPLUG else delay
+
+
+def _fire(step: Step, timer: Timer) -> None:
+    due_at = timer.due_at
+    match timer.kind:
+        case Kind.UNPLUG:
+            confirm_unplug(step)
+        case Kind.SILENCE:
+            end_silent_visit(step, due_at)
+        case Kind.TOO_LONG:
+            begin_next_part(step, due_at)
+        case Kind.ROLL:
+            assert timer.policy_id is not None
+            await_visit(step, timer.policy_id, due_at)
+        case _:
+            before = shown(step.vehicle)
+            _CONTROL[timer.kind](step, due_at)
+            if has_news(before, shown(step.vehicle)):
+                update_visit(step, due_at)
+
+
+_CONTROL: Final = {
+    Kind.PRICES: take_prices,
+    Kind.DEADLINE: pass_deadline,
+    Kind.GIVE_WAY: give_way,
+    Kind.BOUNDARY: pass_boundary,
+    Kind.PAUSE: follow,
+    Kind.ASK: follow,
+    Kind.CONTACT: lose_contact,
+}

@@ -9,72 +9,67 @@ from typing import Final
 
 from msgspec import structs
 
-from models.ids import LocationId
-from sessions.events import Rules
+from models.ids import ChargingEventId, LocationId
+from sessions.energy import has_begun_anew, moved_back
 from sessions.evidence import Observation
-from sessions.identity import charging_event_id
-from sessions.state import Evidence, Part, Place, Vehicle, Visit
-from sessions.statistics import begin_part, moved_back
-from sessions.step import OPENING_STEP, Step
+from sessions.parts import (
+    OPENING_STEP,
+    begin_part,
+    context_of,
+    leave,
+    new_part,
+    open_session,
+    settle_part,
+)
+from sessions.state import Elsewhere, Evidence, Part, Place, Vehicle, Visit
+from sessions.step import Step
+from sessions.totals import Totals
 from sessions.transitions import Cause
 
 # A location told so shortly before a plug-in is where the vehicle was plugged in.
 PLACE_WINDOW: Final = timedelta(minutes=10)
+# Two messages so far apart, not one stray position, say that the vehicle is elsewhere.
+ELSEWHERE_TIME: Final = timedelta(seconds=60)
+# So long a silence hides an unplug, a drive and a plug-in, where the energy counter began anew meanwhile.
+MISSED_UNPLUG_SILENCE: Final = timedelta(minutes=30)
 
 
-def next_timer_at(vehicle: Vehicle, rules: Rules) -> datetime | None:
-    """When the timer is due that fires while the vehicle is silent, too; null: it has none."""
-    visit = vehicle.visit
-    if visit is None or visit.unplugged_at is None:
-        return None
-    return visit.unplugged_at + rules.unplug_debounce
-
-
-def fire_next_timer(step: Step, rules: Rules, before: datetime) -> bool:
-    """Let the earliest timer that is due before an event fire, at its due time. Tells whether there was one.
-
-    Beside the debounce these are silence, which ends a visit at its last evidence, and the longest time of a part: a
-    session must not grow without bound.
-    """
-    visit = step.vehicle.visit
-    if visit is None:
-        return False
-    silent_at = visit.newest_at + rules.visit_timeout
-    too_long_at = visit.part.started_at + rules.visit_max
-    due_at = min(next_timer_at(step.vehicle, rules) or silent_at, silent_at, too_long_at)
-    if due_at >= before:
-        return False
-    if visit.unplugged_at is not None and due_at == visit.unplugged_at + rules.unplug_debounce:
-        confirm_unplug(step, rules)
-    elif due_at == silent_at:
-        end_visit(step, visit.unplugged_at or visit.newest_at, due_at)
-    else:
-        _begin_next_part(step, due_at)
-    return True
-
-
-def confirm_unplug(step: Step, rules: Rules) -> None:
+def confirm_unplug(step: Step) -> None:
     """The debounce is over: the visit ends at the first evidence of its unplug, at the time its timer was due."""
-    visit = step.vehicle.visit
-    assert visit is not None
-    assert visit.unplugged_at is not None
-    end_visit(step, visit.unplugged_at, visit.unplugged_at + rules.unplug_debounce)
+    unplugged_at = step.visit.unplugged_at
+    assert unplugged_at is not None
+    end_visit(step, unplugged_at, unplugged_at + step.rules.unplug_debounce)
 
 
-def end_visit(step: Step, ended_at: datetime, at: datetime) -> None:
+def end_visit(step: Step, ended_at: datetime, at: datetime, *, is_timed_out: bool = False) -> None:
     """The visit is over: its session settles and, in the same step, its policy awaits the next one."""
-    visit = step.vehicle.visit
-    assert visit is not None
-    policy_id = visit.part.policy_id
-    step.settle_part(ended_at, at, Cause.UNPLUGGED)
-    left_at = _later(step.vehicle.left_at, ended_at)
-    evidence = step.vehicle.evidence
-    if evidence is not None and not evidence.is_plugged_in:
+    vehicle, part = step.vehicle, step.visit.part
+    policy_id = part.policy_id
+    settle_part(step, ended_at, at, Cause.UNPLUGGED, is_timed_out=is_timed_out)
+    if policy_id is not None or not is_timed_out:
+        leave(vehicle, max(ended_at, part.started_at))
+    if vehicle.evidence is not None and not vehicle.evidence.is_plugged_in:
         # The last unplug may be later than the first, at which the visit ends.
-        left_at = _later(left_at, evidence.at)
-    step.vehicle = structs.replace(step.vehicle, visit=None, left_at=left_at)
+        leave(vehicle, vehicle.evidence.at)
+    vehicle.visit = None
     if policy_id is not None:
-        step.open_session(policy_id, at)
+        open_session(step, policy_id, at)
+
+
+def end_silent_visit(step: Step, at: datetime) -> None:
+    """Nothing was heard for so long that the visit is over since its last evidence."""
+    visit = step.visit
+    end_visit(step, visit.unplugged_at or visit.newest_at, at, is_timed_out=True)
+
+
+def begin_next_part(step: Step, at: datetime) -> None:
+    """A part has lasted its longest time: it settles at its last evidence, and its policy goes on with the next one."""
+    visit = step.visit
+    policy_id = visit.part.policy_id
+    settle_part(step, visit.unplugged_at or min(visit.newest_at, at), at, Cause.UNPLUGGED, is_timed_out=True)
+    begin_part(step, at)
+    if policy_id is not None:
+        open_session(step, policy_id, at)
 
 
 def take_user(step: Step, seen: Observation) -> bool:
@@ -93,11 +88,20 @@ def take_user(step: Step, seen: Observation) -> bool:
     visit = vehicle.visit
     if visit is not None:
         end_visit(step, visit.unplugged_at or visit.newest_at, seen.at)
-    step.vehicle = structs.replace(step.vehicle, other_user_at=vehicle.newest_at)
+    vehicle.other_user_at = vehicle.newest_at
     return True
 
 
-def take_plug_evidence(step: Step, seen: Observation, rules: Rules) -> bool:
+def take_missed_unplug(step: Step, seen: Observation) -> None:
+    """A plug-in after a silence, with a counter that began anew: the last visit was over at its last evidence."""
+    vehicle, visit = step.vehicle, step.vehicle.visit
+    if visit is None or not seen.is_plugged_in or seen.at < visit.newest_at + MISSED_UNPLUG_SILENCE:
+        return
+    if has_begun_anew(vehicle.readings, seen):
+        end_visit(step, visit.unplugged_at or visit.newest_at, seen.at)
+
+
+def take_plug_evidence(step: Step, seen: Observation) -> bool:
     """Apply what a message says of the plug. Tells whether the open visit's start has moved."""
     if seen.is_plugged_in is None or _is_last_of_charge(step.vehicle, seen):
         return False
@@ -105,49 +109,45 @@ def take_plug_evidence(step: Step, seen: Observation, rules: Rules) -> bool:
         if seen.is_plugged_in:
             _take_plug_in(step, seen)
         else:
-            _take_plug_out(step, seen, rules)
+            _take_plug_out(step, seen)
         return False
     return seen.is_plugged_in and _move_plug_in_back(step, seen)
 
 
 def take_place(step: Step, seen: Observation) -> None:
-    """Learn where the vehicle is, and by it where the open visit is, if nobody knew."""
+    """Learn where the vehicle is, and by it where the open visit is; or that the vehicle has gone elsewhere."""
     if seen.location_id is None:
         return
-    vehicle = step.vehicle
+    vehicle, visit = step.vehicle, step.vehicle.visit
     if vehicle.place is None or seen.at > vehicle.place.at:
-        vehicle = structs.replace(vehicle, place=Place(seen.at, seen.location_id))
-    visit = vehicle.visit
-    if visit is not None and visit.location_id is None and seen.at >= visit.plugged_in_at - PLACE_WINDOW:
-        vehicle = structs.replace(vehicle, visit=structs.replace(visit, location_id=seen.location_id))
-    step.vehicle = vehicle
+        vehicle.place = Place(seen.at, seen.location_id)
+    if visit is None or seen.at < visit.plugged_in_at - PLACE_WINDOW:
+        return
+    if visit.location_id is None:
+        visit.location_id = seen.location_id
+    if seen.location_id != visit.location_id:
+        _take_elsewhere(step, visit, seen, seen.location_id)
+        return
+    if visit.here_at is None or seen.at > visit.here_at:
+        visit.here_at = seen.at
+    if visit.elsewhere is not None and seen.at >= visit.elsewhere.at:
+        visit.elsewhere = None
 
 
-def release_part(step: Step, at: datetime) -> None:
-    """The policy of the open visit lets go of it: its session settles now, and an unmanaged part begins."""
-    visit = step.vehicle.visit
-    assert visit is not None
-    # Two parts never begin at the same time, or they would share an id.
-    started_at = max(at, visit.part.started_at + OPENING_STEP)
-    step.settle_part(visit.unplugged_at or started_at, at, Cause.RELEASED)
-    _begin_part(step, visit, started_at)
-
-
-def _begin_next_part(step: Step, at: datetime) -> None:
-    """A part has lasted its longest time: it settles at its last evidence, and its policy goes on with the next one."""
-    visit = step.vehicle.visit
-    assert visit is not None
-    policy_id = visit.part.policy_id
-    step.settle_part(visit.unplugged_at or min(visit.newest_at, at), at, Cause.UNPLUGGED)
-    _begin_part(step, visit, at)
-    if policy_id is not None:
-        step.open_session(policy_id, at)
-
-
-def _begin_part(step: Step, visit: Visit, started_at: datetime) -> None:
-    part = Part(started_at=started_at, charging_event_id=charging_event_id(step.vehicle.id, started_at))
-    part = begin_part(part, step.vehicle)
-    step.vehicle = structs.replace(step.vehicle, visit=structs.replace(visit, part=part))
+def _take_elsewhere(step: Step, visit: Visit, seen: Observation, location_id: LocationId) -> None:
+    """The second such message says that the vehicle was plugged in elsewhere, at the time of the first."""
+    if (visit.here_at is not None and seen.at <= visit.here_at) or seen.at < visit.plugged_in_at:
+        return
+    known = visit.elsewhere
+    if known is None or known.location_id != location_id or seen.at < known.at:
+        visit.elsewhere = Elsewhere(location_id, seen.at, min(visit.newest_at, seen.at))
+        return
+    if seen.at < known.at + ELSEWHERE_TIME or seen.is_plugged_in is False:
+        return
+    end_visit(step, visit.unplugged_at or known.last_here_at, seen.at)
+    if not _is_within_past(step.vehicle, known.at):
+        step.vehicle.evidence = Evidence(seen.at, is_plugged_in=True)
+        _begin_visit(step, known.at, seen, location_id)
 
 
 def _is_news(known: Evidence | None, seen: Observation) -> bool:
@@ -166,24 +166,30 @@ def _is_last_of_charge(vehicle: Vehicle, seen: Observation) -> bool:
 
 
 def _take_plug_in(step: Step, seen: Observation) -> None:
-    visit = step.vehicle.visit
+    vehicle, visit = step.vehicle, step.vehicle.visit
     if visit is not None and visit.unplugged_at is not None and _is_other_charger(visit, seen):
         end_visit(step, visit.unplugged_at, seen.at)
         visit = None
-    if visit is None and _is_within_past(step.vehicle, seen.at):
+    if visit is None and _is_within_past(vehicle, seen.at):
         return
-    step.vehicle = structs.replace(step.vehicle, evidence=Evidence(seen.at, is_plugged_in=True))
+    vehicle.evidence = Evidence(seen.at, is_plugged_in=True)
     if visit is None:
-        _begin_visit(step, seen)
+        _begin_visit(step, seen.at, seen, seen.location_id or _told_place(vehicle, seen.at))
         return
-    charger_id = visit.charger_id if seen.charger_id is None else seen.charger_id
-    visit = structs.replace(visit, unplugged_at=None, charger_id=charger_id)
-    step.vehicle = structs.replace(step.vehicle, visit=visit)
+    visit.unplugged_at = None
+    if seen.charger_id is not None:
+        visit.charger_id = seen.charger_id
 
 
 def _is_within_past(vehicle: Vehicle, at: datetime) -> bool:
     """No visit begins before what is over: visits never overlap."""
     return vehicle.left_at is not None and at <= vehicle.left_at
+
+
+def _here_at(vehicle: Vehicle, location_id: LocationId | None) -> datetime | None:
+    """When the vehicle told last that it is at this place, as far as that is its newest word."""
+    place = vehicle.place
+    return place.at if place is not None and place.location_id == location_id else None
 
 
 def _told_place(vehicle: Vehicle, plugged_in_at: datetime) -> LocationId | None:
@@ -192,55 +198,51 @@ def _told_place(vehicle: Vehicle, plugged_in_at: datetime) -> LocationId | None:
     return None if place is None or place.at < plugged_in_at - PLACE_WINDOW else place.location_id
 
 
-def _begin_visit(step: Step, seen: Observation) -> None:
+def _begin_visit(step: Step, plugged_in_at: datetime, seen: Observation, location_id: LocationId | None) -> None:
     vehicle = step.vehicle
-    part = Part(started_at=seen.at, charging_event_id=charging_event_id(vehicle.id, seen.at))
-    step.vehicle = structs.replace(
-        vehicle,
-        visit=Visit(
-            plugged_in_at=seen.at,
-            user_id=seen.user_id,
-            # Not seen.at: a plug-in that comes late opens a visit of which later messages have already told.
-            newest_at=max(seen.at, vehicle.newest_at or seen.at),
-            part=begin_part(part, vehicle),
-            location_id=seen.location_id or _told_place(vehicle, seen.at),
-            charger_id=seen.charger_id,
-        ),
+    visit = Visit(
+        plugged_in_at=plugged_in_at,
+        user_id=seen.user_id,
+        # Not the plug-in's own time: one that comes late opens a visit of which later messages have already told.
+        newest_at=max(seen.at, vehicle.newest_at or seen.at),
+        part=Part(plugged_in_at, ChargingEventId(""), Totals()),
+        location_id=location_id,
+        charger_id=seen.charger_id,
+        here_at=_here_at(vehicle, location_id),
     )
+    visit.part = new_part(step, visit, plugged_in_at)
+    vehicle.visit = visit
 
 
-def _take_plug_out(step: Step, seen: Observation, rules: Rules) -> None:
-    vehicle = structs.replace(step.vehicle, evidence=Evidence(seen.at, is_plugged_in=False))
-    visit = vehicle.visit
+def _take_plug_out(step: Step, seen: Observation) -> None:
+    vehicle, visit = step.vehicle, step.vehicle.visit
+    vehicle.evidence = Evidence(seen.at, is_plugged_in=False)
     if visit is None:
-        step.vehicle = structs.replace(vehicle, left_at=_later(vehicle.left_at, seen.at))
+        leave(vehicle, seen.at)
         return
     if visit.unplugged_at is None:
-        heard_after = _later(vehicle.charge_heard_after, seen.at + rules.unplug_debounce)
-        visit = structs.replace(visit, unplugged_at=seen.at)
-        vehicle = structs.replace(vehicle, visit=visit, charge_heard_after=heard_after)
-    step.vehicle = vehicle
-    if not rules.unplug_debounce:
-        confirm_unplug(step, rules)
+        visit.unplugged_at = seen.at
+        heard_after = seen.at + step.rules.unplug_debounce
+        if vehicle.charge_heard_after is None or heard_after > vehicle.charge_heard_after:
+            vehicle.charge_heard_after = heard_after
+    if not step.rules.unplug_debounce:
+        confirm_unplug(step)
 
 
 def _move_plug_in_back(step: Step, seen: Observation) -> bool:
-    visit, at = step.vehicle.visit, seen.at
+    vehicle, visit, at = step.vehicle, step.vehicle.visit, seen.at
     if visit is None or at >= visit.plugged_in_at or visit.part.started_at != visit.plugged_in_at:
         return False
-    if _is_within_past(step.vehicle, at):
+    if _is_within_past(vehicle, at):
         return False
-    location_id = visit.location_id or seen.location_id or _told_place(step.vehicle, at)
-    part = moved_back(visit.part, at, seen.level_percent)
-    visit = structs.replace(visit, plugged_in_at=at, part=part, location_id=location_id)
-    step.vehicle = structs.replace(step.vehicle, visit=visit)
+    if visit.location_id is None:
+        visit.location_id = seen.location_id or _told_place(vehicle, at)
+        visit.here_at = _here_at(vehicle, visit.location_id)
+    visit.plugged_in_at = visit.part.started_at = at
+    visit.part.kept = 0
+    visit.part.totals = moved_back(vehicle.readings, visit.part.totals, context_of(step, visit, at))
     return True
 
 
 def _is_other_charger(visit: Visit, seen: Observation) -> bool:
     return None not in {visit.charger_id, seen.charger_id} and visit.charger_id != seen.charger_id
-
-
-def _later(one: datetime | None, other: datetime | None) -> datetime | None:
-    moments = [moment for moment in (one, other) if moment is not None]
-    return max(moments, default=None)

@@ -2,10 +2,11 @@
 
 from uuid import UUID
 
-from models.ids import ChargingEventId, PolicyId, VehicleId
+from models.ids import PolicyId, VehicleId
 from sessions.identity import (
     awaited_charging_event_id,
     charging_event_id,
+    command_id,
     managed_session_id,
     unmanaged_session_id,
 )
@@ -17,10 +18,12 @@ def test_ids_are_uuids_of_version_5() -> None:
     ids = {
         managed_session_id(PolicyId("x"), VEHICLE, minute(0)),
         awaited_charging_event_id(PolicyId("x"), VEHICLE, minute(0)),
-        unmanaged_session_id(VEHICLE, ChargingEventId("x")),
+        unmanaged_session_id(VEHICLE, minute(0), is_guess=False),
+        unmanaged_session_id(VEHICLE, minute(0), is_guess=True),
         charging_event_id(VEHICLE, minute(0)),
+        command_id(VEHICLE, minute(0)),
     }
-    assert [UUID(each).version for each in ids] == [5, 5, 5, 5]
+    assert [UUID(each).version for each in ids] == [5] * 7
 
 
 def test_ids_are_pinned() -> None:

@@ -1,0 +1,297 @@
+"""What the system does with a plugged-in vehicle that a policy manages: target, plan, blocks, commands, errors.
+
+`follow` brings all of it up to date after anything has happened; the timers below do what only time brings about. A plan
+is made anew only for a cause: a new target, other prices or another policy, a level told for the first time, or a vehicle
+that does otherwise than planned.
+"""
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from msgspec import structs
+
+from models.policy import VehiclePolicy
+from models.session import ImmediateStartTarget, RegularTarget, SessionState
+from sessions.battery import Battery, battery_of, power_w
+from sessions.blocks import PAUSE, end_running, next_boundary, overrun_ends_at, track_blocks, wanted_block
+from sessions.faults import (
+    Fault,
+    clear_fault,
+    raise_fault,
+    take_disobedience,
+    take_limit,
+    take_power_state,
+)
+from sessions.grid import quarter_number
+from sessions.outcome import forecast
+from sessions.planner import BlockType, Plan, PlanRequest, energy_by, horizon_quarters, make_plan
+from sessions.schedule import next_deadline
+from sessions.state import Control, CurrentSession, Judged, Target
+from sessions.steering import steer
+from sessions.step import Step
+from sessions.targets import FROM_POLICY, ready_by, with_target
+
+# Left at the reserve, entered again only so far below it.
+RESERVE_HYSTERESIS_PERCENT: Final = 2.0
+# How long a vehicle may take to begin before the plan is made anew, and how often that may happen for its behaviour.
+GRACE: Final = timedelta(minutes=10)
+OFF_PLAN_PAUSE: Final = timedelta(minutes=15)
+_HOUR: Final = timedelta(hours=1)
+# Behind by more than a tenth, and by more than a few minutes' worth.
+BEHIND_SHARE: Final = 0.1
+BEHIND_TIME_H: Final = 1 / 6
+
+_SUBSTATES: Final = {
+    BlockType.IMMEDIATE_START: SessionState.ACTIVE_IMMEDIATE_START,
+    BlockType.BATTERY_RESERVE: SessionState.ACTIVE_BATTERY_RESERVE,
+    BlockType.REGULAR: SessionState.ACTIVE_REGULAR,
+}
+
+
+def begin_control(step: Step, at: datetime) -> None:
+    """A policy takes over the open visit."""
+    now = step.now(at)
+    part = step.visit.part
+    part.control = Control(planned_at=now, prices_at=now, checked_at=now)
+    managed, session = step.managed(part.policy_id)
+    step.keep_session(managed.policy.id, with_target(session, managed.policy, now))
+    follow(step, at, must_plan=True)
+
+
+def follow(step: Step, at: datetime, *, must_plan: bool = False, is_heard: bool = False) -> None:
+    """Bring everything up to date. `is_heard`: the vehicle has just told something, not time or a user."""
+    now, control, visit = step.now(at), step.control, step.visit
+    managed, session = step.managed(visit.part.policy_id)
+    battery = battery_of(step.vehicle, visit, managed.policy, step.rules)
+    if visit.unplugged_at is not None:
+        # What is told after the unplug may still say that the target was reached; nothing can be done any more.
+        if control.reached_at is None and session.target and battery.has_reached(session.target.minimum_charge_target):
+            control.reached_at = min(now, visit.unplugged_at)
+        return
+    before = control.plan, control.reached_at, control.judged
+    session = _take_reached(step, session, managed.policy, battery, now)
+    target = session.target
+    assert target is not None
+    is_low = _take_reserve(control, target, battery)
+    if is_heard:
+        clear_fault(control, Fault.UNREACHABLE)
+        take_power_state(step.vehicle, control)
+    take_limit(control, target.minimum_charge_target, battery.limit_percent, now)
+    _track(step, target, now)
+    if must_plan or is_low or _is_off_plan(step, target, battery, now, is_heard=is_heard):
+        _plan(step, managed.policy, target, battery, now)
+        _track(step, target, now)
+    steer(step, now)
+    take_disobedience(control, step.vehicle.charging)
+    known = control.outcome
+    if known is None or known.target_id != target.id or (control.plan, control.reached_at, control.judged) != before:
+        control.outcome = forecast(control, target, battery, now)
+
+
+def take_override(step: Step, at: datetime) -> None:
+    """The override of the session that the open visit belongs to has changed."""
+    managed, session = step.managed(step.visit.part.policy_id)
+    _set_target(step, session, managed.policy, step.now(at))
+    follow(step, at)
+
+
+def take_policy(step: Step, at: datetime) -> None:
+    """The policy that manages the open visit says something else."""
+    managed, session = step.managed(step.visit.part.policy_id)
+    _set_target(step, session, managed.policy, step.now(at))
+    follow(step, at, must_plan=True)
+
+
+def take_prices(step: Step, at: datetime) -> None:
+    """Prices of the policy's zone have become known."""
+    step.control.prices_at = at
+    follow(step, at, must_plan=True)
+
+
+def pass_boundary(step: Step, at: datetime) -> None:
+    """A block of the plan begins or ends."""
+    step.control.checked_at = at
+    follow(step, at)
+
+
+def pass_deadline(step: Step, at: datetime) -> None:
+    """The time of the target in force has come: how it stands now is what it will be judged by."""
+    control, visit = step.control, step.visit
+    managed, session = step.managed(visit.part.policy_id)
+    target = session.target
+    assert target is not None
+    battery = battery_of(step.vehicle, visit, managed.policy, step.rules)
+    control.judged = Judged(target, control.reached_at, battery.percent if battery.is_told else None)
+    if isinstance(target, RegularTarget) and target.source == FROM_POLICY and control.reached_at is None:
+        due = next_deadline(managed.policy.schedule, managed.policy.timezone_name, at)
+        control.gives_way_at = None if due is None else due.ready_by
+    follow(step, at)
+
+
+def give_way(step: Step, at: datetime) -> None:
+    """A target whose time passed long ago makes room for the next deadline's."""
+    managed, session = step.managed(step.visit.part.policy_id)
+    step.control.gives_way_at = None
+    _set_target(step, session, managed.policy, step.now(at))
+    follow(step, at)
+
+
+def lose_contact(step: Step, at: datetime) -> None:
+    """The vehicle is silent though something is expected of it."""
+    raise_fault(step.control, Fault.UNREACHABLE, "no message for 60 min while the vehicle should charge or stop", at)
+
+
+def deadline_at(control: Control, session: CurrentSession) -> datetime | None:
+    """When the target in force is to be judged; null: never by time, or it was already."""
+    target = session.target
+    if control.judged is not None and target is not None and control.judged.target.id == target.id:
+        return None
+    return ready_by(target)
+
+
+def pause_ends_at(control: Control) -> datetime | None:
+    """When the running block ends unless the vehicle charges again, or stops at last; null: neither is the case."""
+    if control.running is None:
+        return None
+    if control.paused_at is not None:
+        return control.paused_at + PAUSE
+    return None if wanted_block(control.plan, control.checked_at) else overrun_ends_at(control, control.checked_at)
+
+
+def end_control(step: Step, ended_at: datetime) -> None:
+    """The part is over: what runs ends, and nothing is planned any more."""
+    control = step.control
+    if control.running is not None:
+        end_running(control, min(control.paused_at or ended_at, ended_at))
+    control.started = tuple(
+        structs.replace(block, end_at=min(block.end_at or ended_at, ended_at))
+        for block in control.started
+        if block.start_at < ended_at
+    )
+    control.plan = Plan(())
+
+
+def kind_of(control: Control, target: Target) -> BlockType:
+    """What the system is doing now, by which the second word of ACTIVE is chosen."""
+    if isinstance(target, ImmediateStartTarget):
+        return BlockType.IMMEDIATE_START
+    return BlockType.BATTERY_RESERVE if control.is_in_reserve else BlockType.REGULAR
+
+
+def substate(control: Control, target: Target) -> SessionState:
+    """The state of the ACTIVE session."""
+    return _SUBSTATES[kind_of(control, target)]
+
+
+def _set_target(step: Step, session: CurrentSession, policy: VehiclePolicy, now: datetime) -> CurrentSession:
+    changed = with_target(session, policy, now)
+    if changed is not session:
+        control = step.control
+        control.reached_at = control.gives_way_at = None
+        step.keep_session(policy.id, changed)
+    return changed
+
+
+def _take_reached(
+    step: Step, session: CurrentSession, policy: VehiclePolicy, battery: Battery, now: datetime
+) -> CurrentSession:
+    """Note that the target is reached; one that has done its work gives way to the policy's next."""
+    control = step.control
+    while session.target is not None:
+        target = session.target
+        if control.reached_at is None and battery.has_reached(target.minimum_charge_target):
+            control.reached_at = now
+        if control.reached_at is None:
+            break
+        if isinstance(target, ImmediateStartTarget):
+            session = structs.replace(session, override=None)
+        elif target.source != FROM_POLICY or control.judged is None or control.judged.target.id != target.id:
+            break
+        session = _set_target(step, session, policy, now)
+    return session
+
+
+def _take_reserve(control: Control, target: Target, battery: Battery) -> bool:
+    """Note whether the battery is below the reserve; tell whether that is news."""
+    if isinstance(target, ImmediateStartTarget):
+        return False
+    was_low = control.is_in_reserve
+    margin = 0.0 if was_low or not control.is_level_told else RESERVE_HYSTERESIS_PERCENT
+    reserve = battery.goal(target.battery_reserve)
+    control.is_in_reserve = not battery.is_complete and battery.percent < reserve - margin
+    return control.is_in_reserve and not was_low
+
+
+def _track(step: Step, target: Target, now: datetime) -> None:
+    control, charging = step.control, step.vehicle.charging
+    is_interrupted = track_blocks(
+        step.vehicle, control, now, kind_of(control, target), is_done=control.reached_at is not None
+    )
+    if is_interrupted:
+        raise_fault(control, Fault.CHARGE_INTERRUPTED, "charging stopped in the middle of a block", now)
+    elif control.errors and (
+        control.reached_at is not None
+        or wanted_block(control.plan, now) is None
+        or (charging is not None and charging.is_charging)
+    ):
+        clear_fault(control, Fault.CHARGE_INTERRUPTED)
+
+
+def _is_off_plan(step: Step, target: Target, battery: Battery, now: datetime, *, is_heard: bool) -> bool:
+    """Tell whether the plan must be made anew for what the vehicle tells or does."""
+    control = step.control
+    if control.reached_at is not None:
+        return bool(control.plan.blocks)
+    planned_for = control.plan_target_id, control.goal_percent, control.is_level_told or not battery.is_told
+    if planned_for != (target.id, battery.goal(target.minimum_charge_target), True):
+        return True
+    if not is_heard or (control.off_plan_at is not None and now < control.off_plan_at + OFF_PLAN_PAUSE):
+        return False
+    if not _deviates(step, battery, target, now):
+        return False
+    control.off_plan_at = now
+    return True
+
+
+def _deviates(step: Step, battery: Battery, target: Target, now: datetime) -> bool:
+    control, charging, totals = step.control, step.vehicle.charging, step.visit.part.totals
+    wanted = wanted_block(control.plan, now)
+    if wanted is None:
+        if charging is not None and charging.is_charging and control.running is None:
+            return True
+        is_over = not control.plan.blocks or control.plan.blocks[-1].end_at <= now
+        return is_over and battery.missing_wh(target.minimum_charge_target) > 0
+    if charging is not None and not charging.is_charging and now >= max(wanted.start_at, charging.since) + GRACE:
+        return True
+    expected_wh = energy_by(control.plan, now)
+    behind_wh = expected_wh - (totals.energy_sum_wh - control.energy_at_plan_wh)
+    spare_wh = (wanted.energy_wh / ((wanted.end_at - wanted.start_at) / _HOUR)) * BEHIND_TIME_H
+    return totals.is_energy_known and behind_wh > max(BEHIND_SHARE * expected_wh, spare_wh)
+
+
+def _plan(step: Step, policy: VehiclePolicy, target: Target, battery: Battery, now: datetime) -> None:
+    control, due = step.control, ready_by(target)
+    control.planned_at = control.checked_at = now
+    control.prices_at = max(control.prices_at, now)
+    control.plan_target_id = target.id
+    control.goal_percent = battery.goal(target.minimum_charge_target)
+    control.is_level_told = battery.is_told
+    control.energy_at_plan_wh = step.visit.part.totals.energy_sum_wh
+    needed_wh = battery.missing_wh(target.minimum_charge_target)
+    reserve_wh = battery.missing_wh(target.battery_reserve) if isinstance(target, RegularTarget) else 0
+    if control.reached_at is not None or not needed_wh:
+        control.plan = Plan(())
+        return
+    count = horizon_quarters(now, due)
+    control.plan = make_plan(
+        PlanRequest(
+            now=now,
+            power_w=power_w(step.vehicle, step.visit, policy),
+            reserve_wh=min(reserve_wh, needed_wh) if control.is_in_reserve else 0,
+            needed_wh=needed_wh,
+            is_immediate=isinstance(target, ImmediateStartTarget),
+            ready_by=due,
+            prices=step.prices.planning(policy.zone, quarter_number(now), count, now),
+            is_running=control.running is not None,
+        )
+    )

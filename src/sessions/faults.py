@@ -1,0 +1,102 @@
+"""Errors of a session: each stands from when it is found until it is cleared; the newest is shown.
+
+An error is something that a user or an operator can act on. A vehicle that sleeps between two blocks is none.
+"""
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+from models.command import Action
+from models.session import SessionError
+from models.telemetry import PowerDeliveryState
+from sessions.state import Charging, Control, Vehicle
+
+
+class Fault(StrEnum):
+    """Codes of `error.latest`."""
+
+    NO_POWER = "NO_POWER"
+    FAULT = "FAULT"
+    START_FAILED = "START_FAILED"
+    STOP_FAILED = "STOP_FAILED"
+    CHARGE_INTERRUPTED = "CHARGE_INTERRUPTED"
+    TARGET_ABOVE_LIMIT = "TARGET_ABOVE_LIMIT"
+    UNREACHABLE = "UNREACHABLE"
+    VISIT_TIMED_OUT = "VISIT_TIMED_OUT"
+
+
+# How long a vehicle may take to follow a command before that is an error.
+FOLLOW_TIME: Final = timedelta(minutes=10)
+# How long it may be silent while it should do something.
+REACH_TIME: Final = timedelta(minutes=60)
+
+_TOLD_BY_VEHICLE: Final = {
+    PowerDeliveryState.NO_POWER: (Fault.NO_POWER, "the vehicle gets no power from the charger"),
+    PowerDeliveryState.FAULT: (Fault.FAULT, "the vehicle reports a fault"),
+}
+
+
+def raise_fault(control: Control, fault: Fault, detail: str, at: datetime) -> None:
+    """Let an error stand; one that stands already keeps its time."""
+    if all(error.code != fault for error in control.errors):
+        control.errors = (*control.errors, SessionError(code=fault, detail=detail, occurred_at=at))
+
+
+def clear_fault(control: Control, *faults: Fault) -> None:
+    """Let errors go, if they stand."""
+    if control.errors:
+        kept = tuple(error for error in control.errors if error.code not in faults)
+        if len(kept) < len(control.errors):
+            control.errors = kept
+
+
+def timed_out(at: datetime) -> SessionError:
+    """The visit was closed at its last evidence, for want of a plug-out."""
+    return SessionError(
+        code=Fault.VISIT_TIMED_OUT, detail="closed at its last evidence: no plug-out came", occurred_at=at
+    )
+
+
+def newest_fault(control: Control) -> SessionError | None:
+    """The one to show: that found last."""
+    return max(control.errors, key=lambda error: error.occurred_at) if control.errors else None
+
+
+def take_power_state(vehicle: Vehicle, control: Control) -> None:
+    """What the vehicle itself says of its power."""
+    state = vehicle.power_state
+    found = None if state is None else _TOLD_BY_VEHICLE.get(state.state)
+    for fault, detail in _TOLD_BY_VEHICLE.values():
+        if found is None or found[0] is not fault:
+            clear_fault(control, fault)
+        elif state is not None:
+            raise_fault(control, fault, detail, state.at)
+
+
+def take_limit(control: Control, wanted_percent: float, limit_percent: float, at: datetime) -> None:
+    """A target that the vehicle does not allow is planned up to what it allows."""
+    if wanted_percent > limit_percent:
+        detail = f"the target is {wanted_percent:g} %, the vehicle's own limit {limit_percent:g} %"
+        raise_fault(control, Fault.TARGET_ABOVE_LIMIT, detail, at)
+    else:
+        clear_fault(control, Fault.TARGET_ABOVE_LIMIT)
+
+
+def take_disobedience(control: Control, charging: Charging | None) -> None:
+    """What the vehicle told of its charging, so long after a command, is not what was asked."""
+    sent = control.sent
+    if sent is None or not sent.is_open or charging is None or charging.at < sent.first_at + FOLLOW_TIME:
+        return
+    if sent.action is Action.START:
+        raise_fault(control, Fault.START_FAILED, "the vehicle does not charge though it was told to", charging.at)
+    else:
+        raise_fault(control, Fault.STOP_FAILED, "the vehicle goes on charging though it was told to stop", charging.at)
+
+
+def unreachable_at(control: Control, newest_at: datetime) -> datetime | None:
+    """When silence becomes an error; null: nothing is expected of the vehicle now, or it is one already."""
+    is_expected = control.running is not None or (control.sent is not None and control.sent.is_open)
+    if not is_expected or any(error.code == Fault.UNREACHABLE for error in control.errors):
+        return None
+    return newest_at + REACH_TIME

@@ -1,0 +1,68 @@
+"""Will the target be met, and was it: a forecast from the plan while ACTIVE, a verdict once SETTLED."""
+
+from datetime import UTC, datetime, timedelta
+from math import floor
+from typing import Final
+
+from models.session import Outcome, RegularTarget
+from sessions.battery import Battery
+from sessions.planner import done_at, energy_by
+from sessions.state import Control, Judged, Target
+from sessions.targets import ready_by
+
+ON_TRACK: Final = "ON_TRACK"
+AT_RISK: Final = "AT_RISK"
+SUCCEEDED: Final = "SUCCEEDED"
+FAILED: Final = "FAILED"
+# A forecast that falls short by less is a rounding error.
+SHORTFALL_PERCENT: Final = 1.0
+ROUNDING: Final = timedelta(minutes=5)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def forecast(control: Control, target: Target, battery: Battery, now: datetime) -> Outcome:
+    """How the target will stand, if all goes by the plan."""
+    due = ready_by(target)
+    goal = battery.goal(target.minimum_charge_target)
+    if control.reached_at is not None:
+        return _outcome(target, ON_TRACK, battery.percent if battery.is_told else None, control.reached_at)
+    missing_wh = battery.missing_wh(target.minimum_charge_target)
+    until_due_wh = 0 if due is None or due <= now else energy_by(control.plan, due)
+    percent_then = min(max(goal, battery.percent), battery.percent_after(until_due_wh))
+    done = done_at(control.plan, missing_wh)
+    is_short = due is not None and percent_then < goal - SHORTFALL_PERCENT
+    return _outcome(
+        target,
+        AT_RISK if is_short else ON_TRACK,
+        percent_then if battery.is_told else None,
+        None if done is None else _rounded_up(done),
+    )
+
+
+def verdict(control: Control, target: Target, battery: Battery, ended_at: datetime) -> Outcome:
+    """What became of the last target whose time passed in the session, else of the one in force at its end."""
+    percent = battery.percent if battery.is_told else None
+    judged = control.judged or Judged(target, control.reached_at, percent)
+    # Reached late counts for the time of reaching, not for the verdict.
+    if judged.target.id == target.id and judged.reached_at is None:
+        judged = Judged(judged.target, control.reached_at, judged.percent)
+    due = ready_by(judged.target)
+    by = ended_at if due is None or due > ended_at else due
+    is_met = judged.reached_at is not None and judged.reached_at <= by
+    return _outcome(judged.target, SUCCEEDED if is_met else FAILED, judged.percent, judged.reached_at)
+
+
+def _outcome(target: Target, state: str, percent: float | None, reached_at: datetime | None) -> Outcome:
+    """`percent`: the level when the target's time comes, or came; null where nobody told one."""
+    return Outcome(
+        target_id=target.id,
+        type="REGULAR" if isinstance(target, RegularTarget) else "IMMEDIATE_START",
+        state=state,
+        battery_level_at_ready_by=None if ready_by(target) is None or percent is None else floor(percent),
+        minimum_charge_target_reached_at=reached_at,
+    )
+
+
+def _rounded_up(moment: datetime) -> datetime:
+    past = (moment - _EPOCH) % ROUNDING
+    return moment if not past else moment - past + ROUNDING

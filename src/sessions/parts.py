@@ -1,0 +1,279 @@
+"""Sessions over the parts of a visit: opened, updated and settled here and nowhere else, each by the table of transitions."""
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from msgspec import structs
+
+from models.ids import PolicyId
+from models.session import Session, SessionError, SessionState
+from sessions.battery import battery_of, known_capacity_wh, power_w, remember_peak
+from sessions.control import begin_control, end_control, substate
+from sessions.dedup import event_id_at, settle_event
+from sessions.energy import Context, begin, cut_off
+from sessions.events import SessionChanged, SessionErased
+from sessions.faults import newest_fault, timed_out
+from sessions.grid import Span, quarter_index
+from sessions.identity import awaited_charging_event_id, managed_session_id, unmanaged_session_id
+from sessions.outcome import verdict
+from sessions.public import awaited_session, series_of, visit_session
+from sessions.series import Series
+from sessions.state import ChargingEvent, CurrentSession, ManagedBy, Part, Vehicle, Visit, managed_by
+from sessions.steering import release
+from sessions.step import Step
+from sessions.targets import with_target
+from sessions.totals import Totals
+from sessions.transitions import Cause, next_state
+from sessions.valuation import tariff_cost
+
+# Less is a measuring error, not a charge.
+OBSERVED_ENERGY_WH: Final = 50
+OBSERVED_RISE_PERCENT: Final = 2.0
+# Two sessions of one vehicle never open at the same time, or they would share an id.
+OPENING_STEP: Final = timedelta(milliseconds=1)
+
+_SUBSTATE_CAUSES: Final = {
+    SessionState.ACTIVE_IMMEDIATE_START: Cause.WANTED_NOW,
+    SessionState.ACTIVE_BATTERY_RESERVE: Cause.BELOW_RESERVE,
+    SessionState.ACTIVE_REGULAR: Cause.BY_PLAN,
+}
+
+
+def open_session(step: Step, policy_id: PolicyId, at: datetime) -> None:
+    """Give an enabled policy its next session: UPCOMING, or ACTIVE where its vehicle is already plugged in."""
+    vehicle = step.vehicle
+    last = vehicle.session_opened_at
+    opened_at = vehicle.session_opened_at = at if last is None else max(at, last + OPENING_STEP)
+    name = (policy_id, vehicle.id, opened_at)
+    step.keep_session(policy_id, CurrentSession(managed_session_id(*name), awaited_charging_event_id(*name)))
+    if not manage_visit(step, at):
+        await_visit(step, policy_id, at)
+
+
+def await_visit(step: Step, policy_id: PolicyId, at: datetime) -> None:
+    """Publish a policy's UPCOMING session, if it has anything new to say."""
+    managed, session = step.managed(policy_id)
+    changed = with_target(session, managed.policy, step.now(at))
+    cause = Cause.AWAITED if session.state is None else Cause.CHANGED
+    state = next_state(session.state, cause)
+    _publish(step, managed, changed, state, awaited_session(step.vehicle.id, managed, changed), None, at)
+
+
+def manage_visit(step: Step, at: datetime) -> bool:
+    """Let a policy take over the open visit, if one stands for its place and user. Tells whether one did."""
+    visit = step.vehicle.visit
+    if visit is None or visit.part.policy_id is not None:
+        return False
+    managed = _policy_for(step.vehicle, visit)
+    if managed is None:
+        return False
+    visit.part.policy_id = managed.policy.id
+    begin_control(step, at)
+    update_visit(step, at, Cause.PLUGGED_IN)
+    return True
+
+
+def update_visit(step: Step, at: datetime, cause: Cause = Cause.CHANGED) -> None:
+    """Publish the ACTIVE session of the open visit. `at`: when the cause happened."""
+    visit = step.visit
+    managed, session = step.managed(visit.part.policy_id)
+    state = next_state(session.state, cause)
+    assert session.target is not None
+    wanted = substate(step.control, session.target)
+    if state is not wanted:
+        state = next_state(state, _SUBSTATE_CAUSES[wanted])
+    assert state is not None
+    if cause is Cause.PLUGGED_IN:
+        session = structs.replace(session, charging_event_id=visit.part.charging_event_id)
+    until = max(at, visit.newest_at, visit.part.started_at)
+    head = visit_session(step.vehicle, visit, session, state, until, error=newest_fault(step.control))
+    _publish(step, managed, session, state, head, series_of(visit.part, until), at)
+    visit.part.kept = quarter_index(visit.part.started_at, until)
+
+
+def settle_part(step: Step, ended_at: datetime, at: datetime, cause: Cause, *, is_timed_out: bool = False) -> None:
+    """End the open visit's part at `ended_at`, and its session with it. The visit itself stays open."""
+    vehicle, visit = step.vehicle, step.visit
+    part = visit.part
+    ended_at = max(ended_at, part.started_at)
+    part.totals = cut_off(part.totals, part.started_at, ended_at)
+    remember_peak(vehicle, visit)
+    if part.policy_id is not None:
+        _settle_managed(step, ended_at, at, cause, is_timed_out=is_timed_out)
+    elif charging_was_observed(part.totals):
+        _settle_observed(step, ended_at, at, is_guess=is_timed_out)
+
+
+def release_part(step: Step, at: datetime) -> None:
+    """The policy of the open visit lets go of it: its session settles now, and an unmanaged part begins."""
+    visit = step.visit
+    # Two parts never begin at the same time, or they would share an id.
+    started_at = max(at, visit.part.started_at + OPENING_STEP)
+    release(step, step.now(at))
+    settle_part(step, visit.unplugged_at or started_at, at, Cause.RELEASED)
+    begin_part(step, started_at)
+
+
+def begin_part(step: Step, started_at: datetime) -> None:
+    """The open visit goes on with its next part, which nobody manages yet."""
+    visit = step.visit
+    visit.part = new_part(step, visit, started_at)
+
+
+def new_part(step: Step, visit: Visit, started_at: datetime) -> Part:
+    """A part of a visit from this moment on, with what the vehicle told shortly before."""
+    context = context_of(step, visit, started_at)
+    return Part(
+        started_at=started_at,
+        charging_event_id=event_id_at(step.vehicle, started_at),
+        totals=begin(step.vehicle.readings, context),
+    )
+
+
+def context_of(step: Step, visit: Visit, started_at: datetime) -> Context:
+    """What the statistics have to know of a part that began at this moment."""
+    vehicle = step.vehicle
+    policy_id = visit.part.policy_id if visit.part is not None else None
+    managed = None if policy_id is None else managed_by(vehicle, policy_id)
+    return Context(
+        started_at=started_at,
+        plugged_in_at=visit.plugged_in_at,
+        unplugged_at=visit.unplugged_at,
+        capacity_wh=known_capacity_wh(vehicle, None if managed is None else managed.policy),
+        efficiency=step.rules.efficiency,
+        planned=_planned_spans(vehicle, visit),
+    )
+
+
+def erase_session(step: Step, policy_id: PolicyId) -> None:
+    """Withdraw the UPCOMING session of a policy."""
+    _, session = step.managed(policy_id)
+    next_state(session.state, Cause.WITHDRAWN)
+    step.outputs.append(SessionErased(session.id))
+    step.keep_session(policy_id, None)
+
+
+def charging_was_observed(totals: Totals) -> bool:
+    """Whether a visit that nobody manages is worth a session."""
+    if totals.is_energy_known:
+        return totals.energy_sum_wh >= OBSERVED_ENERGY_WH
+    if totals.level_from is None or totals.level_to is None:
+        return False
+    return totals.level_to - totals.level_from >= OBSERVED_RISE_PERCENT
+
+
+def _settle_managed(step: Step, ended_at: datetime, at: datetime, cause: Cause, *, is_timed_out: bool) -> None:
+    vehicle, visit = step.vehicle, step.visit
+    control = step.control
+    managed, session = step.managed(visit.part.policy_id)
+    target = session.target
+    assert target is not None
+    battery = battery_of(vehicle, visit, managed.policy, step.rules)
+    control.outcome = verdict(control, target, battery, ended_at)
+    end_control(step, ended_at)
+    error = timed_out(at) if is_timed_out else newest_fault(control)
+    state = next_state(session.state, cause)
+    assert state is SessionState.SETTLED
+    cost = tariff_cost(
+        step.prices,
+        managed.policy.zone,
+        visit.part.started_at,
+        visit.part.totals.energy_wh,
+        power_w=power_w(vehicle, visit, managed.policy),
+        at=at,
+    )
+    settled = visit_session(vehicle, visit, session, state, ended_at, error=error, valuation=cost)
+    event = ChargingEvent(session.charging_event_id, session.id, visit.part.started_at, ended_at, is_managed=True)
+    represents = settle_event(vehicle, event)
+    # A policy's time may be ahead of the telemetry: no later visit begins within what has settled.
+    leave(vehicle, ended_at)
+    _publish(step, managed, session, state, settled, series_of(visit.part, ended_at), at, represents=represents)
+    step.keep_session(managed.policy.id, None)
+
+
+def _settle_observed(step: Step, ended_at: datetime, at: datetime, *, is_guess: bool) -> None:
+    visit = step.visit
+    error = timed_out(at) if is_guess else None
+    publish_observed(step, visit, (visit.part.started_at, ended_at), at, error=error, is_guess=is_guess)
+
+
+def publish_observed(
+    step: Step,
+    visit: Visit,
+    span: tuple[datetime, datetime],
+    at: datetime,
+    *,
+    error: SessionError | None,
+    is_guess: bool,
+) -> None:
+    """Publish the one update of a session that nobody managed."""
+    vehicle, part = step.vehicle, visit.part
+    state = next_state(None, Cause.OBSERVED)
+    assert state is SessionState.SETTLED
+    session_id = unmanaged_session_id(vehicle.id, part.started_at, is_guess=is_guess)
+    event = ChargingEvent(part.charging_event_id, session_id, *span, is_managed=False, is_guess=is_guess)
+    represents = settle_event(vehicle, event)
+    # A guess may turn out to be wrong: what is told of its time later on still counts.
+    leave(vehicle, span[0] if is_guess else span[1])
+    session = CurrentSession(session_id, part.charging_event_id)
+    step.outputs.append(
+        SessionChanged(
+            head=visit_session(vehicle, visit, session, state, span[1], error=error),
+            series=series_of(part, span[1]),
+            version=1,
+            created_at=at,
+            charging_event_id=part.charging_event_id,
+            represents_charging_event=represents,
+        )
+    )
+
+
+def leave(vehicle: Vehicle, at: datetime) -> None:
+    """No later visit begins before this moment."""
+    if vehicle.left_at is None or at > vehicle.left_at:
+        vehicle.left_at = at
+
+
+def _publish(
+    step: Step,
+    managed: ManagedBy,
+    session: CurrentSession,
+    state: SessionState | None,
+    head: Session,
+    series: Series | None,
+    at: datetime,
+    *,
+    represents: bool = True,
+) -> None:
+    session = structs.replace(session, state=state, version=session.version + 1)
+    step.keep_session(managed.policy.id, session)
+    step.outputs.append(
+        SessionChanged(
+            head=head,
+            series=series,
+            version=session.version,
+            created_at=at,
+            charging_event_id=session.charging_event_id,
+            represents_charging_event=represents,
+        )
+    )
+
+
+def _policy_for(vehicle: Vehicle, visit: Visit) -> ManagedBy | None:
+    if visit.location_id is None:
+        return None
+    for managed in vehicle.policies:
+        policy = managed.policy
+        if policy.is_enabled and policy.location_id == visit.location_id and policy.user_id == visit.user_id:
+            return managed
+    return None
+
+
+def _planned_spans(vehicle: Vehicle, visit: Visit) -> tuple[Span, ...]:
+    """When the vehicle was, or is, meant to charge; asked for only where it does not tell whether it does."""
+    control = visit.part.control
+    charging = vehicle.charging
+    if control is None or (charging is not None and charging.is_charging and charging.at >= visit.plugged_in_at):
+        return ()
+    started = [(block.start_at, block.end_at) for block in control.started if block.end_at is not None]
+    return (*started, *((block.start_at, block.end_at) for block in control.plan.blocks))

@@ -1,0 +1,106 @@
+"""Commands: what the plan asks of the vehicle, whenever that is not what the vehicle does.
+
+One command is in force at a time: each holds for 2 minutes, and only then another follows. One that is not followed is
+repeated after 5, 10 and 20 minutes, then every 30.
+"""
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from msgspec import structs
+
+from models.command import Action, ChargeCommand, Reason
+from sessions.blocks import wanted_block
+from sessions.events import CommandIssued
+from sessions.faults import Fault, clear_fault
+from sessions.identity import command_id
+from sessions.planner import BlockType
+from sessions.state import Control, Sent
+from sessions.step import Step
+
+VALID: Final = timedelta(minutes=2)
+FIRST_WAIT: Final = timedelta(minutes=5)
+LONGEST_WAIT: Final = timedelta(minutes=30)
+
+_REASONS: Final = {
+    BlockType.BATTERY_RESERVE: Reason.BATTERY_RESERVE,
+    BlockType.IMMEDIATE_START: Reason.IMMEDIATE_START,
+    BlockType.REGULAR: Reason.REGULAR,
+}
+
+
+def steer(step: Step, now: datetime) -> None:
+    """Ask for what the plan wants, unless the vehicle does it or was asked just now."""
+    control, vehicle = step.control, step.vehicle
+    control.asks_at = None
+    if step.visit.unplugged_at is not None:
+        return
+    wanted = wanted_block(control.plan, now)
+    action = Action.STOP if wanted is None else Action.START
+    charging, sent = vehicle.charging, control.sent
+    is_told = charging is not None and charging.at >= step.visit.plugged_in_at
+    if is_told and charging is not None and charging.is_charging == (action is Action.START):
+        _is_followed(control)
+        return
+    is_again = sent is not None and sent.action is action
+    if is_again and not is_told:
+        # Nobody tells whether it was followed: asked once is asked enough.
+        return
+    may_at = now if vehicle.command_until is None else vehicle.command_until
+    if is_again and sent is not None and sent.is_open:
+        may_at = max(may_at, retry_at(sent))
+    if now < may_at:
+        control.asks_at = may_at
+        return
+    if is_again and sent is not None and sent.is_open:
+        control.sent = structs.replace(sent, at=now, attempts=sent.attempts + 1)
+    else:
+        clear_fault(control, Fault.START_FAILED, Fault.STOP_FAILED)
+        control.sent = Sent(action, first_at=now, at=now)
+    control.asks_at = retry_at(control.sent) if is_told else None
+    if wanted is not None:
+        reason = _REASONS[wanted.type]
+    else:
+        reason = Reason.WAITING if control.reached_at is None else Reason.TARGET_REACHED
+    _issue(step, action, reason, now)
+
+
+def retry_at(sent: Sent) -> datetime:
+    """When a command that is not followed is repeated."""
+    doubled = FIRST_WAIT * (1 << min(sent.attempts - 1, 3))
+    return sent.at + min(doubled, LONGEST_WAIT)
+
+
+def release(step: Step, now: datetime) -> None:
+    """Our control of a plugged-in vehicle ends: what we stopped may charge again."""
+    sent, charging = step.control.sent, step.vehicle.charging
+    is_charging = charging is not None and charging.is_charging
+    if sent is None or sent.action is not Action.STOP or is_charging or step.visit.unplugged_at is not None:
+        return
+    _issue(step, Action.START, Reason.RELEASED, max(now, step.vehicle.command_until or now))
+
+
+def _is_followed(control: Control) -> None:
+    if control.sent is not None and control.sent.is_open:
+        control.sent = structs.replace(control.sent, is_open=False)
+        clear_fault(control, Fault.START_FAILED, Fault.STOP_FAILED)
+
+
+def _issue(step: Step, action: Action, reason: Reason, at: datetime) -> None:
+    managed, session = step.managed(step.visit.part.policy_id)
+    step.vehicle.command_until = at + VALID
+    step.outputs.append(
+        CommandIssued(
+            ChargeCommand(
+                command_id=command_id(step.vehicle.id, at),
+                vehicle_id=step.vehicle.id,
+                user_id=managed.policy.user_id,
+                policy_id=managed.policy.id,
+                session_id=session.id,
+                action=action,
+                reason=reason,
+                at=at,
+                valid_until=at + VALID,
+            )
+        )
+    )

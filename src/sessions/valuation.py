@@ -1,0 +1,2 @@
+def tariff_cost(*a, **k):
+    return None

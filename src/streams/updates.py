@@ -1,0 +1,60 @@
+"""The bytes of a session update, made without writing anew what the update before already told.
+
+A visit of three days has 288 intervals, and each sample changes the last one: what stands is kept as bytes. The memory is
+bounded and only saves work: without it, or after a restart, the same bytes come out.
+"""
+
+from collections import OrderedDict
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from models.codec import encode
+from models.ids import SessionId
+from models.session import SessionState
+from models.webhook import SessionUpdated
+from sessions.events import SessionChanged
+from sessions.series import points
+
+# Sessions remembered: with 10 KB for a night, 40 MB at most.
+MEMORY_LIMIT: Final = 4_000
+
+_ENCODER: Final = msgspec.json.Encoder()
+# Where the series of a session without one stands; ids hold no quotes, and an error's detail comes later.
+_EMPTY: Final = b'"timeseries":[]'
+
+
+class _Told(Struct, frozen=True):
+    """What an update told of the intervals that were over: their number, and their bytes, each with a comma behind."""
+
+    version: int
+    count: int
+    raw: bytes
+
+
+class UpdateEncoder:
+    """Makes the value of each update of a partition."""
+
+    def __init__(self) -> None:
+        self._told: OrderedDict[SessionId, _Told] = OrderedDict()
+
+    def encode(self, change: SessionChanged) -> bytes:
+        """The value of the update, as JSON."""
+        head = encode(SessionUpdated(user_id=change.head.user_id, created_at=change.created_at, session=change.head))
+        series = change.series
+        count = 0 if series is None else len(series)
+        if series is None or not count:
+            return head
+        told = self._told.pop(change.head.id, None)
+        if told is None or told.version != change.version - 1 or told.count > min(series.kept, count - 1):
+            told = _Told(0, 0, b"")
+        over = told.raw
+        if told.count < count - 1:
+            over += _ENCODER.encode(points(series, told.count, count - 1))[1:-1] + b","
+        if change.head.state is not SessionState.SETTLED:
+            self._told[change.head.id] = _Told(change.version, count - 1, over)
+            if len(self._told) > MEMORY_LIMIT:
+                self._told.popitem(last=False)
+        last = _ENCODER.encode(points(series, count - 1))
+        return head.replace(_EMPTY, b'"timeseries":[' + over + last[1:], 1)
