@@ -1,26 +1,39 @@
-"""The fleet's events: what each vehicle tells while it lives its day, from any moment on, for ever.
+"""The fleet: its vehicles' events in the order of their times, and the commands that change what comes next.
 
-Plug events at the second of the plug, a charge sample every 5 minutes while plugged in and every 30 minutes otherwise.
 Per vehicle times never fall; across vehicles the stream is merged by time, with one waiting event per vehicle.
 """
 
 import heapq
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
 
 from ingest.records import InputRecord
-from models.telemetry import ChargeSample, PlugEvent, PowerDeliveryState
-from models.topics import VEHICLE_CHARGE, VEHICLE_PLUG, VEHICLE_POLICIES
-from simulator.days import CHARGE_STARTS_AFTER_S, Leg, Place, day_of, plan_day
+from models.command import ChargeCommand
+from models.topics import VEHICLE_POLICIES
 from simulator.faults import with_faults
-from simulator.households import Household, household, policy
+from simulator.households import household, number_of, policy
+from simulator.telling import record_of
+from simulator.vehicle import Order, State, Vehicle, delay_s
 
-SAMPLE_PLUGGED_S: Final = 300
-SAMPLE_UNPLUGGED_S: Final = 1_800
-# The sample that goes with a plug event follows it by this much, and another soon after leaving confirms the plug-out.
-_FIRST_SAMPLE_S: Final = 2
-_SECOND_SAMPLE_S: Final = 120
+# A vehicle that begins lives more than a day unseen, in about so many steps.
+_STEPS_TO_BEGIN: Final = 200
+
+
+class Answer(StrEnum):
+    """What becomes of a command: accepted, or why not."""
+
+    ACCEPTED = "accepted"
+    # Not JSON, or not a command.
+    MALFORMED = "malformed"
+    # Another fleet's vehicle, or another user's.
+    FOREIGN = "foreign"
+    # The fleet is still in the past, where its vehicles follow their own timers.
+    IN_THE_PAST = "in_the_past"
+    # It would take effect only after its validUntil.
+    EXPIRED = "expired"
+    NOT_PLUGGED_IN_AT_HOME = "not_plugged_in_at_home"
 
 
 def policies(seed: int, numbers: range, at: datetime) -> Iterator[InputRecord]:
@@ -30,118 +43,75 @@ def policies(seed: int, numbers: range, at: datetime) -> Iterator[InputRecord]:
         yield InputRecord(at, VEHICLE_POLICIES, record.id, record)
 
 
-def fleet_events(seed: int, vehicles: int, start_s: int) -> Iterator[InputRecord]:
-    """Events of vehicles 1 to `vehicles` at or after `start_s` (seconds since 1970), in the order of their times."""
-    streams = (vehicle_events(household(seed, number), start_s) for number in range(1, vehicles + 1))
-    return heapq.merge(*streams, key=_time)
+class Fleet:
+    """Vehicles 1 to `size` from `start_s` on (seconds since 1970), or from where their kept states left them."""
 
+    def __init__(self, seed: int, size: int, start_s: int, kept: Mapping[int, State] | None = None) -> None:
+        self._seed = seed
+        self._size = size
+        self._start_s = start_s
+        self._kept = {number: state for number, state in (kept or {}).items() if number <= size}
+        # Made when first looked at: a large fleet should hear a stop while it is being made.
+        self._vehicles: dict[int, Vehicle] = {}
+        # When to look at which vehicle, never later than its next event. An entry that is not the one in `_due_s` is
+        # left from before a command, and is thrown away when its time comes.
+        self._heap: list[tuple[int, int]] = []
+        self._due_s: dict[int, int] = {}
+        for number in range(1, size + 1):
+            self._look_at(number, start_s)
+        # Every event up to here has been told.
+        self.reached_s = start_s - 1
 
-def vehicle_events(owner: Household, start_s: int) -> Iterator[InputRecord]:
-    """What one vehicle tells at or after `start_s`, with its mild defects."""
-    return with_faults(owner.seed, _truth(owner, start_s))
+    def events(self, horizon_s: int, live_from_s: int, limit_steps: int) -> Iterator[InputRecord]:
+        """Events up to the horizon and including it. After `limit_steps` it stops short, and `reached_s` says where.
 
+        Visits that begin at or after `live_from_s` are live.
+        """
+        steps = 0
+        while steps < limit_steps and self._heap[0][0] <= horizon_s:
+            at_s, number = heapq.heappop(self._heap)
+            if self._due_s[number] != at_s:
+                continue
+            steps += 1 if number in self._vehicles else _STEPS_TO_BEGIN
+            vehicle = self._vehicle(number)
+            told = vehicle.step(live_from_s) if vehicle.next_s <= at_s else None
+            self._look_at(number, vehicle.next_s)
+            if told is not None:
+                yield from with_faults(self._seed, [record_of(vehicle, told)])
+        self.reached_s = max(self.reached_s, min(horizon_s, self._heap[0][0] - 1))
 
-def _time(record: InputRecord) -> datetime:
-    if record.at is None:
-        raise TypeError("a simulated record tells its time")
-    return record.at
+    def command(self, command: ChargeCommand, live_from_s: int) -> Answer:
+        """Hand a command to its vehicle."""
+        number = number_of(command.vehicle_id)
+        if number is None or number > self._size:
+            return Answer.FOREIGN
+        vehicle = self._vehicle(number)
+        if command.user_id != vehicle.owner.user_id:
+            return Answer.FOREIGN
+        if self.reached_s < live_from_s:
+            return Answer.IN_THE_PAST
+        effect_s = max(int(command.at.timestamp()), self.reached_s) + delay_s(command.command_id)
+        if effect_s > command.valid_until.timestamp():
+            return Answer.EXPIRED
+        if not vehicle.can_obey:
+            return Answer.NOT_PLUGGED_IN_AT_HOME
+        vehicle.take(Order(effect_s, command.action))
+        if effect_s < self._due_s[number]:
+            self._look_at(number, effect_s)
+        return Answer.ACCEPTED
 
+    def states(self) -> dict[int, State]:
+        """What a restart needs, by vehicle. One that has not been looked at yet begins anew just as well."""
+        return self._kept | {number: vehicle.state for number, vehicle in self._vehicles.items()}
 
-def _truth(owner: Household, start_s: int) -> Iterator[InputRecord]:
-    day = day_of(owner, start_s)
-    teller = _Teller(owner, plan_day(owner, day - timedelta(days=1)).legs[-1])
-    while True:
-        for leg in plan_day(owner, day).legs:
-            for at_s, record in teller.leg(leg):
-                if at_s >= start_s:
-                    yield record
-        day += timedelta(days=1)
+    def _look_at(self, number: int, at_s: int) -> None:
+        self._due_s[number] = at_s
+        heapq.heappush(self._heap, (at_s, number))
 
-
-class _Teller:
-    """Tells legs one after the other; knows the last visit, whose counter some vehicles keep showing."""
-
-    def __init__(self, owner: Household, before: Leg) -> None:
-        self._owner = owner
-        self._before = before
-        self._last_visit = before
-
-    def leg(self, leg: Leg) -> Iterator[tuple[int, InputRecord]]:
-        if leg.place is Place.PLUGGED:
-            yield leg.start_s, self._plug(leg, leg.start_s, is_plugged_in=True)
-            self._last_visit = leg
-            for at_s in (
-                leg.start_s + _FIRST_SAMPLE_S,
-                *range(leg.start_s + SAMPLE_PLUGGED_S, leg.end_s, SAMPLE_PLUGGED_S),
-            ):
-                yield at_s, self._sample(leg, at_s, self._plugged(leg, at_s))
-        else:
-            if self._before.place is Place.PLUGGED:
-                yield leg.start_s, self._plug(leg, leg.start_s, is_plugged_in=False)
-                yield leg.start_s + _FIRST_SAMPLE_S, self._sample(leg, leg.start_s + _FIRST_SAMPLE_S, self._unplugged())
-            for at_s in (
-                leg.start_s + _SECOND_SAMPLE_S,
-                *range(leg.start_s + SAMPLE_UNPLUGGED_S, leg.end_s, SAMPLE_UNPLUGGED_S),
-            ):
-                yield at_s, self._sample(leg, at_s, self._unplugged())
-        self._before = leg
-
-    def _plug(self, leg: Leg, at_s: int, *, is_plugged_in: bool) -> InputRecord:
-        owner, at = self._owner, datetime.fromtimestamp(at_s, UTC)
-        message = PlugEvent(
-            event_id=f"{owner.vehicle_id}-{at_s}-p",
-            vehicle_id=owner.vehicle_id,
-            user_id=owner.user_id,
-            at=at,
-            is_plugged_in=is_plugged_in,
-            location_id=leg.location_id if is_plugged_in else self._before.location_id,
-            battery_level=round(leg.level_at(at_s), 1),
-            battery_capacity=owner.capacity_kwh,
-        )
-        return InputRecord(at, VEHICLE_PLUG, owner.vehicle_id, message)
-
-    def _sample(self, leg: Leg, at_s: int, told: dict[str, Any]) -> InputRecord:
-        owner, at = self._owner, datetime.fromtimestamp(at_s, UTC)
-        message = ChargeSample(
-            event_id=f"{owner.vehicle_id}-{at_s}-c",
-            vehicle_id=owner.vehicle_id,
-            user_id=owner.user_id,
-            at=at,
-            battery_level=round(leg.level_at(at_s), 1),
-            charge_limit=owner.limit_percent,
-            location_id=leg.location_id,
-            **told,
-        )
-        return InputRecord(at, VEHICLE_CHARGE, owner.vehicle_id, message)
-
-    def _plugged(self, leg: Leg, at_s: int) -> dict[str, Any]:
-        level = leg.level_at(at_s)
-        if at_s < leg.start_s + CHARGE_STARTS_AFTER_S:
-            state = PowerDeliveryState.INITIALIZING
-        elif level >= leg.limit_percent:
-            state = PowerDeliveryState.COMPLETE
-        elif at_s < leg.charge_from_s:
-            state = PowerDeliveryState.STOPPED
-        else:
-            state = PowerDeliveryState.CHARGING
-        is_charging = state is PowerDeliveryState.CHARGING
-        return {
-            "is_plugged_in": True,
-            "is_charging": is_charging,
-            "charge_rate": round(leg.curve.rate_at(level), 2) if is_charging and leg.curve is not None else 0.0,
-            "energy_added": self._energy_kwh(leg, level),
-            "power_delivery_state": state.value,
-        }
-
-    def _unplugged(self) -> dict[str, Any]:
-        last = self._last_visit
-        return {
-            "is_plugged_in": False,
-            "is_charging": False,
-            "energy_added": self._energy_kwh(last, last.end_percent) if self._owner.holds_counter else None,
-            "power_delivery_state": PowerDeliveryState.UNPLUGGED.value,
-        }
-
-    def _energy_kwh(self, visit: Leg, level: float) -> float:
-        """The vehicle's counter: kWh into the battery since the plug went in."""
-        return round((level - visit.start_percent) / 100 * self._owner.capacity_kwh, 3)
+    def _vehicle(self, number: int) -> Vehicle:
+        known = self._vehicles.get(number)
+        if known is None:
+            owner, state = household(self._seed, number), self._kept.pop(number, None)
+            known = Vehicle.begin(owner, self._start_s) if state is None else Vehicle(owner, state)
+            self._vehicles[number] = known
+        return known

@@ -1,6 +1,7 @@
 """How far the simulated fleet has got, kept in one small file that is replaced whole.
 
-Only time needs keeping: every vehicle's state follows from it. What was written after the last save is written again.
+Time, the vehicles' states at that time, and the commands read by then belong together: a restart goes on as if nothing
+had been. What was written after the last save is written again.
 """
 
 import os
@@ -13,21 +14,29 @@ from msgspec import Struct
 
 from models.units import AwareTime
 from runtime.logs import get_log
+from simulator.vehicle import State
 
 FILE_NAME: Final = "simulator.json"
 # Further behind than this the fleet jumps: at the default speed it would take longer than 6 minutes to catch up.
 MAX_BEHIND: Final = timedelta(days=3)
-# Told again after a restart, whatever a lost buffer held: duplicates change nothing.
-OVERLAP: Final = timedelta(minutes=5)
 
 
 class Position(Struct, frozen=True, kw_only=True):
-    """`reached`: every event before it is on the broker. `vehicles`: how many have their policy there."""
+    """`reached`: every event up to it is on the broker, and the prices public by then. `vehicles`: how many have their
+    policy there. `states` by vehicle, `command_offsets` by partition.
+    """
 
     seed: int
     vehicles: int
     origin: AwareTime
     reached: AwareTime
+    states: dict[int, State]
+    command_offsets: dict[int, int]
+
+    @property
+    def is_new(self) -> bool:
+        """Tell whether nothing has been told from here yet, not even the prices that are public."""
+        return not self.states
 
 
 def load_position(state_dir: Path) -> Position | None:
@@ -54,8 +63,13 @@ def save_position(state_dir: Path, position: Position) -> None:
     fresh.replace(path)
 
 
-def start_from(kept: Position | None, now: datetime, start_ago: timedelta) -> tuple[datetime, datetime]:
-    """Origin and the moment to go on from: where the last run stopped, unless that is days ago or still to come."""
-    if kept is None or kept.reached > now or now - kept.reached > MAX_BEHIND:
-        return now - start_ago, now - start_ago
-    return kept.origin, max(kept.origin, kept.reached - OVERLAP)
+def start_from(kept: Position | None, seed: int, now: datetime, start_ago: timedelta) -> Position:
+    """Where a run begins: where the last run stopped, unless that is days ago or still to come; then in a new past.
+
+    Another seed is another fleet: it begins with its policies.
+    """
+    policies = kept.vehicles if kept is not None and kept.seed == seed else 0
+    if kept is not None and kept.seed == seed and now - MAX_BEHIND <= kept.reached <= now:
+        return kept
+    begin = now - start_ago
+    return Position(seed=seed, vehicles=policies, origin=begin, reached=begin, states={}, command_offsets={})

@@ -22,6 +22,7 @@ import click
 def simulate(*, vehicles: int, seed: int, speed: float, start_ago_h: float, fresh: bool) -> int:
     """Write the telemetry of a simulated fleet, from the past into the present, then in real time.
 
+    Day-ahead prices and policies come first. In real time its vehicles obey the commands on vehicle.charge-commands.
     The position is kept in FLEX_STATE_DIR: a restart goes on where it stopped. Logs are JSON lines on standard error.
     """
     import os
