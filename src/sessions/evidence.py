@@ -24,9 +24,6 @@ class Observation(Struct, frozen=True, kw_only=True):
     level_percent: float | None
     capacity_wh: int | None
     counter_wh: int | None
-    charge_rate_w: int | None
-    charge_limit_percent: float | None
-    power_state: PowerDeliveryState
     location_id: LocationId | None
     charger_id: ChargerId | None
 
@@ -36,12 +33,10 @@ def observe(message: PlugEvent | ChargeSample) -> Observation:
     if isinstance(message, PlugEvent):
         is_plugged_in, is_decisive = message.is_plugged_in, message.is_plugged_in is not None
         is_charging, counter_kwh, charger_id = None, None, message.charger_id
-        state, rate_kw, limit = PowerDeliveryState.UNKNOWN, None, None
     else:
         state = _power_delivery_state(message)
         is_plugged_in, is_decisive = _plug_evidence(message, state)
         is_charging, counter_kwh, charger_id = _is_charging(message, state), message.energy_added, None
-        rate_kw, limit = message.charge_rate, message.charge_limit
     return Observation(
         at=message.at,
         user_id=message.user_id,
@@ -51,9 +46,6 @@ def observe(message: PlugEvent | ChargeSample) -> Observation:
         level_percent=message.battery_level,
         capacity_wh=_wh(message.battery_capacity),
         counter_wh=_wh(counter_kwh),
-        charge_rate_w=_wh(rate_kw),
-        charge_limit_percent=limit,
-        power_state=state,
         location_id=message.location_id,
         charger_id=charger_id,
     )

@@ -1,6 +1,0 @@
-"""STUB"""
-from datetime import datetime
-from msgspec import Struct
-class Readings(Struct, frozen=True):
-    counter: tuple[datetime, int] | None = None
-    level_at: datetime | None = None

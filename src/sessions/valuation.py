@@ -1,2 +1,0 @@
-def tariff_cost(*a, **k):
-    return None
