@@ -13,7 +13,8 @@ class Observation(Struct, frozen=True, kw_only=True):
     """A message reduced to what the rules ask for.
 
     `is_plugged_in` null: it says nothing of the plug. `is_decisive`: it speaks of the plug itself rather than of a
-    charge, so it may cancel a pending unplug. Energies in Wh, levels in %.
+    charge, so it may cancel a pending unplug. Energies in Wh, levels in %. `charge_rate_w`: negative while the vehicle
+    discharges. `power_state`: UNKNOWN where the message does not tell it.
     """
 
     at: datetime
@@ -26,28 +27,48 @@ class Observation(Struct, frozen=True, kw_only=True):
     counter_wh: int | None
     location_id: LocationId | None
     charger_id: ChargerId | None
+    charge_rate_w: int | None = None
+    charge_limit_percent: float | None = None
+    power_state: PowerDeliveryState = PowerDeliveryState.UNKNOWN
 
 
 def observe(message: PlugEvent | ChargeSample) -> Observation:
     """Reduce a message to what it says."""
-    if isinstance(message, PlugEvent):
-        is_plugged_in, is_decisive = message.is_plugged_in, message.is_plugged_in is not None
-        is_charging, counter_kwh, charger_id = None, None, message.charger_id
-    else:
-        state = _power_delivery_state(message)
-        is_plugged_in, is_decisive = _plug_evidence(message, state)
-        is_charging, counter_kwh, charger_id = _is_charging(message, state), message.energy_added, None
+    return _observe_plug(message) if isinstance(message, PlugEvent) else _observe_charge(message)
+
+
+def _observe_plug(event: PlugEvent) -> Observation:
     return Observation(
-        at=message.at,
-        user_id=message.user_id,
+        at=event.at,
+        user_id=event.user_id,
+        is_plugged_in=event.is_plugged_in,
+        is_decisive=event.is_plugged_in is not None,
+        is_charging=None,
+        level_percent=event.battery_level,
+        capacity_wh=_thousandths(event.battery_capacity),
+        counter_wh=None,
+        location_id=event.location_id,
+        charger_id=event.charger_id,
+    )
+
+
+def _observe_charge(sample: ChargeSample) -> Observation:
+    state = _power_delivery_state(sample)
+    is_plugged_in, is_decisive = _plug_evidence(sample, state)
+    return Observation(
+        at=sample.at,
+        user_id=sample.user_id,
         is_plugged_in=is_plugged_in,
         is_decisive=is_decisive,
-        is_charging=is_charging,
-        level_percent=message.battery_level,
-        capacity_wh=_wh(message.battery_capacity),
-        counter_wh=_wh(counter_kwh),
-        location_id=message.location_id,
-        charger_id=charger_id,
+        is_charging=_is_charging(sample, state),
+        level_percent=sample.battery_level,
+        capacity_wh=_thousandths(sample.battery_capacity),
+        counter_wh=_thousandths(sample.energy_added),
+        location_id=sample.location_id,
+        charger_id=None,
+        charge_rate_w=_thousandths(sample.charge_rate),
+        charge_limit_percent=sample.charge_limit,
+        power_state=state,
     )
 
 
@@ -75,5 +96,6 @@ def _is_charging(sample: ChargeSample, state: PowerDeliveryState) -> bool | None
     return None if sample.charge_rate is None else sample.charge_rate > 0
 
 
-def _wh(energy_kwh: float | None) -> int | None:
-    return None if energy_kwh is None else round(energy_kwh * WH_PER_KWH)
+def _thousandths(amount: float | None) -> int | None:
+    """Of kWh the Wh, of kW the W."""
+    return None if amount is None else round(amount * WH_PER_KWH)

@@ -1,14 +1,31 @@
-"""The UTC quarter-hour grid: where a moment lies on it, and how an amount of energy spreads over it."""
+"""The UTC quarter-hour grid: where a moment lies on it, and how an amount of energy spreads over it.
 
-from collections.abc import Iterable, Iterator
+What is remembered in series is kept in whole microseconds since 1970 (`_us`), and its quarter-hours are counted from
+there: integers compare, subtract and store far more cheaply than datetimes.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Final, TypeVar
 
 QUARTER: Final = timedelta(minutes=15)
+MINUTE_US: Final = 60_000_000
+QUARTER_US: Final = 15 * MINUTE_US
+HOUR_US: Final = 60 * MINUTE_US
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
+_SECONDS_PER_DAY: Final = 86_400
+_US_PER_SECOND: Final = 1_000_000
 
 Span = tuple[datetime, datetime]
+SpanUs = tuple[int, int]
+_Time = TypeVar("_Time", datetime, int)
+
+
+def micros(moment: datetime) -> int:
+    """Whole microseconds since 1970. `moment` must be aware."""
+    since = moment - _EPOCH
+    return (since.days * _SECONDS_PER_DAY + since.seconds) * _US_PER_SECOND + since.microseconds
 
 
 def quarter_start(moment: datetime) -> datetime:
@@ -29,7 +46,7 @@ def quarters(start: datetime, end: datetime) -> Iterator[Span]:
         start = stop
 
 
-def clipped(spans: Iterable[Span], start: datetime, end: datetime) -> list[Span]:
+def clipped(spans: Iterable[tuple[_Time, _Time]], start: _Time, end: _Time) -> list[tuple[_Time, _Time]]:
     """What of the spans lies between `start` and `end`."""
     return [(max(a, start), min(b, end)) for a, b in spans if a < end and start < b]
 
@@ -48,4 +65,21 @@ def spread(energy_wh: int, spans: Iterable[Span], origin: datetime) -> dict[int,
         running_wh = (2 * energy_wh * passed_us + total_us) // (2 * total_us)
         shares[index] = shares.get(index, 0) + running_wh - given_wh
         given_wh = running_wh
+    return shares
+
+
+def shares_wh(energy_wh: int, spans: Sequence[SpanUs]) -> dict[int, int]:
+    """Whole Wh by quarter-hour since 1970, evenly over the spans' time, rounded cumulatively: the sum is exact.
+
+    `spans` hold some time.
+    """
+    total_us = sum(end_us - start_us for start_us, end_us in spans)
+    shares: dict[int, int] = {}
+    passed_us = given_wh = 0
+    for start_us, end_us in spans:
+        for quarter in range(start_us // QUARTER_US, -(-end_us // QUARTER_US)):
+            passed_us += min(end_us, (quarter + 1) * QUARTER_US) - max(start_us, quarter * QUARTER_US)
+            running_wh = (2 * energy_wh * passed_us + total_us) // (2 * total_us)
+            shares[quarter] = shares.get(quarter, 0) + running_wh - given_wh
+            given_wh = running_wh
     return shares

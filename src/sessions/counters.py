@@ -1,0 +1,129 @@
+"""Readings of a cumulative energy counter: which of a quarter-hour are worth keeping, and what each adds to its run.
+
+Counters count since some moment of their own. They begin anew, drain, jump to another register and show zeros that mean
+nothing; a run lasts from one such break to the next, and only what exceeds a run's highest reading is energy.
+"""
+
+from enum import Enum, auto
+from typing import Final
+
+from msgspec import Struct
+
+from sessions.grid import HOUR_US
+
+# Counters of real vehicles fall a little after a charge is complete (10.21 to 10.11 kWh); more is a new run.
+COUNTER_NOISE_WH: Final = 100
+# No vehicle charges faster; a larger step is a placeholder or a register of another kind.
+STEP_LIMIT_W: Final = 400_000
+# Readings kept of one quarter-hour. One that rises takes two; only one that breaks off all the time gets here.
+QUARTER_LIMIT_READINGS: Final = 16
+
+# When (µs), what it showed (Wh), and whether readings between the one kept before and this one have been dropped.
+Reading = tuple[int, int, bool]
+
+
+class Run(Struct, frozen=True, array_like=True):
+    """A counter since it last began anew: when that was, when it was last read, and the highest it has shown.
+
+    `before_zero_wh`: what the run before had shown, while this one has shown nothing but a sudden zero.
+    """
+
+    began_us: int
+    read_us: int
+    highest_wh: int
+    before_zero_wh: int = 0
+
+
+class Step(Enum):
+    """What a reading is to its run."""
+
+    RISES = auto()
+    RESTARTS = auto()
+    IMPLAUSIBLE = auto()
+
+
+def put_reading(readings: tuple[Reading, ...], at_us: int, counter_wh: int, flip_us: int | None) -> tuple[Reading, ...]:
+    """The kept readings of one quarter-hour with another one; the same object if it tells nothing new.
+
+    A reading between two others in time and in value says nothing that they do not, so it is dropped, and whatever
+    comes late to where readings were dropped is dropped too: that is what makes a repeated reading harmless without a
+    memory of it. `flip_us`: when, at the latest, the vehicle began or stopped charging in this quarter-hour; a reading
+    next to that is kept, since what a fall means depends on it.
+    """
+    if not readings:
+        return ((at_us, counter_wh, False),)
+    last = readings[-1]
+    if at_us <= last[0]:
+        return _put_late(readings, at_us, counter_wh, flip_us)
+    new = (at_us, counter_wh, False)
+    if len(readings) > 1 and _is_redundant(readings[-2], last, new, flip_us):
+        return (*readings[:-1], (at_us, counter_wh, True))
+    return _limited((*readings, new))
+
+
+def is_step_steep(energy_wh: int, passed_us: int) -> bool:
+    """Tell whether no vehicle charges so much in so little time."""
+    return energy_wh * HOUR_US > STEP_LIMIT_W * passed_us
+
+
+def read(run: Run, at_us: int, counter_wh: int, *, limit_wh: float, is_idle: bool) -> tuple[Step, Run]:
+    """Judge the next reading of a run, and give the run that holds from it on.
+
+    `limit_wh`: more than a battery takes. `is_idle`: the vehicle is known not to charge. Then a fall to no less than
+    half of the highest is a drain (docs/decisions/0005): a counter that begins anew falls to a small part, or falls
+    while the vehicle charges.
+    """
+    highest_wh = run.highest_wh
+    step_wh = counter_wh - highest_wh
+    if step_wh < -COUNTER_NOISE_WH and not (is_idle and 2 * counter_wh >= highest_wh):
+        return Step.RESTARTS, Run(at_us, at_us, counter_wh, highest_wh if counter_wh == 0 else 0)
+    if step_wh > limit_wh or is_step_steep(step_wh, at_us - run.read_us) or _was_placeholder(run, counter_wh):
+        return Step.IMPLAUSIBLE, Run(at_us, at_us, counter_wh)
+    before_zero_wh = run.before_zero_wh if counter_wh == 0 else 0
+    return Step.RISES, Run(run.began_us, at_us, max(highest_wh, counter_wh), before_zero_wh)
+
+
+def _was_placeholder(run: Run, counter_wh: int) -> bool:
+    """Tell whether the run's zero stood for nothing: the counter is back nearer to what it showed before than to it."""
+    before_wh = run.before_zero_wh
+    return before_wh > 0 and before_wh - COUNTER_NOISE_WH <= counter_wh <= 2 * before_wh
+
+
+def _put_late(readings: tuple[Reading, ...], at_us: int, counter_wh: int, flip_us: int | None) -> tuple[Reading, ...]:
+    place = next(index for index, reading in enumerate(readings) if reading[0] >= at_us)
+    following = readings[place]
+    if following[0] == at_us:
+        # Two values for one moment: the higher stands, whichever came first.
+        if counter_wh <= following[1]:
+            return readings
+        return (*readings[:place], (at_us, counter_wh, following[2]), *readings[place + 1 :])
+    if following[2]:
+        return readings
+    return _limited(_thinned([*readings[:place], (at_us, counter_wh, False), *readings[place:]], flip_us))
+
+
+def _is_redundant(before: Reading, reading: Reading, after: Reading, flip_us: int | None) -> bool:
+    return (
+        before[1] <= reading[1] <= after[1]
+        and (flip_us is None or flip_us < before[0])
+        and not is_step_steep(reading[1] - before[1], reading[0] - before[0])
+        and not is_step_steep(after[1] - reading[1], after[0] - reading[0])
+    )
+
+
+def _thinned(readings: list[Reading], flip_us: int | None) -> tuple[Reading, ...]:
+    index = 1
+    while index < len(readings) - 1:
+        after = readings[index + 1]
+        if _is_redundant(readings[index - 1], readings[index], after, flip_us):
+            readings[index : index + 2] = [(after[0], after[1], True)]
+        else:
+            index += 1
+    return tuple(readings)
+
+
+def _limited(readings: tuple[Reading, ...]) -> tuple[Reading, ...]:
+    if len(readings) <= QUARTER_LIMIT_READINGS:
+        return readings
+    third = readings[2]
+    return (readings[0], (third[0], third[1], True), *readings[3:])

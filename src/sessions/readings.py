@@ -1,0 +1,160 @@
+"""What is remembered of a vehicle's readings, quarter-hour by quarter-hour, for as long as late ones may still come.
+
+Of each quarter-hour only a few readings are kept, by rules that depend on the readings alone and not on their order of
+arrival: so a reading that comes again finds that it has been told, late ones find their place, and the memory of a day
+stays at some readings per quarter-hour, however often a vehicle reports. Nothing here knows what a reading is worth.
+"""
+
+from datetime import timedelta
+from typing import Final
+
+from msgspec import Struct
+
+from sessions.counters import STEP_LIMIT_W, Reading, put_reading
+from sessions.evidence import Observation
+from sessions.grid import MINUTE_US, QUARTER_US, SpanUs, micros
+
+# How far a message may be behind its vehicle's newest; later ones are refused before they get here.
+LATE_LIMIT: Final = timedelta(hours=24)
+# What was told shortly before a plug-in still describes it; beyond that nobody asks while nothing is plugged in.
+IDLE_LIMIT: Final = timedelta(minutes=10)
+_LATE_LIMIT_US: Final = LATE_LIMIT // timedelta(microseconds=1)
+_IDLE_LIMIT_US: Final = IDLE_LIMIT // timedelta(microseconds=1)
+
+
+class Quarter(Struct, frozen=True, array_like=True):
+    """What is kept of one quarter-hour, each series in the order of its times (µs since 1970).
+
+    `index`: which one, counted since 1970. `counters`: see `put_reading`. `rates`: the last rate (W) told in each
+    minute, without those that counter readings make useless. `on`, `off`: the first and the last time at which the
+    vehicle was said to charge, and not to. `levels`: the first and the last level (%) told.
+    """
+
+    index: int
+    counters: tuple[Reading, ...] = ()
+    rates: tuple[tuple[int, int], ...] = ()
+    on: SpanUs | None = None
+    off: SpanUs | None = None
+    levels: tuple[tuple[int, float], ...] = ()
+
+
+class Readings(Struct, frozen=True, array_like=True):
+    """The kept quarter-hours, oldest first, and the time of the newest message.
+
+    `kept_from`: no quarter-hour before this one is known any more, and what comes from there is ignored.
+    """
+
+    quarters: tuple[Quarter, ...] = ()
+    newest_us: int = 0
+    kept_from: int = 0
+
+
+def remember(readings: Readings, seen: Observation) -> Readings:
+    """The readings with what a message tells; the same object if that is no news."""
+    at_us = micros(seen.at)
+    index = at_us // QUARTER_US
+    quarters = readings.quarters
+    place = len(quarters)
+    while place and quarters[place - 1].index > index:
+        place -= 1
+    is_known = place > 0 and quarters[place - 1].index == index
+    known = quarters[place - 1] if is_known else Quarter(index)
+    quarter = known if index < readings.kept_from else told(known, at_us, seen)
+    if quarter is not known:
+        quarters = (*quarters[: place - is_known], quarter, *quarters[place:])
+    elif at_us <= readings.newest_us:
+        return readings
+    return Readings(quarters, max(at_us, readings.newest_us), readings.kept_from)
+
+
+def oldest_needed(newest_us: int, *, is_visit_open: bool) -> int:
+    """The first quarter-hour from which something may still be asked for."""
+    return (newest_us - (_LATE_LIMIT_US if is_visit_open else _IDLE_LIMIT_US)) // QUARTER_US
+
+
+def forget(readings: Readings, before: int) -> Readings:
+    """The readings without the quarter-hours before that one."""
+    quarters = readings.quarters
+    kept = 0
+    while kept < len(quarters) and quarters[kept].index < before:
+        kept += 1
+    return Readings(quarters[kept:], readings.newest_us, before)
+
+
+def told(quarter: Quarter, at_us: int, seen: Observation) -> Quarter:
+    """The quarter-hour with what a message of that time tells; the same object if that is no news."""
+    on, off, levels = quarter.on, quarter.off, quarter.levels
+    counters, rates = quarter.counters, quarter.rates
+    if seen.is_charging is True:
+        on = _widened(on, at_us)
+    elif seen.is_charging is False:
+        off = _widened(off, at_us)
+    if seen.level_percent is not None:
+        levels = _put_level(levels, at_us, seen.level_percent)
+    if seen.counter_wh is not None:
+        flip_us = None if on is None or off is None else min(on[1], off[1])
+        counters = put_reading(counters, at_us, seen.counter_wh, flip_us)
+    if seen.charge_rate_w is not None and seen.charge_rate_w <= STEP_LIMIT_W:
+        rates = _put_rate(rates, at_us, max(seen.charge_rate_w, 0))
+    if rates is not quarter.rates or counters is not quarter.counters:
+        rates = _useful(rates, counters)
+    new = Quarter(quarter.index, counters, rates, on, off, levels)
+    return quarter if new == quarter else new
+
+
+def _widened(span: SpanUs | None, at_us: int) -> SpanUs:
+    if span is None:
+        return at_us, at_us
+    if at_us > span[1]:
+        return span[0], at_us
+    return (at_us, span[1]) if at_us < span[0] else span
+
+
+def _put_level(levels: tuple[tuple[int, float], ...], at_us: int, percent: float) -> tuple[tuple[int, float], ...]:
+    """The first and the last level; of two for one moment the higher is the later."""
+    new = (at_us, percent)
+    if not levels:
+        return (new,)
+    first, last = levels[0], levels[-1]
+    if new > last:
+        return first, new
+    return (new, last) if new < first else levels
+
+
+def _put_rate(rates: tuple[tuple[int, int], ...], at_us: int, rate_w: int) -> tuple[tuple[int, int], ...]:
+    """The last rate of each minute; of two for one moment the higher is the later."""
+    new = (at_us, rate_w)
+    minute = at_us // MINUTE_US
+    place = len(rates)
+    while place and rates[place - 1] > new:
+        place -= 1
+    if place < len(rates) and rates[place][0] // MINUTE_US == minute:
+        return rates
+    is_same_minute = place > 0 and rates[place - 1][0] // MINUTE_US == minute
+    return (*rates[: place - is_same_minute], new, *rates[place:])
+
+
+def _useful(rates: tuple[tuple[int, int], ...], counters: tuple[Reading, ...]) -> tuple[tuple[int, int], ...]:
+    """The rates without those from between the first and the last counter reading, but for the newest of them.
+
+    By whole minutes, so that a rate which a later one of its minute had replaced stays replaced.
+    """
+    if not counters or len(rates) < 2:
+        return rates
+    first, last = counters[0][0] // MINUTE_US, counters[-1][0] // MINUTE_US
+    return tuple(
+        rate
+        for rate, following in zip(rates, (*rates[1:], None), strict=True)
+        if following is None or rate[0] // MINUTE_US < first or following[0] // MINUTE_US > last
+    )
+
+
+def is_told(readings: Readings, seen: Observation) -> bool:
+    """Tell whether a counter reading says no more than those that are kept around it."""
+    at_us, counter_wh = micros(seen.at), seen.counter_wh
+    assert counter_wh is not None
+    quarter = next((quarter for quarter in readings.quarters if quarter.index == at_us // QUARTER_US), None)
+    kept = () if quarter is None else quarter.counters
+    before = max((reading for reading in kept if reading[0] <= at_us), default=None)
+    after = min((reading for reading in kept if reading[0] >= at_us), default=None)
+    return before is not None and after is not None and before[1] <= counter_wh <= after[1]
