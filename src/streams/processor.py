@@ -115,9 +115,15 @@ class PartitionProcessor:
     async def fire(self, due: Iterable[tuple[VehicleId, Event]], heard_s: float, wall_now: datetime | None) -> None:
         """Let timers fire. `heard_s`, `wall_now`: as of now."""
         batch = _Batch(wall_now)
+        unchanged: list[VehicleId] = []
         for vehicle_id, event in due:
             self._decide(batch, vehicle_id, event)
+            if vehicle_id not in batch.vehicles:
+                unchanged.append(vehicle_id)
         await self._finish(batch, heard_s)
+        for vehicle_id in unchanged:
+            self._tally["timer_changed_nothing"] += 1
+            self.timers.rest(vehicle_id, heard_s)
 
     def remember(self, vehicle: Vehicle, heard_s: float) -> None:
         """Set the timer of a vehicle as its state has it, and the partition's clock."""

@@ -15,6 +15,8 @@ from sessions.timers import Wake
 # Entries of timers that were set anew are dropped when they come up, or when they are half of the queue and more than
 # so many.
 STALE_LIMIT = 64
+# How long a timer rests that was fired and changed nothing, so that it cannot keep the others from their turn.
+REST_S = 1.0
 
 
 class _Entry(NamedTuple):
@@ -26,8 +28,10 @@ class _Entry(NamedTuple):
 
 
 class _Timer(NamedTuple):
+    """`not_before_s`: in monotonic seconds, whatever the times say."""
+
     entry: _Entry
-    heard_s: float
+    not_before_s: float
 
 
 class Timers:
@@ -51,18 +55,25 @@ class Timers:
             self._timers.pop(vehicle_id, None)
             return
         fires_at = wake.due_at + timedelta(seconds=wake.delay_s) if self._is_wall else wake.due_at
+        not_before_s = heard_s + self._quiet_s if self._is_wall else 0.0
         known = self._timers.get(vehicle_id)
         if known is not None and known.entry.fires_at == fires_at:
             # Its entry stands in the queue already; a second one would make it fire twice.
-            self._timers[vehicle_id] = _Timer(known.entry, heard_s)
+            self._timers[vehicle_id] = _Timer(known.entry, not_before_s)
             return
         self._numbers += 1
         entry = _Entry(fires_at, self._numbers, vehicle_id)
-        self._timers[vehicle_id] = _Timer(entry, heard_s)
+        self._timers[vehicle_id] = _Timer(entry, not_before_s)
         heappush(self._heap, entry)
         if len(self._heap) > 2 * len(self._timers) + STALE_LIMIT:
             self._heap = [timer.entry for timer in self._timers.values()]
             heapify(self._heap)
+
+    def rest(self, vehicle_id: VehicleId, since_s: float) -> None:
+        """A vehicle's timer was fired at that monotonic second and changed nothing: not again for a while."""
+        known = self._timers.get(vehicle_id)
+        if known is not None:
+            self._timers[vehicle_id] = _Timer(known.entry, since_s + REST_S)
 
     def due(self, now: datetime, monotonic_s: float, limit: int) -> list[VehicleId]:
         """Vehicles, at most `limit`, whose timers fire at `now`, earliest first.
@@ -77,7 +88,7 @@ class Timers:
             if timer is None or timer.entry is not entry:
                 continue
             live.append(entry)
-            if not self._is_wall or monotonic_s - timer.heard_s >= self._quiet_s:
+            if monotonic_s >= timer.not_before_s:
                 due.append(entry.vehicle_id)
         for entry in live:
             heappush(self._heap, entry)

@@ -165,6 +165,17 @@ def test_a_timer_is_set_fired_and_cleared() -> None:
     assert b'"SETTLED"' in (bench.of(SESSION_UPDATED)[-2].value or b"")
 
 
+def test_a_timer_that_changes_nothing_does_not_fire_at_once_again() -> None:
+    """Fired before the logic finds it due, a timer rests: it is counted, and keeps no other from its turn."""
+    bench = Bench()
+    bench.take(policy(), plug(0, True), plug(30, False))
+    bench.fire(T0 + timedelta(minutes=30.5))
+    due_at = T0 + timedelta(minutes=31)
+    assert bench.tally["timer_changed_nothing"] == 1
+    assert bench.timers.due(due_at, 0.5, 10) == []
+    assert bench.timers.due(due_at, 1.0, 10) == [CAR]
+
+
 def test_everything_goes_to_the_partition_that_it_came_from() -> None:
     """Updates, dead letters and restored policies stay on the vehicle's partition, whatever their keys."""
     bench = Bench()

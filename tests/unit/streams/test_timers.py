@@ -114,6 +114,19 @@ def test_timers_that_are_set_again_and_again_take_no_more_room() -> None:
     assert timers.due(after(10_000), 10.0, 10) == [OTHER, CAR]
 
 
+def test_a_timer_that_changed_nothing_lets_the_others_go_first() -> None:
+    """On either clock a timer that was fired in vain rests a while, and then fires again."""
+    for timers in (by_wall(), by_event_time()):
+        timers.schedule(CAR, due_in(1), heard_s=0.0)
+        timers.schedule(OTHER, due_in(2), heard_s=0.0)
+        assert timers.due(after(9), 10.0, 1) == [CAR]
+        timers.rest(CAR, 10.0)
+        assert timers.due(after(9), 10.0, 1) == [OTHER]
+        timers.schedule(OTHER, None, heard_s=10.0)
+        assert timers.due(after(9), 10.9, 1) == []
+        assert timers.due(after(9), 11.0, 1) == [CAR]
+
+
 Settings = st.lists(st.tuples(st.sampled_from("ABCD"), st.none() | st.integers(0, 20)), max_size=60)
 
 
