@@ -11,9 +11,3 @@ _FREE = {"ignore_unknown_options": True, "allow_extra_args": True}
 def dead_letters() -> None:
     """List, show and replay what was refused. Not there yet: see "Not yet" in README.md."""
     raise LocalError('dead-letters is not there yet: see "Not yet" in README.md')
-
-
-@click.command(context_settings=_FREE)
-def erase() -> None:
-    """Erase every session of a user. Not there yet: see "Not yet" in README.md."""
-    raise LocalError('erase is not there yet: see "Not yet" in README.md')

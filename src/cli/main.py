@@ -23,7 +23,7 @@ COMMANDS: Final = {
     "replay": ("cli.replay", "Read captures and write their events to the topics."),
     "token": ("cli.token", "Print a bearer token for development."),
     "dead-letters": ("cli.later", "What was refused (not there yet)."),
-    "erase": ("cli.later", "Erase a user's sessions (not there yet)."),
+    "erase": ("cli.erase", "Erase every session of a user."),
 }
 INTERRUPTED: Final = 130
 

@@ -14,12 +14,15 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import msgspec
 
 from models.policy import VehiclePolicy
+from models.prices import AHEAD_LIMIT, PriceRecord
+from models.target import READY_BY_LIMIT, RegularOverride, SessionTarget
 from models.telemetry import ChargeSample, PlugEvent
 from models.topics import INPUT_LIMIT_BYTES
 from models.units import (
     BATTERY_CAPACITY_KWH,
     BATTERY_LEVEL_PERCENT,
     CHARGE_RATE_KW,
+    EARLIEST,
     ENERGY_COUNTER_KWH,
     utc,
     within,
@@ -54,6 +57,8 @@ class DecodeError(ValueError):
 _PLUG: Final = msgspec.json.Decoder(PlugEvent)
 _CHARGE: Final = msgspec.json.Decoder(ChargeSample)
 _POLICY: Final = msgspec.json.Decoder(VehiclePolicy)
+_PRICES: Final = msgspec.json.Decoder(PriceRecord)
+_TARGET: Final = msgspec.json.Decoder(SessionTarget)
 _ENCODER: Final = msgspec.json.Encoder()
 
 _Message = TypeVar("_Message", PlugEvent, ChargeSample)
@@ -86,6 +91,35 @@ def decode_policy(raw: bytes) -> VehiclePolicy:
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise DecodeError(Refusal.INVALID_MESSAGE, f"{policy.timezone_name!r} is no IANA time zone") from error
     return msgspec.structs.replace(policy, at=_utc(policy.at))
+
+
+def decode_prices(raw: bytes | None) -> PriceRecord:
+    """A price record. Raises DecodeError."""
+    record = _decode(_PRICES, raw)
+    at, start_at = _utc(record.at), _utc(record.start_at, "startAt")
+    if start_at.minute % 15 or start_at.second or start_at.microsecond:
+        raise DecodeError(Refusal.INVALID_MESSAGE, f"`startAt` {start_at.isoformat()} is on no UTC quarter-hour")
+    if start_at < EARLIEST or start_at - at > AHEAD_LIMIT:
+        raise DecodeError(
+            Refusal.INVALID_MESSAGE,
+            f"`startAt` {start_at.isoformat()} is before 2015, or more than {AHEAD_LIMIT.days} d after `at`",
+        )
+    return msgspec.structs.replace(record, at=at, start_at=start_at)
+
+
+def decode_target(raw: bytes | None) -> SessionTarget:
+    """A target override, or the taking back of one. Raises DecodeError."""
+    record = _decode(_TARGET, raw)
+    at, target = _utc(record.at), record.target
+    if isinstance(target, RegularOverride):
+        ready_by = _utc(target.ready_by, "readyBy")
+        if ready_by < EARLIEST or ready_by - at > READY_BY_LIMIT:
+            raise DecodeError(
+                Refusal.INVALID_MESSAGE,
+                f"`readyBy` {ready_by.isoformat()} is before 2015, or more than {READY_BY_LIMIT.days} d after `at`",
+            )
+        target = msgspec.structs.replace(target, ready_by=ready_by)
+    return msgspec.structs.replace(record, at=at, target=target)
 
 
 def encode(message: msgspec.Struct) -> bytes:
@@ -132,8 +166,8 @@ def _in_range(message: _Message, ranges: Mapping[str, tuple[float, float]]) -> t
     return msgspec.structs.replace(message, at=_utc(message.at), **changes), absurd
 
 
-def _utc(moment: datetime) -> datetime:
+def _utc(moment: datetime, field: str = "at") -> datetime:
     try:
         return utc(moment)
     except OverflowError as error:
-        raise DecodeError(Refusal.INVALID_MESSAGE, "`at` has no equivalent in UTC") from error
+        raise DecodeError(Refusal.INVALID_MESSAGE, f"`{field}` has no equivalent in UTC") from error

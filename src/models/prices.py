@@ -15,6 +15,8 @@ Currency = Annotated[str, Meta(pattern=r"\A[A-Z]{3}\Z")]
 Price = Annotated[float, Meta(ge=-1_000_000, le=1_000_000)]
 # A month of quarter-hours: more is no day-ahead market.
 PRICES_LIMIT: Final = 3_000
+# How far ahead of `at` a record may begin: fixed tariffs are told for a year; beyond it a date is a slip of the pen.
+AHEAD_LIMIT: Final = timedelta(days=400)
 
 
 class Resolution(Enum):

@@ -101,15 +101,22 @@ TOPICS: Final = (*_INPUTS, *_OUTPUTS, *(_dead_letters(spec) for spec in _INPUTS)
 WORKER_GROUP: Final = "flex-sessions"
 VEHICLES_TABLE: Final = "vehicles"
 POLICY_VEHICLES_TABLE: Final = "policy-vehicles"
+CHARGING_EVENTS_TABLE: Final = "charging-events"
+
+
+def changelog_topic(table: str) -> str:
+    """The topic from which a table of the worker is restored."""
+    return f"{WORKER_GROUP}-{table}-changelog"
+
 
 CHANGELOGS: Final = tuple(
     TopicSpec(
-        name=f"{WORKER_GROUP}-{table}-changelog",
+        name=changelog_topic(table),
         key="table key",
         by_vehicle=True,
         config={"cleanup.policy": "compact", "max.message.bytes": str(OUTPUT_LIMIT_BYTES)},
     )
-    for table in (VEHICLES_TABLE, POLICY_VEHICLES_TABLE)
+    for table in (VEHICLES_TABLE, POLICY_VEHICLES_TABLE, CHARGING_EVENTS_TABLE)
 )
 
 # Everything that must be there before the worker starts.

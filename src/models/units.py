@@ -15,6 +15,9 @@ CHARGE_RATE_KW: Final = (-4_000.0, 4_000.0)
 # A counter may count for life: a million kWh is 5 million km.
 ENERGY_COUNTER_KWH: Final = (0.0, 1_000_000.0)
 
+# No vehicle of today reported before; a date in 1970 is a clock that was never set.
+EARLIEST: Final = datetime(2015, 1, 1, tzinfo=UTC)
+
 Percent = Annotated[float, Meta(ge=0, le=100)]
 WH_PER_KWH: Final = 1_000
 

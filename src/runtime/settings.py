@@ -32,7 +32,11 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     clock: Literal["wall", "event"]
     unplug_debounce_s: Annotated[float, Meta(ge=0, le=3_600)]
     timer_quiet_s: Annotated[float, Meta(ge=0.1, le=60)]
+    visit_timeout_h: Annotated[float, Meta(gt=0, le=2_160)]
+    visit_max_d: Annotated[float, Meta(ge=1, le=180)]
     late_limit_h: Annotated[float, Meta(ge=1, le=168)]
+    charging_efficiency: Annotated[float, Meta(gt=0, le=1)]
+    default_capacity_kwh: Annotated[float, Meta(ge=1, le=2_000)]
     merge_buffer_records: Annotated[int, Meta(ge=100, le=1_000_000)]
     merge_wait_ms: Annotated[float, Meta(ge=0, le=1_000)]
     commit_interval_s: Annotated[float, Meta(ge=0.1, le=60)]
@@ -44,8 +48,6 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     auth_audience: Annotated[str, Meta(min_length=1)]
     auth_leeway_s: Annotated[float, Meta(ge=0, le=300)]
     log_level: Literal["debug", "info", "warning", "error"]
-    visit_timeout_h: Annotated[float, Meta(gt=0, le=2_160)]
-    charging_efficiency: Annotated[float, Meta(gt=0, le=1)]
 
 
 def load_settings(environ: Mapping[str, str]) -> Settings:

@@ -1,30 +1,33 @@
 """Between Faust's stream and the session logic: records are merged into event-time order and processed in batches.
 
 This is the whole seam to the engine: `arrive` takes one event of the stream, `pump` processes what is in order and
-acknowledges it, `tick` lets timers fire. It branches on no fact of the domain.
+acknowledges it, `tick` lets timers fire, `prices_changed` says whose timers may be others. It branches on no fact of
+the domain.
 """
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
 from faust.types import TP
 
-from models.topics import VEHICLE_CHARGE, VEHICLE_PLUG, VEHICLE_POLICIES
+from models.ids import Zone
+from models.topics import SESSION_TARGETS, VEHICLE_CHARGE, VEHICLE_PLUG, VEHICLE_POLICIES
 from runtime.clock import monotonic_s, utc_now
 from runtime.settings import Settings
-from sessions.events import Rules, TimerDue
+from sessions.events import TimerDue
+from streams.logic import SessionLogic
 from streams.merge import Merge
 from streams.processor import Arrived, PartitionProcessor, Publish
 from streams.records import InputRecord, ReadEvent, read
 from streams.tables import Tables
 from streams.timers import Timers
 
-# Of two records with equal times the policy counts first, then the plug.
-MERGED_TOPICS = (VEHICLE_POLICIES, VEHICLE_PLUG, VEHICLE_CHARGE)
+# Of records with equal times the policy counts first, then the target, then the plug.
+MERGED_TOPICS = (VEHICLE_POLICIES, SESSION_TARGETS, VEHICLE_PLUG, VEHICLE_CHARGE)
 # Records decided, published and kept together: bounds memory and what is read again after a crash.
 BATCH_LIMIT_RECORDS = 1_000
 # Known to be in the log and yet not fetched for so long: the connection is broken in a way that nobody reported.
@@ -47,11 +50,17 @@ class Intake:
     """Every partition that this worker has."""
 
     def __init__(
-        self, settings: Settings, rules: Rules, tables: Tables, publish: Publish, is_at_end: Callable[[TP], bool]
+        self,
+        settings: Settings,
+        logic: SessionLogic,
+        tables: Tables,
+        publish: Publish,
+        is_at_end: Callable[[TP], bool],
     ) -> None:
         """`is_at_end`: whether, as far as is known, nothing of a partition is unread."""
         self._settings = settings
-        self._rules = rules
+        self._is_wall = settings.clock == "wall"
+        self._logic = logic
         self._tables = tables
         self._publish = publish
         self._is_at_end = is_at_end
@@ -81,8 +90,16 @@ class Intake:
 
     def arrive(self, event: Any) -> None:
         """Take one event of the stream."""
-        message = event.message
-        record = InputRecord(
+        record = self.record(event.message)
+        reading = read(record)
+        at = reading.at if isinstance(reading, ReadEvent) else None
+        partition = self._partition(record.partition)
+        owner = reading.vehicle_id if isinstance(reading, ReadEvent) else None
+        partition.merge.push(record.topic, at, (event, Arrived(record, reading)), monotonic_s(), owner)
+
+    def record(self, message: Any) -> InputRecord:
+        """A message of the stream as the log has it."""
+        return InputRecord(
             topic=self._unprefixed(message.topic),
             partition=message.partition,
             offset=message.offset,
@@ -91,11 +108,11 @@ class Intake:
             logged_at=datetime.fromtimestamp(message.timestamp, UTC),
             headers=tuple(_header_pairs(message.headers)),
         )
-        reading = read(record)
-        at = reading.at if isinstance(reading, ReadEvent) else None
-        partition = self._partition(record.partition)
-        owner = reading.vehicle_id if isinstance(reading, ReadEvent) else None
-        partition.merge.push(record.topic, at, (event, Arrived(record, reading)), monotonic_s(), owner)
+
+    def prices_changed(self, zones: Collection[Zone]) -> None:
+        """Prices of these zones have become known: whose timers depend on them is asked anew, batch by batch."""
+        for partition in self._partitions.values():
+            partition.processor.prices_changed(zones)
 
     async def pump(self) -> bool:
         """Process and acknowledge what is in order. Tells whether there was anything.
@@ -111,38 +128,44 @@ class Intake:
             raise StalledError(f"records wait for others of their partition for more than {STALL_LIMIT_S} s")
         return did_any
 
-    async def tick(self) -> None:
-        """Fire the timers that are due in every partition whose inputs are read to their end."""
+    async def tick(self) -> bool:
+        """Fire the timers that are due in every partition whose inputs are read to their end.
+
+        Tells whether there may be more: a batch of them was full.
+        """
         async with self._busy:
-            await self._tick()
+            return await self._tick()
 
     async def _pump(self) -> bool:
         did_any = False
         for number, partition in list(self._partitions.items()):
+            did_any |= partition.processor.ask_anew(BATCH_LIMIT_RECORDS)
             batch = partition.merge.take(partial(self._is_read_to_end, number), BATCH_LIMIT_RECORDS, monotonic_s())
             if not batch:
                 continue
             did_any = True
-            await partition.processor.process([arrived for _, arrived in batch], monotonic_s())
+            await partition.processor.process([arrived for _, arrived in batch], monotonic_s(), self._wall_now())
             for event, _ in batch:
                 event.ack()
         return did_any
 
-    async def _tick(self) -> None:
+    async def _tick(self) -> bool:
+        may_have_more = False
         for number, partition in list(self._partitions.items()):
-            if not self._is_idle(number, partition):
+            wall_now, processor = self._wall_now(), partition.processor
+            now = wall_now or processor.newest_at
+            if now is None or not self._is_idle(number, partition):
                 continue
-            timers = partition.processor.timers
-            if self._settings.clock == "wall":
-                now = utc_now()
-                due = timers.due_by_wall(now, monotonic_s(), BATCH_LIMIT_RECORDS)
-            elif partition.processor.newest_at is not None:
-                now = partition.processor.newest_at
-                due = timers.due_by_event_time(now, BATCH_LIMIT_RECORDS)
-            else:
-                continue
+            due = processor.timers.due(now, monotonic_s(), BATCH_LIMIT_RECORDS)
+            may_have_more |= len(due) == BATCH_LIMIT_RECORDS
             if due:
-                await partition.processor.fire([(vehicle_id, TimerDue(now)) for vehicle_id in due], monotonic_s())
+                event = TimerDue(now, is_wall=self._is_wall)
+                await processor.fire([(vehicle_id, event) for vehicle_id in due], monotonic_s(), wall_now)
+        return may_have_more
+
+    def _wall_now(self) -> datetime | None:
+        """The wall's time; None with the event clock, which has nothing to do with it."""
+        return utc_now() if self._is_wall else None
 
     def _is_idle(self, number: int, partition: _Partition) -> bool:
         return partition.merge.is_empty() and all(self._is_read_to_end(number, topic) for topic in MERGED_TOPICS)
@@ -153,10 +176,10 @@ class Intake:
             processor = PartitionProcessor(
                 number,
                 self._settings.topic_partitions,
-                rules=self._rules,
+                logic=self._logic,
                 tables=self._tables,
                 publish=self._publish,
-                timers=Timers(self._settings.timer_quiet_s),
+                timers=Timers(self._settings.timer_quiet_s, is_wall=self._is_wall),
                 tally=self.tally,
             )
             known = self._partitions[number] = _Partition(processor, self._settings.merge_wait_ms / 1_000)

@@ -1,4 +1,4 @@
-"""What leaves the worker: session updates, tombstones, restored policies and dead letters, as records to produce.
+"""What leaves the worker: session updates, tombstones, commands, restored policies and dead letters, as records.
 
 Everything goes to the partition of the vehicle that it came from, whatever its key says. Topics are named without the
 prefix.
@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Final, assert_never
 
 from models.codec import encode
-from models.topics import KIB, MIB, SESSION_UPDATED, VEHICLE_POLICIES, dead_letter_topic
+from models.topics import CHARGE_COMMANDS, KIB, MIB, SESSION_UPDATED, VEHICLE_POLICIES, dead_letter_topic
 from models.webhook import SessionUpdated, UpdateHeaders, encode_headers
-from sessions.events import Output, PolicyRestored, Refused, SessionChanged, SessionErased
+from sessions.events import CommandIssued, Output, PolicyRestored, Refused, SessionChanged, SessionErased
 from streams.records import RESTORED_HEADER, InputRecord
 
 # A header may be null.
@@ -46,6 +46,9 @@ def output_record(output: Output, partition: int) -> OutputRecord:
             value = None if output.policy is None else encode(output.policy)
             headers: Headers = [(RESTORED_HEADER, b"true")]
             return OutputRecord(VEHICLE_POLICIES, partition, output.policy_id.encode(), value, headers)
+        case CommandIssued():
+            command = output.command
+            return OutputRecord(CHARGE_COMMANDS, partition, command.vehicle_id.encode(), encode(command), [])
         case _:
             assert_never(output)
 

@@ -1,13 +1,31 @@
-"""From a Kafka record to an event of the session logic, or to the reason why it cannot be one."""
+"""From a Kafka record to an event of the session logic or to a price, or to the reason why it cannot be one."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from models.codec import DecodeError, Refusal, decode_charge, decode_plug, decode_policy
+from models.codec import (
+    DecodeError,
+    Refusal,
+    decode_charge,
+    decode_plug,
+    decode_policy,
+    decode_prices,
+    decode_target,
+)
 from models.ids import PolicyId, VehicleId, is_id
-from models.topics import VEHICLE_CHARGE, VEHICLE_PLUG, VEHICLE_POLICIES
-from sessions.events import Event, PolicyDeleted, PolicyShown, PolicyWritten, Refused, TelemetryReceived
+from models.prices import PriceRecord
+from models.topics import SESSION_TARGETS, VEHICLE_CHARGE, VEHICLE_PLUG, VEHICLE_POLICIES
+from sessions.arrival import refusal_by_time
+from sessions.events import (
+    Event,
+    PolicyDeleted,
+    PolicyShown,
+    PolicyWritten,
+    Refused,
+    TargetWritten,
+    TelemetryReceived,
+)
 
 # Marks the records by which the worker restores a policy: they decide nothing when they are read again.
 RESTORED_HEADER = "policy-restored"
@@ -49,11 +67,21 @@ class Unreadable:
 
 
 def read(record: InputRecord) -> ReadEvent | Unreadable:
-    """Decode a record of one of the worker's inputs."""
+    """Decode a record of one of the inputs that are merged."""
     try:
         return _READERS[record.topic](record)
     except DecodeError as error:
         return Unreadable(Refused(error.reason, error.detail), _shown(record))
+
+
+def read_price(record: InputRecord) -> PriceRecord | Refused:
+    """Decode a record of `energy.prices`."""
+    try:
+        price = decode_prices(record.value)
+        _check_key(record, price.zone)
+    except DecodeError as error:
+        return Refused(error.reason, error.detail)
+    return refusal_by_time(price.at, record.logged_at) or price
 
 
 def _read_plug(record: InputRecord) -> ReadEvent:
@@ -66,6 +94,15 @@ def _read_charge(record: InputRecord) -> ReadEvent:
     sample, absurd = decode_charge(record.value)
     _check_key(record, sample.vehicle_id)
     return ReadEvent(TelemetryReceived(sample, record.logged_at), sample.at, sample.vehicle_id, absurd_fields=absurd)
+
+
+def _read_target(record: InputRecord) -> ReadEvent:
+    target = decode_target(record.value)
+    _check_key(record, target.vehicle_id)
+    refused = refusal_by_time(target.at, record.logged_at)
+    if refused is not None:
+        raise DecodeError(refused.reason, refused.detail)
+    return ReadEvent(TargetWritten(target, record.logged_at), target.at, target.vehicle_id)
 
 
 def _read_policy(record: InputRecord) -> ReadEvent:
@@ -103,4 +140,5 @@ _READERS: Mapping[str, Callable[[InputRecord], ReadEvent]] = {
     VEHICLE_PLUG: _read_plug,
     VEHICLE_CHARGE: _read_charge,
     VEHICLE_POLICIES: _read_policy,
+    SESSION_TARGETS: _read_target,
 }

@@ -1,4 +1,4 @@
-"""Running the worker as a process: its topics must be there, its shutdown is bounded."""
+"""Running the worker as a process: its topics must be there, prices are read first, its shutdown is bounded."""
 
 import logging
 import os
@@ -13,16 +13,14 @@ from confluent_kafka.admin import AdminClient
 from models.topics import ALL_TOPICS, topic_name
 from runtime.logs import configure_logs, get_log
 from runtime.settings import Settings
+from streams.errors import WorkerError
+from streams.prices import PriceFeed
 
 log: Final = get_log()
 
 METADATA_TIMEOUT_S: Final = 10.0
 # Faust may wait for minutes for a send that cannot be delivered; what was not acknowledged is read again anyway.
 SHUTDOWN_LIMIT_S: Final = 5.0
-
-
-class WorkerError(RuntimeError):
-    """Why the worker cannot start, in one line for the operator."""
 
 
 def require_topics(settings: Settings) -> None:
@@ -56,16 +54,24 @@ def run_worker(settings: Settings) -> int:
             logging.getLogger(name).setLevel(logging.WARNING)
     try:
         require_topics(settings)
+        prices = PriceFeed(settings)
     except WorkerError as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201  # for the operator who typed the command
         return 1
+    try:
+        return _run(settings, prices)
+    finally:
+        prices.close()
+
+
+def _run(settings: Settings, prices: PriceFeed) -> int:
     # Faust is slow to load; a worker that cannot start should say so at once.
     import faust  # noqa: PLC0415
 
     from streams.app import create_app  # noqa: PLC0415
 
     try:
-        app = create_app(settings)
+        app = create_app(settings, prices)
     except OSError as error:
         print(f"error: cannot keep state in {settings.state_dir}: {error.strerror}", file=sys.stderr)  # noqa: T201
         return 1

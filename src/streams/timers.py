@@ -1,8 +1,8 @@
-"""The timers of one partition's vehicles: a queue by due time, so that work follows what is due, not the fleet.
+"""The timers of one partition's vehicles: a queue by when they fire, so that work follows what is due, not the fleet.
 
-With the wall clock a timer waits for the vehicle's usual delay, and until the vehicle has been quiet for a while: a
-burst of old records must be heard before time passes over it. With the event clock only the partition's newest event
-time counts. Times come in as arguments.
+With the wall clock a timer waits beyond its due time for the delay that the session logic names, and until the vehicle
+has been quiet for a while: a burst of old records must be heard before time passes over it. With the event clock it
+fires at its due time, and `now` is the partition's newest event time. Times come in as arguments.
 """
 
 from datetime import datetime, timedelta
@@ -10,59 +10,86 @@ from heapq import heapify, heappop, heappush
 from typing import NamedTuple
 
 from models.ids import VehicleId
+from sessions.timers import Wake
+
+# Entries of timers that were set anew are dropped when they come up, or when they are half of the queue and more than
+# so many.
+STALE_LIMIT = 64
+# How long a timer rests that was fired and changed nothing, so that it cannot keep the others from their turn.
+REST_S = 1.0
+
+
+class _Entry(NamedTuple):
+    """`number` tells it from the entries of earlier settings, and keeps the order of those with equal times."""
+
+    fires_at: datetime
+    number: int
+    vehicle_id: VehicleId
 
 
 class _Timer(NamedTuple):
-    fires_at: datetime
-    due_at: datetime
-    heard_s: float
+    """`not_before_s`: in monotonic seconds, whatever the times say."""
+
+    entry: _Entry
+    not_before_s: float
 
 
 class Timers:
-    """Due times of one partition; at most one a vehicle, the next one."""
+    """The next timer of each vehicle of one partition."""
 
-    def __init__(self, quiet_s: float) -> None:
-        """`quiet_s`: seconds without a record of a vehicle before its overdue timer may fire on the wall clock."""
+    def __init__(self, quiet_s: float, *, is_wall: bool) -> None:
+        """`quiet_s`: with the wall clock, seconds without a record of a vehicle before its overdue timer may fire."""
         self._quiet_s = quiet_s
+        self._is_wall = is_wall
         self._timers: dict[VehicleId, _Timer] = {}
-        self._heap: list[tuple[datetime, VehicleId]] = []
+        self._heap: list[_Entry] = []
+        self._numbers = 0
 
     def __len__(self) -> int:
         """How many vehicles have a timer."""
         return len(self._timers)
 
-    def schedule(self, vehicle_id: VehicleId, due_at: datetime | None, delay_s: float, heard_s: float) -> None:
+    def schedule(self, vehicle_id: VehicleId, wake: Wake | None, heard_s: float) -> None:
         """Set or clear (None) a vehicle's timer. `heard_s`: monotonic seconds when the vehicle was last heard."""
-        if due_at is None:
+        if wake is None:
             self._timers.pop(vehicle_id, None)
             return
-        timer = _Timer(due_at + timedelta(seconds=delay_s), due_at, heard_s)
-        self._timers[vehicle_id] = timer
-        heappush(self._heap, (timer.fires_at, vehicle_id))
-        if len(self._heap) > 2 * len(self._timers) + 64:
-            # Entries of timers that were set anew are dropped when they come up, or here if they grow too many.
-            self._heap = [(each.fires_at, name) for name, each in self._timers.items()]
+        fires_at = wake.due_at + timedelta(seconds=wake.delay_s) if self._is_wall else wake.due_at
+        not_before_s = heard_s + self._quiet_s if self._is_wall else 0.0
+        known = self._timers.get(vehicle_id)
+        if known is not None and known.entry.fires_at == fires_at:
+            # Its entry stands in the queue already; a second one would make it fire twice.
+            self._timers[vehicle_id] = _Timer(known.entry, not_before_s)
+            return
+        self._numbers += 1
+        entry = _Entry(fires_at, self._numbers, vehicle_id)
+        self._timers[vehicle_id] = _Timer(entry, not_before_s)
+        heappush(self._heap, entry)
+        if len(self._heap) > 2 * len(self._timers) + STALE_LIMIT:
+            self._heap = [timer.entry for timer in self._timers.values()]
             heapify(self._heap)
 
-    def due_by_wall(self, now: datetime, monotonic_s: float, limit: int) -> list[VehicleId]:
-        """Vehicles, at most `limit`, whose timers fire at the wall time `now`."""
-        due: list[VehicleId] = []
-        restless: list[VehicleId] = []
-        while self._heap and self._heap[0][0] <= now and len(due) < limit:
-            fires_at, vehicle_id = heappop(self._heap)
-            timer = self._timers.get(vehicle_id)
-            if timer is None or timer.fires_at != fires_at:
-                continue
-            if monotonic_s - timer.heard_s < self._quiet_s:
-                restless.append(vehicle_id)
-            elif vehicle_id not in due:
-                due.append(vehicle_id)
-        for vehicle_id in (*restless, *due):
-            # Still set: it is cleared when the session logic has fired it.
-            heappush(self._heap, (self._timers[vehicle_id].fires_at, vehicle_id))
-        return due
+    def rest(self, vehicle_id: VehicleId, since_s: float) -> None:
+        """A vehicle's timer was fired at that monotonic second and changed nothing: not again for a while."""
+        known = self._timers.get(vehicle_id)
+        if known is not None:
+            self._timers[vehicle_id] = _Timer(known.entry, since_s + REST_S)
 
-    def due_by_event_time(self, newest_at: datetime, limit: int) -> list[VehicleId]:
-        """Vehicles, at most `limit`, whose timers are due by the partition's newest event time, earliest first."""
-        due = sorted((timer.due_at, name) for name, timer in self._timers.items() if timer.due_at <= newest_at)
-        return [name for _, name in due[:limit]]
+    def due(self, now: datetime, monotonic_s: float, limit: int) -> list[VehicleId]:
+        """Vehicles, at most `limit`, whose timers fire at `now`, earliest first.
+
+        They stay set until the session logic, once it has fired them, says otherwise.
+        """
+        due: list[VehicleId] = []
+        live: list[_Entry] = []
+        while self._heap and self._heap[0].fires_at <= now and len(due) < limit:
+            entry = heappop(self._heap)
+            timer = self._timers.get(entry.vehicle_id)
+            if timer is None or timer.entry is not entry:
+                continue
+            live.append(entry)
+            if monotonic_s >= timer.not_before_s:
+                due.append(entry.vehicle_id)
+        for entry in live:
+            heappush(self._heap, entry)
+        return due

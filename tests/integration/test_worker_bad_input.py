@@ -204,6 +204,7 @@ def test_a_number_out_of_range_counts_as_null_and_the_rest_stands(system: System
         sample(vehicle, T0 + minutes(1), energyAdded=0.0, batteryLevel=65_535),
         sample(vehicle, T0 + minutes(31), energyAdded=3.5, batteryLevel=-3, chargeLimit=900, extra={"any": "thing"}),
     )
+    system.wait_for_states(vehicle, "UPCOMING", "ACTIVE:REGULAR")
     wait_until(
         lambda: (
             system.sessions(vehicle)[-1]["statistics"]["aggregated"]

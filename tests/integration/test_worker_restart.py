@@ -93,6 +93,7 @@ def test_an_unplug_is_confirmed_after_a_restart(topics: Topics, tmp_path: Path) 
     unplug = plug(vehicle, T0 + minutes(70), False, batteryLevel=66)
     with running_system(topics, tmp_path, timer_quiet_s=60) as system:
         system.send(*first_half(system, vehicle), unplug)
+        system.wait_for_states(vehicle, "UPCOMING", "ACTIVE:REGULAR")
         wait_until(
             lambda: system.sessions(vehicle)[-1]["statistics"]["aggregated"]["batteryTo"] == 66, 20, "the unplug"
         )

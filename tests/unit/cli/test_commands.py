@@ -33,10 +33,10 @@ def test_the_help_of_all_loads_no_part() -> None:
     assert "LOADED []" in done.stdout
 
 
-@pytest.mark.parametrize("command", ["up", "kafka", "topics", "worker", "api", "token"])
+@pytest.mark.parametrize("command", ["up", "kafka", "topics", "worker", "api", "token", "erase --user ann"])
 def test_a_wrong_setting_is_one_line_and_exit_code_2(command: str) -> None:
     """An unknown FLEX_ name stops every command before it does anything, and is named."""
-    done = run_flex(command, env={"FLEX_NO_SUCH": "1"})
+    done = run_flex(*command.split(), env={"FLEX_NO_SUCH": "1"})
     assert (done.returncode, done.stdout, done.stderr) == (2, "", "error: FLEX_NO_SUCH: no such setting\n")
 
 
@@ -55,12 +55,19 @@ def test_an_unknown_command_or_option_is_a_usage_error() -> None:
     assert "fly" in run_flex("fly", env={}).stderr
 
 
-@pytest.mark.parametrize("arguments", [("dead-letters", "list"), ("erase", "--user", "anna")])
-def test_what_is_not_there_yet_says_so(arguments: tuple[str, ...]) -> None:
+def test_what_is_not_there_yet_says_so() -> None:
     """One line that names README's list, and a non-zero exit code."""
-    done = run_flex(*arguments, env={})
+    done = run_flex("dead-letters", "list", env={})
     assert done.returncode == 1
-    assert done.stderr == f'error: {arguments[0]} is not there yet: see "Not yet" in README.md\n'
+    assert done.stderr == 'error: dead-letters is not there yet: see "Not yet" in README.md\n'
+
+
+@pytest.mark.parametrize("arguments", [(), ("--user", ""), ("--user", "an na"), ("--user", "x" * 65)])
+def test_an_erasure_needs_a_user(arguments: tuple[str, ...]) -> None:
+    """Without a user, or with what cannot be one, `erase` is a usage error."""
+    done = run_flex("erase", *arguments, env=NO_BROKER)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--user" in done.stderr
 
 
 def test_no_secret_no_token(tmp_path: Path) -> None:

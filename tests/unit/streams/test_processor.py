@@ -8,9 +8,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from msgspec.json import encode
 
-from models.ids import PolicyId, VehicleId
+from models.command import Action, ChargeCommand, Reason
+from models.ids import CommandId, PolicyId, SessionId, UserId, VehicleId, Zone
 from models.topics import (
+    CHARGE_COMMANDS,
     DEAD_LETTER_LIMIT_BYTES,
+    SESSION_TARGETS,
     SESSION_UPDATED,
     VEHICLE_CHARGE,
     VEHICLE_PLUG,
@@ -18,8 +21,11 @@ from models.topics import (
     dead_letter_topic,
 )
 from runtime.partitions import partition_of
-from sessions.events import Rules, TimerDue
+from sessions.events import CommandIssued, Decision, Event, Rules, TimerDue
+from sessions.prices import PriceBook
 from sessions.state import Vehicle
+from sessions.timers import Wake
+from streams.logic import SessionLogic
 from streams.outbox import OutputRecord
 from streams.processor import Arrived, PartitionProcessor
 from streams.records import RESTORED_HEADER, InputRecord, read
@@ -28,6 +34,7 @@ from tests.support.records import Outgoing
 from tests.support.worker import message, policy_value
 
 T0 = datetime(2026, 3, 1, 18, 0, tzinfo=UTC)
+NOW = T0 + timedelta(hours=3)
 PARTITIONS = 3
 CAR = VehicleId("car")
 HOME = partition_of(CAR, PARTITIONS)
@@ -36,17 +43,19 @@ HOME = partition_of(CAR, PARTITIONS)
 class Bench:
     """A processor whose tables are dictionaries, and what it did, in order."""
 
-    def __init__(self, *, fails: bool = False) -> None:
+    def __init__(self, *, fails: bool = False, logic: SessionLogic | None = None) -> None:
         self.fails = fails
+        self.wall_now: datetime | None = NOW
+        self.asked: list[VehicleId] = []
         self.published: list[OutputRecord] = []
         self.vehicles: dict[VehicleId, Vehicle] = {}
         self.policies: dict[PolicyId, VehicleId | None] = {}
         self.tally: Counter[str] = Counter()
-        self.timers = Timers(quiet_s=0.0)
+        self.timers = Timers(quiet_s=0.0, is_wall=False)
         self.processor = PartitionProcessor(
             HOME,
             PARTITIONS,
-            rules=Rules(),
+            logic=logic or SessionLogic(Rules(), PriceBook()),
             tables=self,
             publish=self.publish,
             timers=self.timers,
@@ -60,6 +69,7 @@ class Bench:
 
     def vehicle(self, partition: int, vehicle_id: VehicleId) -> Vehicle | None:
         assert partition == HOME
+        self.asked.append(vehicle_id)
         return self.vehicles.get(vehicle_id)
 
     def put_vehicle(self, partition: int, vehicle: Vehicle) -> None:
@@ -76,7 +86,10 @@ class Bench:
 
     def take(self, *records: InputRecord) -> None:
         arrived = [Arrived(record, read(record)) for record in records]
-        asyncio.run(self.processor.process(arrived, heard_s=0.0))
+        asyncio.run(self.processor.process(arrived, 0.0, self.wall_now))
+
+    def fire(self, now: datetime) -> None:
+        asyncio.run(self.processor.fire([(CAR, TimerDue(now))], 0.0, self.wall_now))
 
     def of(self, topic: str) -> list[OutputRecord]:
         return [record for record in self.published if record.topic == topic]
@@ -87,7 +100,7 @@ def record(outgoing: Outgoing, offset: int = 0) -> InputRecord:
     value = outgoing.value if isinstance(outgoing.value, bytes | None) else encode(outgoing.value)
     headers = tuple((name, text.encode()) for name, text in outgoing.headers.items())
     key = None if outgoing.key is None else outgoing.key.encode()
-    return InputRecord(outgoing.topic, HOME, offset, key, value, T0 + timedelta(hours=3), headers)
+    return InputRecord(outgoing.topic, HOME, offset, key, value, NOW, headers)
 
 
 def policy(policy_id: str = "p", vehicle: str = CAR, **changes: object) -> InputRecord:
@@ -146,10 +159,21 @@ def test_a_timer_is_set_fired_and_cleared() -> None:
     bench = Bench()
     bench.take(policy(), plug(0, True), plug(30, False))
     due_at = T0 + timedelta(minutes=31)
-    assert bench.timers.due_by_event_time(due_at, 10) == [CAR]
-    asyncio.run(bench.processor.fire([(CAR, TimerDue(due_at))], heard_s=0.0))
+    assert bench.timers.due(due_at, 0.0, 10) == [CAR]
+    bench.fire(due_at)
     assert len(bench.timers) == 0
     assert b'"SETTLED"' in (bench.of(SESSION_UPDATED)[-2].value or b"")
+
+
+def test_a_timer_that_changes_nothing_does_not_fire_at_once_again() -> None:
+    """Fired before the logic finds it due, a timer rests: it is counted, and keeps no other from its turn."""
+    bench = Bench()
+    bench.take(policy(), plug(0, True), plug(30, False))
+    bench.fire(T0 + timedelta(minutes=30.5))
+    due_at = T0 + timedelta(minutes=31)
+    assert bench.tally["timer_changed_nothing"] == 1
+    assert bench.timers.due(due_at, 0.5, 10) == []
+    assert bench.timers.due(due_at, 1.0, 10) == [CAR]
 
 
 def test_everything_goes_to_the_partition_that_it_came_from() -> None:
@@ -255,3 +279,130 @@ def test_a_policy_on_a_wrong_partition_is_overwritten_there() -> None:
     bench.take(policy(vehicle=astray))
     (restored,) = bench.of(VEHICLE_POLICIES)
     assert (restored.key, restored.value, restored.partition) == (b"p", None, HOME)
+
+
+def target(vehicle: str = CAR, **fields: object) -> InputRecord:
+    said = {"vehicleId": vehicle, "sessionId": "s-1", "at": "2026-03-01T18:00:00Z", "target": None} | fields
+    return record(Outgoing(topic=SESSION_TARGETS, key=vehicle, value=said))
+
+
+def test_a_target_is_the_vehicles_own_matter() -> None:
+    """An override on another vehicle's partition, or from before 2015, is refused; a good one is not."""
+    bench = Bench()
+    astray = next(name for name in map(str, range(99)) if partition_of(name, PARTITIONS) != HOME)
+    bench.take(policy(), target(), target(astray), target(at="2014-12-31T23:59:59Z"))
+    letters = bench.of(dead_letter_topic(SESSION_TARGETS))
+    assert [dict(letter.headers)["dlq-reason"] for letter in letters] == [b"WRONG_PARTITION", b"TOO_OLD"]
+
+
+def test_a_vehicle_of_which_nothing_comes_to_be_known_is_not_kept() -> None:
+    """An override for a vehicle that nobody has heard of leaves no state behind."""
+    bench = Bench()
+    bench.take(target())
+    assert bench.vehicles == {}
+
+
+class Commanding(SessionLogic):
+    """Answers every event with a command that holds until T0 plus so many minutes, and wakes nobody."""
+
+    valid_min = 0.0
+
+    def apply(self, vehicle: Vehicle, event: Event) -> Decision:
+        at = event.now if isinstance(event, TimerDue) else T0
+        command = ChargeCommand(
+            command_id=CommandId("c-1"),
+            vehicle_id=vehicle.id,
+            user_id=UserId("user-1"),
+            policy_id=PolicyId("p"),
+            session_id=SessionId("s-1"),
+            action=Action.STOP,
+            reason=Reason.WAITING,
+            at=at,
+            valid_until=T0 + timedelta(minutes=self.valid_min),
+        )
+        return Decision(vehicle=vehicle, outputs=(CommandIssued(command),))
+
+    def wake(self, vehicle: Vehicle) -> Wake | None:
+        assert vehicle.id
+        return None
+
+
+def commanding(valid_min: float) -> Bench:
+    logic = Commanding(Rules(), PriceBook())
+    logic.valid_min = valid_min
+    return Bench(logic=logic)
+
+
+def test_a_command_goes_to_its_vehicles_gateway() -> None:
+    """A command is written with the vehicle's id as key, on the vehicle's partition, whether a timer or a record led
+    to it.
+    """
+    bench = commanding(valid_min=181)
+    bench.take(plug(0, True))
+    bench.fire(T0)
+    commands = bench.of(CHARGE_COMMANDS)
+    assert [(command.key, command.partition, command.headers) for command in commands] == [(b"car", HOME, [])] * 2
+    assert b'"action":"STOP"' in (commands[0].value or b"")
+    assert b'"validUntil":"2026-03-01T21:01:00Z"' in (commands[0].value or b"")
+    assert bench.tally["command_written"] == 2
+
+
+def test_a_command_that_nobody_may_obey_any_more_is_not_written() -> None:
+    """Once `validUntil` has passed by the wall clock, the command is counted and not written."""
+    bench = commanding(valid_min=180)
+    bench.take(plug(0, True))
+    assert bench.published == []
+    assert bench.tally["command_withheld expired"] == 1
+
+
+def test_a_replay_commands_nobody() -> None:
+    """With the event clock no command is written, only counted."""
+    bench = commanding(valid_min=10_000)
+    bench.wall_now = None
+    bench.take(plug(0, True))
+    assert bench.published == []
+    assert bench.tally["command_withheld event_clock"] == 1
+
+
+def test_a_change_of_prices_asks_the_vehicles_that_it_concerns_and_no_others() -> None:
+    """Only a vehicle whose open visit is managed in a changed zone is asked anew, at most so many at once."""
+    bench = Bench()
+    names = [name for name in map(str, range(99)) if partition_of(name, PARTITIONS) == HOME][:3]
+    for name in names:
+        value = message(name, T0, isPluggedIn=True, locationId="home")
+        bench.take(policy(f"p{name}", name), record(Outgoing(topic=VEHICLE_PLUG, key=name, value=value)))
+    bench.take(policy("idle"))
+    bench.asked.clear()
+    bench.processor.prices_changed([Zone("FR"), Zone("DE-LU")])
+    bench.processor.prices_changed([Zone("DE-LU")])
+    assert [bench.processor.ask_anew(2) for _ in range(3)] == [True, True, False]
+    assert sorted(bench.asked) == sorted(names)
+    value = message(names[0], T0 + timedelta(minutes=9), isPluggedIn=False)
+    bench.take(record(Outgoing(topic=VEHICLE_PLUG, key=names[0], value=value)))
+    value = message(names[0], T0 + timedelta(minutes=20))
+    bench.take(record(Outgoing(topic=VEHICLE_CHARGE, key=names[0], value=value)))
+    bench.asked.clear()
+    bench.processor.prices_changed([Zone("DE-LU")])
+    assert bench.processor.ask_anew(10)
+    assert sorted(bench.asked) == sorted(names[1:])
+
+
+class WokenByPrices(SessionLogic):
+    """The real logic, but that a vehicle with an open visit is to be woken at the newest price it knows of."""
+
+    known_at: datetime | None = None
+
+    def wake(self, vehicle: Vehicle) -> Wake | None:
+        return None if self.known_at is None or vehicle.visit is None else Wake(self.known_at, 0.0)
+
+
+def test_a_price_wakes_a_silent_vehicle() -> None:
+    """A vehicle that has no timer gets one when a price that concerns it becomes known."""
+    logic = WokenByPrices(Rules(), PriceBook())
+    bench = Bench(logic=logic)
+    bench.take(policy(), plug(0, True))
+    assert bench.timers.due(NOW, 0.0, 10) == []
+    logic.known_at = NOW
+    bench.processor.prices_changed([Zone("DE-LU")])
+    bench.processor.ask_anew(10)
+    assert bench.timers.due(NOW, 0.0, 10) == [CAR]

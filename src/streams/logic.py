@@ -1,0 +1,25 @@
+"""The session logic as the worker holds it: the pure functions with their rules and the prices known so far."""
+
+from dataclasses import dataclass
+
+from sessions.events import Decision, Event, Rules
+from sessions.lifecycle import apply
+from sessions.prices import PriceBook
+from sessions.state import Vehicle
+from sessions.timers import Wake, wake
+
+
+@dataclass
+class SessionLogic:
+    """What decides. `prices` grows while the worker runs: a price counts from the moment at which it became known."""
+
+    rules: Rules
+    prices: PriceBook
+
+    def apply(self, vehicle: Vehicle, event: Event) -> Decision:
+        """What an event changes."""
+        return apply(vehicle, event, self.rules, self.prices)
+
+    def wake(self, vehicle: Vehicle) -> Wake | None:
+        """When the vehicle's next timer is due though it stays silent."""
+        return wake(vehicle, self.rules, self.prices)

@@ -1,0 +1,37 @@
+"""Which vehicles a change of prices concerns: those whose open visit is managed, by the price zone of its policy."""
+
+from models.ids import VehicleId, Zone
+from sessions.state import Vehicle, managed_by
+
+
+class OpenVisits:
+    """The managed open visits of one partition; bounded by their number."""
+
+    def __init__(self) -> None:
+        self._zones: dict[VehicleId, Zone] = {}
+        self._heard_s: dict[Zone, dict[VehicleId, float]] = {}
+
+    def put(self, vehicle: Vehicle, heard_s: float) -> None:
+        """Take a vehicle as it stands now. `heard_s`: monotonic seconds when it was last heard."""
+        zone, known = zone_of(vehicle), self._zones.get(vehicle.id)
+        if known is not None and known != zone:
+            del self._zones[vehicle.id]
+            del self._heard_s[known][vehicle.id]
+            if not self._heard_s[known]:
+                del self._heard_s[known]
+        if zone is not None:
+            self._zones[vehicle.id] = zone
+            self._heard_s.setdefault(zone, {})[vehicle.id] = heard_s
+
+    def of(self, zone: Zone) -> dict[VehicleId, float]:
+        """The vehicles of a zone, and when each was last heard."""
+        return dict(self._heard_s.get(zone, {}))
+
+
+def zone_of(vehicle: Vehicle) -> Zone | None:
+    """The price zone of a vehicle's ACTIVE session; None: it has none, or no prices."""
+    visit = vehicle.visit
+    if visit is None or visit.part.policy_id is None:
+        return None
+    managed = managed_by(vehicle, visit.part.policy_id)
+    return None if managed is None else managed.policy.zone

@@ -1,0 +1,74 @@
+"""A vehicle's state in its two parts, and the zones of open visits."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from msgspec.structs import replace
+
+from models.ids import ChargingEventId, LocationId, PolicyId, SessionId, UserId, VehicleId, Zone
+from models.policy import VehiclePolicy
+from sessions.state import ChargingEvent, ManagedBy, Part, Vehicle, Visit
+from streams.open_visits import OpenVisits, zone_of
+from streams.states import decode_vehicle, encode_charging_events, encode_vehicle
+
+T0 = datetime(2026, 3, 1, 18, 0, tzinfo=UTC)
+CAR, VAN = VehicleId("car"), VehicleId("van")
+NORTH, SOUTH = Zone("north"), Zone("south")
+EVENT = ChargingEvent(ChargingEventId("e"), SessionId("s"), T0, T0 + timedelta(hours=1), is_managed=True)
+
+
+def plugged_in(vehicle_id: VehicleId = CAR, zone: Zone | None = NORTH, managed_by: str | None = "p") -> Vehicle:
+    """A vehicle in an open visit, with a policy of that zone that may manage it."""
+    policy = VehiclePolicy(
+        id=PolicyId("p"),
+        user_id=UserId("ann"),
+        vehicle_id=vehicle_id,
+        location_id=LocationId("home"),
+        is_enabled=True,
+        at=T0,
+        zone=zone,
+    )
+    part = Part(T0, ChargingEventId("e"), None if managed_by is None else PolicyId(managed_by))
+    return Vehicle(id=vehicle_id, visit=Visit(T0, UserId("ann"), T0, part), policies=(ManagedBy(policy, T0),))
+
+
+def test_a_state_is_the_same_from_its_two_parts() -> None:
+    """What is kept apart is joined again, with charging events and without."""
+    for events in ((), (EVENT,), (EVENT, replace(EVENT, is_guess=True))):
+        vehicle = replace(plugged_in(), charging_events=events)
+        assert decode_vehicle(encode_vehicle(vehicle), encode_charging_events(vehicle)) == vehicle
+
+
+def test_charging_events_are_not_in_the_vehicles_own_record() -> None:
+    """The record that is written with every sample is the same whatever the charging events are."""
+    vehicle = plugged_in()
+    assert encode_vehicle(replace(vehicle, charging_events=(EVENT,))) == encode_vehicle(vehicle)
+    assert encode_charging_events(vehicle) is None
+
+
+def test_the_zone_is_that_of_the_policy_that_manages_the_visit() -> None:
+    """No visit, an unmanaged one, or a policy without a zone: no prices concern it."""
+    cases: dict[str, tuple[Vehicle, Any]] = {
+        "managed": (plugged_in(), NORTH),
+        "no visit": (replace(plugged_in(), visit=None), None),
+        "unmanaged": (plugged_in(managed_by=None), None),
+        "policy gone": (plugged_in(managed_by="q"), None),
+        "no zone": (plugged_in(zone=None), None),
+    }
+    assert {name: zone_of(vehicle) for name, (vehicle, _) in cases.items()} == {
+        name: zone for name, (_, zone) in cases.items()
+    }
+
+
+def test_a_visit_is_found_under_its_present_zone_only() -> None:
+    """A visit that changes its zone, or ends, is not found under the old one, and leaves nothing behind."""
+    visits = OpenVisits()
+    visits.put(plugged_in(), 1.0)
+    visits.put(plugged_in(VAN), 2.0)
+    assert visits.of(NORTH) == {CAR: 1.0, VAN: 2.0}
+    visits.put(plugged_in(zone=SOUTH), 3.0)
+    assert (visits.of(NORTH), visits.of(SOUTH)) == ({VAN: 2.0}, {CAR: 3.0})
+    for vehicle in (plugged_in(), plugged_in(VAN)):
+        visits.put(replace(vehicle, visit=None), 4.0)
+    assert (visits.of(NORTH), visits.of(SOUTH)) == ({}, {})
+    assert (visits._zones, visits._heard_s) == ({}, {})
