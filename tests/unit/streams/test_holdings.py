@@ -1,24 +1,19 @@
 """What of a user stands on the topics, and whether its sessions may be erased."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 
 import pytest
 from msgspec.json import encode
-from msgspec.structs import replace
 
-from models.ids import ChargingEventId, PolicyId, UserId, VehicleId
-from models.policy import VehiclePolicy
+from models.ids import UserId
 from models.session import SessionState
 from models.topics import SESSION_UPDATED, VEHICLE_POLICIES
-from sessions.state import ManagedBy, Part, Vehicle, Visit
 from streams.errors import WorkerError
 from streams.holdings import VEHICLES, Holdings
 from streams.states import encode_vehicle
+from tests import builders
+from tests.builders import ANN, BOB, VEHICLE, plug, run
 from tests.support.updates import Update, policy_value, session_id
-
-T0 = datetime(2026, 3, 1, tzinfo=UTC)
-ANN, BOB = UserId("ann"), UserId("bob")
 
 
 class Message:
@@ -54,22 +49,10 @@ def update(
 
 
 def vehicle(*, visitor: UserId | None = None, owner: UserId | None = None) -> tuple[str, Message]:
-    """A vehicle's state with an open visit of one user, and a policy of another."""
-    state = Vehicle(id=VehicleId("v1"))
-    if visitor is not None:
-        state = replace(state, visit=Visit(T0, visitor, T0, Part(T0, ChargingEventId("e"))))
-    if owner is not None:
-        said = policy_value("p2", user=owner)
-        written = VehiclePolicy(
-            id=PolicyId("p2"),
-            user_id=owner,
-            vehicle_id=VehicleId("v1"),
-            location_id=said["locationId"],
-            is_enabled=False,
-            at=T0,
-        )
-        state = replace(state, policies=(ManagedBy(written, T0),))
-    return VEHICLES, Message("v1", encode_vehicle(state))
+    """A vehicle's state with an open visit of one user, and a disabled policy of another."""
+    policies = [] if owner is None else [builders.policy(0, "p2", user=owner, enabled=False)]
+    visits = [] if visitor is None else [plug(1, user=visitor)]
+    return VEHICLES, Message(VEHICLE, encode_vehicle(run(*policies, *visits).vehicle))
 
 
 def gone(topic: str, key: str) -> tuple[str, Message]:
@@ -91,7 +74,7 @@ REFUSED: dict[str, tuple[Callable[[], Holdings], str]] = {
         lambda: held(policy(), vehicle(owner=ANN), gone(VEHICLE_POLICIES, "p1")),
         "policy p2",
     ),
-    "an open visit": (lambda: held(vehicle(visitor=ANN)), "open visit of v1"),
+    "an open visit": (lambda: held(vehicle(visitor=ANN)), f"open visit of {VEHICLE}"),
     "an awaited session": (
         lambda: held(update(1, SessionState.UPCOMING)),
         f"current session {session_id(1)}",
@@ -100,7 +83,7 @@ REFUSED: dict[str, tuple[Callable[[], Holdings], str]] = {
         lambda: held(update(1), update(2, SessionState.ACTIVE_REGULAR)),
         f"current session {session_id(2)}",
     ),
-    "several": (lambda: held(policy(), vehicle(visitor=ANN)), "policy p1, open visit of v1"),
+    "several": (lambda: held(policy(), vehicle(visitor=ANN)), f"policy p1, open visit of {VEHICLE}"),
 }
 
 
@@ -126,7 +109,7 @@ ALLOWED: dict[str, Callable[[], Holdings]] = {
         update(2, SessionState.UPCOMING),
         gone(SESSION_UPDATED, session_id(2)),
     ),
-    "a vehicle forgotten": lambda: held(vehicle(visitor=ANN, owner=ANN), gone(VEHICLES, "v1")),
+    "a vehicle forgotten": lambda: held(vehicle(visitor=ANN, owner=ANN), gone(VEHICLES, VEHICLE)),
     "a policy record that is none": lambda: held((VEHICLE_POLICIES, Message("p1", b"garbled"))),
 }
 

@@ -104,7 +104,9 @@ def record(outgoing: Outgoing, offset: int = 0) -> InputRecord:
 
 
 def policy(policy_id: str = "p", vehicle: str = CAR, **changes: object) -> InputRecord:
-    return record(Outgoing(topic=VEHICLE_POLICIES, key=policy_id, value=policy_value(vehicle, policy_id, **changes)))
+    # Without deadlines: only what a test does is to happen.
+    value = policy_value(vehicle, policy_id, **({"schedule": {}} | changes))
+    return record(Outgoing(topic=VEHICLE_POLICIES, key=policy_id, value=value))
 
 
 def deletion(policy_id: str = "p") -> InputRecord:

@@ -5,31 +5,23 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from models.ids import ChargingEventId, LocationId, PolicyId, SessionId, UserId, VehicleId, Zone
-from models.policy import VehiclePolicy
-from sessions.state import ChargingEvent, ManagedBy, Part, Vehicle, Visit
+from models.ids import ChargingEventId, SessionId, VehicleId, Zone
+from sessions.state import ChargingEvent, Vehicle
 from streams.open_visits import OpenVisits, zone_of
 from streams.states import decode_vehicle, encode_charging_events, encode_vehicle
+from tests.builders import HOME, VEHICLE, WORK, plug, policy, run
 
 T0 = datetime(2026, 3, 1, 18, 0, tzinfo=UTC)
-CAR, VAN = VehicleId("car"), VehicleId("van")
+CAR, VAN = VEHICLE, VehicleId("van")
 NORTH, SOUTH = Zone("north"), Zone("south")
 EVENT = ChargingEvent(ChargingEventId("e"), SessionId("s"), T0, T0 + timedelta(hours=1), is_managed=True)
 
 
-def plugged_in(vehicle_id: VehicleId = CAR, zone: Zone | None = NORTH, managed_by: str | None = "p") -> Vehicle:
+def plugged_in(vehicle_id: VehicleId = CAR, zone: Zone | None = NORTH, *, managed: bool = True) -> Vehicle:
     """A vehicle in an open visit, with a policy of that zone that may manage it."""
-    policy = VehiclePolicy(
-        id=PolicyId("p"),
-        user_id=UserId("ann"),
-        vehicle_id=vehicle_id,
-        location_id=LocationId("home"),
-        is_enabled=True,
-        at=T0,
-        zone=zone,
-    )
-    part = Part(T0, ChargingEventId("e"), None if managed_by is None else PolicyId(managed_by))
-    return Vehicle(id=vehicle_id, visit=Visit(T0, UserId("ann"), T0, part), policies=(ManagedBy(policy, T0),))
+    written = policy(0)
+    written = replace(written, policy=replace(written.policy, zone=zone))
+    return replace(run(written, plug(1, where=HOME if managed else WORK)).vehicle, id=vehicle_id)
 
 
 def test_a_state_is_the_same_from_its_two_parts() -> None:
@@ -51,8 +43,7 @@ def test_the_zone_is_that_of_the_policy_that_manages_the_visit() -> None:
     cases: dict[str, tuple[Vehicle, Any]] = {
         "managed": (plugged_in(), NORTH),
         "no visit": (replace(plugged_in(), visit=None), None),
-        "unmanaged": (plugged_in(managed_by=None), None),
-        "policy gone": (plugged_in(managed_by="q"), None),
+        "unmanaged": (plugged_in(managed=False), None),
         "no zone": (plugged_in(zone=None), None),
     }
     assert {name: zone_of(vehicle) for name, (vehicle, _) in cases.items()} == {
