@@ -10,12 +10,11 @@ from msgspec import Struct
 from models.policy import VehiclePolicy
 from models.telemetry import PowerDeliveryState
 from models.units import WH_PER_KWH
-from sessions.energy import estimated_level
 from sessions.events import Rules
-from sessions.state import PeakPower, Target, Vehicle, Visit
+from sessions.state import PeakPower, Vehicle, Visit
+from sessions.totals import FULL_PERCENT, estimated_level
 
 ASSUMED_PERCENT: Final = 20.0
-FULL_PERCENT: Final = 100.0
 DEFAULT_POWER_W: Final = 7_000
 # Less is preconditioning or the last trickle: no power to plan with.
 LEAST_POWER_W: Final = 1_000
@@ -67,7 +66,7 @@ def battery_of(vehicle: Vehicle, visit: Visit, policy: VehiclePolicy, rules: Rul
     """The battery of a plugged-in vehicle, at its newest sample."""
     capacity_wh = known_capacity_wh(vehicle, policy) or rules.default_capacity_wh
     totals = visit.part.totals
-    told = estimated_level(vehicle.readings, totals, capacity_wh, rules.efficiency)
+    told = estimated_level(totals, capacity_wh, rules.efficiency)
     assumed = ASSUMED_PERCENT + totals.energy_sum_wh * rules.efficiency / capacity_wh * FULL_PERCENT
     state, limit = vehicle.power_state, vehicle.charge_limit
     return Battery(
@@ -102,8 +101,3 @@ def remember_peak(vehicle: Vehicle, visit: Visit) -> None:
         return
     others = [peak for peak in vehicle.peaks if peak.location_id != visit.location_id]
     vehicle.peaks = (PeakPower(visit.location_id, peak_w), *others[: PEAKS_LIMIT - 1])
-
-
-def goal_percent(target: Target) -> float:
-    """The level that a target wants."""
-    return target.minimum_charge_target

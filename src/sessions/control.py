@@ -68,6 +68,9 @@ def follow(step: Step, at: datetime, *, must_plan: bool = False, is_heard: bool 
         if control.reached_at is None and session.target and battery.has_reached(session.target.minimum_charge_target):
             control.reached_at = min(now, visit.unplugged_at)
         return
+    boundary_at = next_boundary(control.plan, control.checked_at)
+    if boundary_at is not None and boundary_at <= now:
+        control.checked_at = now
     before = control.plan, control.reached_at, control.judged
     session = _take_reached(step, session, managed.policy, battery, now)
     target = session.target
@@ -110,7 +113,6 @@ def take_prices(step: Step, at: datetime) -> None:
 
 def pass_boundary(step: Step, at: datetime) -> None:
     """A block of the plan begins or ends."""
-    step.control.checked_at = at
     follow(step, at)
 
 

@@ -89,6 +89,9 @@ def take_disobedience(control: Control, charging: Charging | None) -> None:
     if sent is None or not sent.is_open or charging is None or charging.at < sent.first_at + FOLLOW_TIME:
         return
     if sent.action is Action.START:
+        if any(error.code in {Fault.NO_POWER, Fault.FAULT} for error in control.errors):
+            # That is why, and it says more.
+            return
         raise_fault(control, Fault.START_FAILED, "the vehicle does not charge though it was told to", charging.at)
     else:
         raise_fault(control, Fault.STOP_FAILED, "the vehicle goes on charging though it was told to stop", charging.at)

@@ -13,7 +13,8 @@ MINUTE_US: Final = 60_000_000
 QUARTER_US: Final = 15 * MINUTE_US
 HOUR_US: Final = 60 * MINUTE_US
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
+# The shortest time: a moment on the grid belongs to the quarter-hour that it ends.
+MOMENT: Final = timedelta(microseconds=1)
 _SECONDS_PER_DAY: Final = 86_400
 _US_PER_SECOND: Final = 1_000_000
 
@@ -31,6 +32,11 @@ def micros(moment: datetime) -> int:
 def quarter_start(moment: datetime) -> datetime:
     """The beginning of the quarter-hour that holds `moment`."""
     return moment - (moment - _EPOCH) % QUARTER
+
+
+def quarter_number(moment: datetime) -> int:
+    """The quarter-hour that holds `moment`, counted from 1970."""
+    return (moment - _EPOCH) // QUARTER
 
 
 def quarter_index(origin: datetime, moment: datetime) -> int:
@@ -56,7 +62,7 @@ def spread(energy_wh: int, spans: Iterable[Span], origin: datetime) -> dict[int,
 
     `spans` hold some time. Nothing is rounded twice: each share is the difference of two rounded running totals.
     """
-    pieces = [(quarter_index(origin, a), (b - a) // _MICROSECOND) for span in spans for a, b in quarters(*span)]
+    pieces = [(quarter_index(origin, a), (b - a) // MOMENT) for span in spans for a, b in quarters(*span)]
     total_us = sum(length_us for _, length_us in pieces)
     shares: dict[int, int] = {}
     passed_us = given_wh = 0

@@ -4,14 +4,18 @@ from datetime import timedelta
 from math import floor
 from typing import Final
 
-from sessions.battery import FULL_PERCENT, known_capacity_wh
+from msgspec import structs
+
+from sessions.battery import known_capacity_wh
 from sessions.dedup import event_id_at
 from sessions.evidence import Observation
 from sessions.grid import MOMENT, quarter_index, spread
 from sessions.parts import publish_observed
+from sessions.readings import Readings
+from sessions.samples import begin
 from sessions.state import Level, Part, Visit
 from sessions.step import Step
-from sessions.totals import Totals
+from sessions.totals import FULL_PERCENT, Context
 
 RISE_PERCENT: Final = 5.0
 SHORTEST: Final = timedelta(minutes=5)
@@ -51,13 +55,15 @@ def _publish(step: Step, start: Level, end: Level, energy_wh: int, seen: Observa
     last = quarter_index(start.at, end.at - MOMENT)
     levels: list[int | None] = [None] * (last + 1)
     levels[0], levels[last] = floor(start.percent), floor(end.percent)
-    totals = Totals(
+    context = Context(started_at=start.at, plugged_in_at=start.at)
+    empty = begin(Readings(), context)
+    totals = structs.replace(
+        empty,
         energy_wh=tuple(shares.get(index, 0) for index in range(last + 1)),
-        energy_sum_wh=energy_wh,
+        tip=structs.replace(empty.tip, sum_wh=energy_wh, is_known=True),
         levels=tuple(levels),
         level_from=start.percent,
         level_to=end.percent,
-        is_energy_known=True,
     )
     part = Part(start.at, event_id_at(vehicle, start.at), totals)
     visit = Visit(plugged_in_at=start.at, user_id=seen.user_id, newest_at=end.at, part=part)

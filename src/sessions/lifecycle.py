@@ -10,9 +10,9 @@ from typing import assert_never
 
 from msgspec import structs
 
+from models.telemetry import PowerDeliveryState
 from sessions.arrival import delay_s, refusal_by_lateness, refusal_by_time
 from sessions.control import follow, take_override
-from sessions.energy import take
 from sessions.events import (
     Counted,
     Decision,
@@ -31,12 +31,12 @@ from sessions.parts import await_visit, context_of, manage_visit, update_visit
 from sessions.policies import delete_policy, effective_at, refusal_by_rules, refuse_policy, restore_policy, write_policy
 from sessions.prices import PriceBook
 from sessions.public import has_news, shown
+from sessions.samples import take
 from sessions.state import Capacity, ChargeLimit, Charging, Level, PowerState, Vehicle, managed_by
 from sessions.step import NO_PRICES, Step
 from sessions.targets import with_target
 from sessions.timers import fire_before, fire_until
 from sessions.visits import take_missed_unplug, take_place, take_plug_evidence, take_user
-from models.telemetry import PowerDeliveryState
 
 
 def apply(vehicle: Vehicle, event: Event, rules: Rules, prices: PriceBook = NO_PRICES) -> Decision:
@@ -185,9 +185,7 @@ def _take_statistics(step: Step, seen: Observation) -> None:
         return
     part = visit.part
     known_wh = part.totals.energy_sum_wh
-    vehicle.readings, totals, counted = take(
-        vehicle.readings, part.totals, seen, context_of(step, visit, part.started_at)
-    )
+    vehicle.readings, totals, counted = take(vehicle.readings, part.totals, seen, context_of(step, visit))
     step.counted.extend(counted)
     assert totals is not None
     if totals is not part.totals:

@@ -10,19 +10,19 @@ from models.session import Session, SessionError, SessionState
 from sessions.battery import battery_of, known_capacity_wh, power_w, remember_peak
 from sessions.control import begin_control, end_control, substate
 from sessions.dedup import event_id_at, settle_event
-from sessions.energy import Context, begin, cut_off
 from sessions.events import SessionChanged, SessionErased
 from sessions.faults import newest_fault, timed_out
 from sessions.grid import Span, quarter_index
 from sessions.identity import awaited_charging_event_id, managed_session_id, unmanaged_session_id
 from sessions.outcome import verdict
 from sessions.public import awaited_session, series_of, visit_session
+from sessions.samples import begin
 from sessions.series import Series
 from sessions.state import ChargingEvent, CurrentSession, ManagedBy, Part, Vehicle, Visit, managed_by
 from sessions.steering import release
 from sessions.step import Step
 from sessions.targets import with_target
-from sessions.totals import Totals
+from sessions.totals import Context, Totals, cut_off
 from sessions.transitions import Cause, next_state
 from sessions.valuation import tariff_cost
 
@@ -96,7 +96,7 @@ def settle_part(step: Step, ended_at: datetime, at: datetime, cause: Cause, *, i
     vehicle, visit = step.vehicle, step.visit
     part = visit.part
     ended_at = max(ended_at, part.started_at)
-    part.totals = cut_off(part.totals, part.started_at, ended_at)
+    part.totals = cut_off(part.totals, ended_at)
     remember_peak(vehicle, visit)
     if part.policy_id is not None:
         _settle_managed(step, ended_at, at, cause, is_timed_out=is_timed_out)
@@ -117,29 +117,34 @@ def release_part(step: Step, at: datetime) -> None:
 def begin_part(step: Step, started_at: datetime) -> None:
     """The open visit goes on with its next part, which nobody manages yet."""
     visit = step.visit
-    visit.part = new_part(step, visit, started_at)
+    before = visit.part.totals
+    visit.part = new_part(step, started_at, visit.plugged_in_at, before=before)
 
 
-def new_part(step: Step, visit: Visit, started_at: datetime) -> Part:
-    """A part of a visit from this moment on, with what the vehicle told shortly before."""
-    context = context_of(step, visit, started_at)
-    return Part(
-        started_at=started_at,
-        charging_event_id=event_id_at(step.vehicle, started_at),
-        totals=begin(step.vehicle.readings, context),
-    )
-
-
-def context_of(step: Step, visit: Visit, started_at: datetime) -> Context:
-    """What the statistics have to know of a part that began at this moment."""
+def new_part(step: Step, started_at: datetime, plugged_in_at: datetime, before: Totals | None = None) -> Part:
+    """A part of a visit from this moment on. `before`: the totals of the one that ends with it."""
     vehicle = step.vehicle
-    policy_id = visit.part.policy_id if visit.part is not None else None
-    managed = None if policy_id is None else managed_by(vehicle, policy_id)
-    return Context(
+    context = Context(
         started_at=started_at,
+        plugged_in_at=plugged_in_at,
+        capacity_wh=known_capacity_wh(vehicle, None),
+        default_capacity_wh=step.rules.default_capacity_wh,
+        efficiency=step.rules.efficiency,
+    )
+    totals = begin(vehicle.readings, context, before)
+    return Part(started_at, event_id_at(vehicle, started_at), totals)
+
+
+def context_of(step: Step, visit: Visit) -> Context:
+    """What the statistics have to know of the open part."""
+    vehicle, part = step.vehicle, visit.part
+    managed = None if part.policy_id is None else managed_by(vehicle, part.policy_id)
+    return Context(
+        started_at=part.started_at,
         plugged_in_at=visit.plugged_in_at,
         unplugged_at=visit.unplugged_at,
         capacity_wh=known_capacity_wh(vehicle, None if managed is None else managed.policy),
+        default_capacity_wh=step.rules.default_capacity_wh,
         efficiency=step.rules.efficiency,
         planned=_planned_spans(vehicle, visit),
     )

@@ -11,9 +11,8 @@ from msgspec import structs
 from models.codec import Refusal
 from models.ids import PolicyId
 from models.policy import VehiclePolicy
-from sessions.events import Counted, Decision, PolicyDeleted, PolicyRestored, PolicyShown, PolicyWritten, Refused
-from sessions.state import ManagedBy, Vehicle, managed_by
 from sessions.control import take_policy
+from sessions.events import Counted, Decision, PolicyDeleted, PolicyRestored, PolicyShown, PolicyWritten, Refused
 from sessions.parts import (
     OPENING_STEP,
     await_visit,
@@ -24,6 +23,7 @@ from sessions.parts import (
     update_visit,
 )
 from sessions.public import has_news, shown
+from sessions.state import ManagedBy, Vehicle, managed_by
 from sessions.step import Step
 from sessions.targets import with_target
 

@@ -4,6 +4,7 @@ A Step works on copies of whatever may change and is local to one call of `apply
 and the vehicle that came in stays as it was.
 """
 
+from copy import copy
 from datetime import datetime
 from typing import Final
 
@@ -12,7 +13,7 @@ from msgspec import structs
 from models.ids import PolicyId
 from sessions.events import Counted, Decision, Output, Rules
 from sessions.prices import PriceBook
-from sessions.state import Control, CurrentSession, ManagedBy, Part, Vehicle, Visit, managed_by
+from sessions.state import Control, CurrentSession, ManagedBy, Vehicle, Visit, managed_by
 
 NO_PRICES: Final = PriceBook()
 
@@ -74,11 +75,10 @@ class Step:
 
 def _own(vehicle: Vehicle) -> Vehicle:
     """A copy of everything in it that a step changes in place."""
-    vehicle = vehicle.__copy__()
+    vehicle = copy(vehicle)
     if vehicle.visit is not None:
-        visit = vehicle.visit = vehicle.visit.__copy__()
-        part: Part = visit.part.__copy__()
-        visit.part = part
+        visit = vehicle.visit = copy(vehicle.visit)
+        part = visit.part = copy(visit.part)
         if part.control is not None:
-            part.control = part.control.__copy__()
+            part.control = copy(part.control)
     return vehicle

@@ -86,13 +86,12 @@ def cut_off(totals: Totals, ended_at: datetime) -> Totals:
     return structs.replace(totals, energy_wh=energy_wh, levels=totals.levels[: last + 1])
 
 
-def estimated_level(totals: Totals, context: Context) -> float | None:
+def estimated_level(totals: Totals, capacity_wh: int, efficiency: float) -> float | None:
     """The level at the newest message, unrounded: the last one told, carried on by the energy since."""
     rise = totals.tip.rise
     if rise is None:
         return None
-    capacity_wh = context.capacity_wh or context.default_capacity_wh
-    risen_percent = rise.since_wh * context.efficiency / capacity_wh * FULL_PERCENT
+    risen_percent = rise.since_wh * efficiency / capacity_wh * FULL_PERCENT
     return min(rise.percent + risen_percent, FULL_PERCENT)
 
 

@@ -9,8 +9,8 @@ from typing import Final
 
 from msgspec import structs
 
-from models.ids import ChargingEventId, LocationId
-from sessions.energy import has_begun_anew, moved_back
+from models.ids import LocationId
+from sessions.counters import COUNTER_NOISE_WH
 from sessions.evidence import Observation
 from sessions.parts import (
     OPENING_STEP,
@@ -21,9 +21,9 @@ from sessions.parts import (
     open_session,
     settle_part,
 )
-from sessions.state import Elsewhere, Evidence, Part, Place, Vehicle, Visit
+from sessions.samples import moved_back
+from sessions.state import Elsewhere, Evidence, Place, Vehicle, Visit
 from sessions.step import Step
-from sessions.totals import Totals
 from sessions.transitions import Cause
 
 # A location told so shortly before a plug-in is where the vehicle was plugged in.
@@ -94,11 +94,16 @@ def take_user(step: Step, seen: Observation) -> bool:
 
 def take_missed_unplug(step: Step, seen: Observation) -> None:
     """A plug-in after a silence, with a counter that began anew: the last visit was over at its last evidence."""
-    vehicle, visit = step.vehicle, step.vehicle.visit
+    visit = step.vehicle.visit
     if visit is None or not seen.is_plugged_in or seen.at < visit.newest_at + MISSED_UNPLUG_SILENCE:
         return
-    if has_begun_anew(vehicle.readings, seen):
-        end_visit(step, visit.unplugged_at or visit.newest_at, seen.at)
+    run = visit.part.totals.tip.run
+    if run is None or seen.counter_wh is None or seen.counter_wh >= run.highest_wh - COUNTER_NOISE_WH:
+        return
+    if seen.is_charging is False and 2 * seen.counter_wh >= run.highest_wh:
+        # It stands full and drains (docs/decisions/0005).
+        return
+    end_visit(step, visit.unplugged_at or visit.newest_at, seen.at)
 
 
 def take_plug_evidence(step: Step, seen: Observation) -> bool:
@@ -200,18 +205,16 @@ def _told_place(vehicle: Vehicle, plugged_in_at: datetime) -> LocationId | None:
 
 def _begin_visit(step: Step, plugged_in_at: datetime, seen: Observation, location_id: LocationId | None) -> None:
     vehicle = step.vehicle
-    visit = Visit(
+    vehicle.visit = Visit(
         plugged_in_at=plugged_in_at,
         user_id=seen.user_id,
         # Not the plug-in's own time: one that comes late opens a visit of which later messages have already told.
         newest_at=max(seen.at, vehicle.newest_at or seen.at),
-        part=Part(plugged_in_at, ChargingEventId(""), Totals()),
+        part=new_part(step, plugged_in_at, plugged_in_at),
         location_id=location_id,
         charger_id=seen.charger_id,
         here_at=_here_at(vehicle, location_id),
     )
-    visit.part = new_part(step, visit, plugged_in_at)
-    vehicle.visit = visit
 
 
 def _take_plug_out(step: Step, seen: Observation) -> None:
@@ -240,7 +243,7 @@ def _move_plug_in_back(step: Step, seen: Observation) -> bool:
         visit.here_at = _here_at(vehicle, visit.location_id)
     visit.plugged_in_at = visit.part.started_at = at
     visit.part.kept = 0
-    visit.part.totals = moved_back(vehicle.readings, visit.part.totals, context_of(step, visit, at))
+    visit.part.totals = moved_back(vehicle.readings, visit.part.totals, context_of(step, visit))
     return True
 
 

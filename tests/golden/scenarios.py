@@ -80,8 +80,8 @@ def override() -> Story:
 
 
 def settled_managed() -> Story:
-    """A night by the plan: at ten to midnight it is told to start, and at four it is done."""
-    night = [sample(601, 0.0, level=40.0, charging=False), *_charged(960, 1_200, 40.0), sample(1_210, level=80.0)]
+    """A night by the plan: it charges from midnight on, and is done before four."""
+    night = [sample(601, 0.0, level=40.0, charging=False), *_charged(960, 1_185, 40.0), sample(1_210, level=80.5)]
     return run(*_home(40.0), *night, unplug(1_390, level=83.0), timer(1_395), prices=_prices())
 
 
@@ -98,7 +98,7 @@ def deadline_missed() -> Story:
         plug(1_320, where=HOME, level=40.0, capacity=_CAPACITY_KWH),
         *_charged(1_320, 1_410, 40.0),
     ]
-    return run(*late, unplug(1_415), timer(1_420), prices=_prices())
+    return run(*late, unplug(1_412), timer(1_420), prices=_prices())
 
 
 def error() -> Story:

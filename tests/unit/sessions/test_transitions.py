@@ -16,7 +16,7 @@ REACHED: dict[tuple[SessionState | None, Cause], list[Event]] = {
     (SessionState.UPCOMING, Cause.AWAITED): [policy(0), policy(1, where=WORK)],
     (SessionState.UPCOMING, Cause.PLUGGED_IN): [policy(0), plug(10, where=HOME)],
     (SessionState.UPCOMING, Cause.WITHDRAWN): [policy(0), policy(1, enabled=False)],
-    (SessionState.ACTIVE_REGULAR, Cause.TELEMETRY): [policy(0), plug(10, where=HOME), sample(11, level=5)],
+    (SessionState.ACTIVE_REGULAR, Cause.CHANGED): [policy(0), plug(10, where=HOME), sample(11, level=5)],
     (SessionState.ACTIVE_REGULAR, Cause.UNPLUGGED): [policy(0), plug(10, where=HOME), unplug(11), timer(12)],
     (SessionState.ACTIVE_REGULAR, Cause.RELEASED): [policy(0), plug(10, where=HOME), policy(20, enabled=False)],
 }
