@@ -299,17 +299,27 @@ class _Walk:
     def _lift(self, at_us: int, percent: float, rise: Rise, bare: tuple[tuple[int, int, bool], ...]) -> None:
         """Add what a rise shows beyond what was given since it began, onto the time that nothing better covers."""
         spans = [(start_us, end_us) for start_us, end_us, _ in bare]
-        bare_us = sum(end_us - start_us for start_us, end_us in spans)
+        bare_us = _length_us(spans)
         rise_wh = round(risen_percent(rise.highest_percent, percent) * self._frame.wh_per_percent)
         energy_wh = lift_wh(rise_wh, self._sum_wh - rise.base_wh, bare_us, at_us - rise.base_us)
         if is_step_steep(energy_wh, bare_us):
             self._implausible_steps += 1
         elif energy_wh:
             charging = [(start_us, end_us) for start_us, end_us, is_charging in bare if is_charging]
-            shares = shares_wh(energy_wh, charging or self._planned(spans) or spans)
-            for quarter, share_wh in shares.items():
-                self._give(quarter, share_wh)
+            self._place_lift(energy_wh, charging or self._planned(spans) or spans)
         self._rise = Rise(at_us, percent, at_us, next_highest(rise.highest_percent, percent), self._sum_wh)
+
+    def _place_lift(self, energy_wh: int, spans: list[SpanUs]) -> None:
+        """Put what a level adds; a counter that goes on may replace it from its last reading on, but not before."""
+        read_us = 0 if self._run is None else self._run.read_us
+        final = clipped(spans, 0, read_us)
+        final_wh = energy_wh * _length_us(final) // _length_us(spans)
+        if final:
+            for quarter, share_wh in shares_wh(final_wh, final).items():
+                self._put(quarter, share_wh)
+        if len(final) < len(spans):
+            for quarter, share_wh in shares_wh(energy_wh - final_wh, spans[len(final) :]).items():
+                self._give(quarter, share_wh)
 
     def _place(self, energy_wh: int, start_us: int, end_us: int) -> None:
         """Put a counter's difference where it was charged: within the part, and before the vehicle was unplugged."""
@@ -388,3 +398,7 @@ def _until(bare: tuple[tuple[int, int, bool], ...], end_us: int) -> tuple[tuple[
     while kept and bare[kept - 1][1] > end_us:
         kept -= 1
     return bare[:kept]
+
+
+def _length_us(spans: list[SpanUs]) -> int:
+    return sum(end_us - start_us for start_us, end_us in spans)

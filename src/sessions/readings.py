@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from sessions.counters import STEP_LIMIT_W, Reading, put_reading
 from sessions.evidence import Observation
-from sessions.grid import MINUTE_US, QUARTER_US, SpanUs, micros
+from sessions.grid import MINUTE_US, QUARTER_US, SpanUs
 
 # How far a message may be behind its vehicle's newest; later ones are refused before they get here.
 LATE_LIMIT: Final = timedelta(hours=24)
@@ -49,9 +49,8 @@ class Readings(Struct, frozen=True, array_like=True):
     kept_from: int = 0
 
 
-def remember(readings: Readings, seen: Observation) -> Readings:
-    """The readings with what a message tells; the same object if that is no news."""
-    at_us = micros(seen.at)
+def remember(readings: Readings, at_us: int, seen: Observation) -> Readings:
+    """The readings with what a message of that time tells; the same object if that is no news."""
     index = at_us // QUARTER_US
     quarters = readings.quarters
     place = len(quarters)
@@ -83,8 +82,8 @@ def forget(readings: Readings, before: int) -> Readings:
 
 def told(quarter: Quarter, at_us: int, seen: Observation) -> Quarter:
     """The quarter-hour with what a message of that time tells; the same object if that is no news."""
-    on, off, levels = quarter.on, quarter.off, quarter.levels
-    counters, rates = quarter.counters, quarter.rates
+    counters, rates, levels = quarter.counters, quarter.rates, quarter.levels
+    on, off = quarter.on, quarter.off
     if seen.is_charging is True:
         on = _widened(on, at_us)
     elif seen.is_charging is False:
@@ -96,10 +95,14 @@ def told(quarter: Quarter, at_us: int, seen: Observation) -> Quarter:
         counters = put_reading(counters, at_us, seen.counter_wh, flip_us)
     if seen.charge_rate_w is not None and seen.charge_rate_w <= STEP_LIMIT_W:
         rates = _put_rate(rates, at_us, max(seen.charge_rate_w, 0))
-    if rates is not quarter.rates or counters is not quarter.counters:
+    if len(rates) > 1 and counters and (rates is not quarter.rates or counters is not quarter.counters):
         rates = _useful(rates, counters)
-    new = Quarter(quarter.index, counters, rates, on, off, levels)
-    return quarter if new == quarter else new
+    if rates == quarter.rates:
+        rates = quarter.rates
+    is_known = counters is quarter.counters and rates is quarter.rates and levels is quarter.levels
+    if is_known and on is quarter.on and off is quarter.off:
+        return quarter
+    return Quarter(quarter.index, counters, rates, on, off, levels)
 
 
 def _widened(span: SpanUs | None, at_us: int) -> SpanUs:
@@ -139,9 +142,9 @@ def _useful(rates: tuple[tuple[int, int], ...], counters: tuple[Reading, ...]) -
 
     By whole minutes, so that a rate which a later one of its minute had replaced stays replaced.
     """
-    if not counters or len(rates) < 2:
-        return rates
     first, last = counters[0][0] // MINUTE_US, counters[-1][0] // MINUTE_US
+    if rates[0][0] // MINUTE_US >= first and rates[-1][0] // MINUTE_US <= last:
+        return rates[-1:]
     return tuple(
         rate
         for rate, following in zip(rates, (*rates[1:], None), strict=True)
@@ -149,10 +152,8 @@ def _useful(rates: tuple[tuple[int, int], ...], counters: tuple[Reading, ...]) -
     )
 
 
-def is_told(readings: Readings, seen: Observation) -> bool:
+def is_told(readings: Readings, at_us: int, counter_wh: int) -> bool:
     """Tell whether a counter reading says no more than those that are kept around it."""
-    at_us, counter_wh = micros(seen.at), seen.counter_wh
-    assert counter_wh is not None
     quarter = next((quarter for quarter in readings.quarters if quarter.index == at_us // QUARTER_US), None)
     kept = () if quarter is None else quarter.counters
     before = max((reading for reading in kept if reading[0] <= at_us), default=None)

@@ -8,13 +8,14 @@ from math import inf
 
 from msgspec import structs
 
-from sessions.counters import STEP_LIMIT_W
+from sessions.counters import QUARTER_LIMIT_READINGS, STEP_LIMIT_W, Run
 from sessions.energy import RATE_HOLDS_US, Energy, Frame, continued, walk
 from sessions.events import Counted
 from sessions.evidence import Observation
 from sessions.grid import QUARTER_US, micros
 from sessions.power import power_by_counter, power_by_rate
 from sessions.readings import Quarter, Readings, forget, is_told, oldest_needed, remember
+from sessions.steady import gained, steady
 from sessions.totals import BASELINE_US, FULL_PERCENT, Context, Totals, with_level, with_level_from
 
 
@@ -28,7 +29,8 @@ def begin(readings: Readings, context: Context, before: Totals | None = None) ->
         walked_from = quarters[-1].index if quarters else started_us // QUARTER_US
     else:
         baseline_us, open_us = micros(context.plugged_in_at) - BASELINE_US, started_us
-        base = Energy(started_us // QUARTER_US, started_us)
+        run = _baseline(readings, baseline_us, started_us)
+        base = Energy(started_us // QUARTER_US, started_us, run=run)
         walked_from = max(baseline_us // QUARTER_US, readings.kept_from)
     totals = Totals(
         started_us=started_us,
@@ -42,7 +44,7 @@ def begin(readings: Readings, context: Context, before: Totals | None = None) ->
     for quarter in readings.quarters:
         for at_us, percent in quarter.levels:
             totals = with_level(totals, quarter, at_us, percent)
-    return _rewalked(totals, readings, _frame(totals, context))
+    return rewalked(totals, readings, frame_of(totals, context))
 
 
 def take(
@@ -52,29 +54,27 @@ def take(
 
     A message that tells nothing new changes neither, and both are the same objects then.
     """
-    known = remember(readings, seen)
-    counted = _counted_at_once(readings, known, seen)
+    at_us = micros(seen.at)
+    known = remember(readings, at_us, seen)
+    counted = _counted_at_once(readings, known, at_us, seen)
     if known is readings:
         return readings, totals, counted
     oldest = oldest_needed(known.newest_us, is_visit_open=totals is not None)
     is_over = bool(known.quarters) and known.quarters[0].index < oldest
     if totals is None or context is None:
         return forget(known, oldest) if is_over else known, None, counted
-    new = _with_seen(totals, known, seen)
-    frame = _frame(new, context)
-    newest = known.quarters[-1].index if known.quarters else 0
-    index = micros(seen.at) // QUARTER_US
-    if index < newest and known.quarters is not readings.quarters:
-        if index >= totals.walked_from:
-            new = _rewalked(new, known, frame, index)
-    else:
-        new = _walked_on(new, readings, known, frame)
+    before = totals.tip
+    if seen.level_percent is not None:
+        totals = _with_told_level(totals, known, at_us, seen.level_percent)
+    new = _walked_steadily(totals, readings, known, at_us, seen, context)
+    if new is None:
+        new = _walked(totals, readings, known, at_us, frame_of(totals, context))
     if is_over:
-        new = _settled(new, known, frame, oldest)
+        new = _settled(new, known, frame_of(new, context), oldest)
         known = forget(known, oldest)
-    if micros(seen.at) > readings.newest_us:
-        new = _with_power(new, seen)
-    return known, new, (*counted, *_counted_since(totals.tip, new.tip))
+    if at_us > readings.newest_us:
+        new = _with_power(new, at_us, seen)
+    return known, new, (*counted, *_counted_since(before, new.tip))
 
 
 def moved_back(readings: Readings, totals: Totals, context: Context) -> Totals:
@@ -94,18 +94,48 @@ def moved_back(readings: Readings, totals: Totals, context: Context) -> Totals:
     )
 
 
-def _frame(totals: Totals, context: Context) -> Frame:
+def _limit_wh(context: Context) -> float:
+    """More than that a battery does not take."""
+    return inf if context.capacity_wh is None else context.capacity_wh / context.efficiency
+
+
+def frame_of(totals: Totals, context: Context) -> Frame:
     capacity_wh = context.capacity_wh
     return Frame(
         totals.started_us,
         totals.baseline_us,
         totals.open_us,
         None if context.unplugged_at is None else micros(context.unplugged_at),
-        inf if capacity_wh is None else capacity_wh / context.efficiency,
+        _limit_wh(context),
         (capacity_wh or context.default_capacity_wh) / context.efficiency / FULL_PERCENT,
         context.planned,
         None if totals.level_from is None else (totals.level_from_us, totals.level_from),
     )
+
+
+def _walked_steadily(
+    totals: Totals, before: Readings, known: Readings, at_us: int, seen: Observation, context: Context
+) -> Totals | None:
+    """The totals with a message that goes on in the newest quarter-hour as the one before did."""
+    if at_us <= before.newest_us or context.unplugged_at is not None or not before.quarters:
+        return None
+    newest, index = known.quarters[-1], before.quarters[-1].index
+    if newest.index != index or at_us <= totals.tip.passed_us or len(newest.counters) == QUARTER_LIMIT_READINGS:
+        return None
+    place = index - totals.started_us // QUARTER_US
+    found = steady(totals.tail, totals.tip, at_us, seen, _limit_wh(context)) if place >= 0 else None
+    if found is None:
+        return None
+    tip, gain_wh = found
+    energy_wh = gained(totals.energy_wh, place, gain_wh) if gain_wh else totals.energy_wh
+    return structs.replace(totals, tip=tip, energy_wh=energy_wh, changed_from=place)
+
+
+def _walked(totals: Totals, before: Readings, known: Readings, at_us: int, frame: Frame) -> Totals:
+    index = at_us // QUARTER_US
+    if known.quarters is before.quarters or index >= known.quarters[-1].index:
+        return _walked_on(totals, before, known, frame)
+    return rewalked(totals, known, frame, index) if index >= totals.walked_from else totals
 
 
 def _walked_on(totals: Totals, before: Readings, known: Readings, frame: Frame) -> Totals:
@@ -123,7 +153,7 @@ def _walked_on(totals: Totals, before: Readings, known: Readings, frame: Frame) 
     return structs.replace(totals, tail=tail, tip=tip, energy_wh=energy_wh, changed_from=tail.tail_from - first)
 
 
-def _rewalked(totals: Totals, known: Readings, frame: Frame, index: int = 0) -> Totals:
+def rewalked(totals: Totals, known: Readings, frame: Frame, index: int = 0) -> Totals:
     """Walk all that is remembered. `index`: the quarter-hour of what came late."""
     first, tail = totals.started_us // QUARTER_US, totals.base
     energy_wh = totals.energy_wh
@@ -138,6 +168,15 @@ def _rewalked(totals: Totals, known: Readings, frame: Frame, index: int = 0) -> 
     differs = (place for place, (old, new) in enumerate(zip(totals.energy_wh, energy_wh, strict=False)) if old != new)
     changed_from = min(max(index - first, 0), next(differs, len(totals.energy_wh)))
     return structs.replace(totals, tail=tail, tip=tip, energy_wh=energy_wh, changed_from=changed_from)
+
+
+def _baseline(readings: Readings, from_us: int, started_us: int) -> Run | None:
+    """The newest counter reading from before the start, if it is not too old."""
+    for quarter in reversed(readings.quarters):
+        for at_us, counter_wh, _ in reversed(quarter.counters):
+            if at_us < started_us:
+                return Run(at_us, at_us, counter_wh) if at_us >= from_us else None
+    return None
 
 
 def _settled(totals: Totals, known: Readings, frame: Frame, before: int) -> Totals:
@@ -162,19 +201,16 @@ def _joined(energy_wh: tuple[int, ...], place: int, tail_wh: list[int]) -> tuple
     return (*energy_wh[:place], *tail_wh)
 
 
-def _with_seen(totals: Totals, known: Readings, seen: Observation) -> Totals:
-    if seen.level_percent is None:
-        return totals
-    at_us = micros(seen.at)
+def _with_told_level(totals: Totals, known: Readings, at_us: int, percent: float) -> Totals:
     index = at_us // QUARTER_US
-    quarter = next((quarter for quarter in reversed(known.quarters) if quarter.index <= index), None)
-    if quarter is None or quarter.index != index:
-        return totals
-    return with_level(totals, quarter, at_us, seen.level_percent)
+    if known.quarters and known.quarters[-1].index == index:
+        return with_level(totals, known.quarters[-1], at_us, percent)
+    quarter = next((quarter for quarter in known.quarters if quarter.index == index), None)
+    return totals if quarter is None else with_level(totals, quarter, at_us, percent)
 
 
-def _with_power(totals: Totals, seen: Observation) -> Totals:
-    power, run, at_us = totals.power, totals.tip.run, micros(seen.at)
+def _with_power(totals: Totals, at_us: int, seen: Observation) -> Totals:
+    power, run = totals.power, totals.tip.run
     if run is not None:
         if seen.counter_wh is None or run.read_us != at_us:
             return totals
@@ -185,16 +221,22 @@ def _with_power(totals: Totals, seen: Observation) -> Totals:
     return totals if power is totals.power else structs.replace(totals, power=power)
 
 
-def _counted_at_once(readings: Readings, known: Readings, seen: Observation) -> tuple[Counted, ...]:
+def _counted_at_once(readings: Readings, known: Readings, at_us: int, seen: Observation) -> tuple[Counted, ...]:
     counted: tuple[Counted, ...] = ()
     if seen.charge_rate_w is not None and seen.charge_rate_w > STEP_LIMIT_W:
         counted = (Counted.IMPLAUSIBLE_ENERGY_STEP,)
-    if seen.counter_wh is not None and known.quarters is readings.quarters and not is_told(readings, seen):
+    if (
+        known.quarters is readings.quarters
+        and seen.counter_wh is not None
+        and not is_told(readings, at_us, seen.counter_wh)
+    ):
         counted = (*counted, Counted.LATE_READING_IGNORED)
     return counted
 
 
 def _counted_since(before: Energy, after: Energy) -> tuple[Counted, ...]:
+    if before.implausible_steps == after.implausible_steps and before.restarts == after.restarts:
+        return ()
     implausible_steps = max(after.implausible_steps - before.implausible_steps, 0)
     restarts = max(after.restarts - before.restarts, 0)
     return (Counted.IMPLAUSIBLE_ENERGY_STEP,) * implausible_steps + (Counted.COUNTER_RESTARTED,) * restarts

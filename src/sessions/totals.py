@@ -99,19 +99,14 @@ def with_level(totals: Totals, quarter: Quarter, at_us: int, percent: float) -> 
     """The totals with a level of that quarter-hour, if it is the first, the last, or the last of its interval."""
     if at_us < totals.started_us - BASELINE_US:
         return totals
-    totals = with_level_from(totals, at_us, percent)
-    if totals.level_to is None or (at_us, percent) > (totals.level_to_us, totals.level_to):
-        totals = structs.replace(totals, level_to=percent, level_to_us=at_us)
-    if at_us < totals.started_us or quarter.levels[-1] != (at_us, percent):
-        return totals
-    place, levels, whole = quarter.index - totals.started_us // QUARTER_US, totals.levels, floor(percent)
-    if place < len(levels):
-        if levels[place] == whole:
-            return totals
-        levels = (*levels[:place], whole, *levels[place + 1 :])
-    else:
-        levels = (*levels, *(None,) * (place - len(levels)), whole)
-    return structs.replace(totals, levels=levels)
+    if totals.level_from is None or at_us <= max(totals.started_us, totals.level_from_us):
+        totals = with_level_from(totals, at_us, percent)
+    level_to, level_to_us, levels = totals.level_to, totals.level_to_us, totals.levels
+    if level_to is None or (at_us, percent) > (level_to_us, level_to):
+        level_to, level_to_us = percent, at_us
+    if at_us >= totals.started_us and quarter.levels[-1] == (at_us, percent):
+        levels = _put(levels, quarter.index - totals.started_us // QUARTER_US, floor(percent))
+    return structs.replace(totals, level_to=level_to, level_to_us=level_to_us, levels=levels)
 
 
 def with_level_from(totals: Totals, at_us: int, percent: float | None) -> Totals:
@@ -128,3 +123,9 @@ def with_level_from(totals: Totals, at_us: int, percent: float | None) -> Totals
 def _rank(started_us: int, at_us: int, percent: float) -> tuple[bool, bool, int, float]:
     is_before = at_us <= started_us
     return at_us == started_us, is_before, at_us if is_before else -at_us, percent
+
+
+def _put(levels: tuple[int | None, ...], place: int, percent: int) -> tuple[int | None, ...]:
+    if place >= len(levels):
+        return (*levels, *(None,) * (place - len(levels)), percent)
+    return levels if levels[place] == percent else (*levels[:place], percent, *levels[place + 1 :])

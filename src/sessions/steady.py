@@ -1,0 +1,76 @@
+"""The message that nearly every message is: the newest of its vehicle, and its counter goes on as before.
+
+What a walk over the quarter-hour gives for it can be told at once. Nothing else is decided here: whatever is not plain
+is left to the walk.
+"""
+
+from sessions.counters import STEP_LIMIT_W, Run, is_step_steep
+from sessions.energy import Charging, Energy
+from sessions.evidence import Observation
+from sessions.grid import QUARTER_US
+from sessions.levels import Rise
+
+
+def steady(tail: Energy, tip: Energy, at_us: int, seen: Observation, limit_wh: float) -> tuple[Energy, int] | None:
+    """The end of the walk with that message, and what its quarter-hour gains; null where only a walk can tell.
+
+    `tail`, `tip`: where that quarter-hour begins, and the end of the walk up to the message before, which lies in it.
+    The vehicle is plugged in.
+    """
+    counter_wh, rate_w = seen.counter_wh, seen.charge_rate_w
+    if counter_wh is None or tip.bare or tip.given_wh or (rate_w is not None and rate_w > STEP_LIMIT_W):
+        return None
+    run = _risen(tip.run, at_us, counter_wh, limit_wh)
+    charging = _confirmed(tip.charging, at_us, seen.is_charging)
+    if tip.run is None or run is None or charging is None:
+        return None
+    rise, percent = tip.rise, seen.level_percent
+    if rise is not None and percent is not None and _is_passive(tail.rise, rise, tip.run.read_us):
+        rise = Rise(at_us, percent, rise.base_us, rise.highest_percent, rise.base_wh)
+    elif rise is not None or percent is not None:
+        return None
+    gain_wh = counter_wh - tip.run.highest_wh
+    if tip.worse:
+        gain_wh -= sum(worse_wh for _, worse_wh in tip.worse)
+    tail_from = max((at_us - 1) // QUARTER_US, tip.tail_from)
+    tail_wh = tip.tail_wh[tail_from - tip.tail_from :]
+    if gain_wh:
+        place = at_us // QUARTER_US - tail_from
+        tail_wh = gained(tail_wh, place, gain_wh)
+        if not tail_wh[-1]:
+            return None
+    rate = tip.rate if rate_w is None else (at_us, max(rate_w, 0))
+    counts = tip.implausible_steps, tip.restarts
+    sum_wh = tip.sum_wh + gain_wh
+    return Energy(tail_from, at_us, tail_wh, sum_wh, run, charging, rate, 0, (), (), rise, 0, True, *counts), gain_wh
+
+
+def gained(energy_wh: tuple[int, ...], place: int, gain_wh: int) -> tuple[int, ...]:
+    """Energies with more in their last place, which may be new."""
+    if place < len(energy_wh):
+        return (*energy_wh[:place], energy_wh[place] + gain_wh)
+    return (*energy_wh, *(0,) * (place - len(energy_wh)), gain_wh)
+
+
+def _risen(run: Run | None, at_us: int, counter_wh: int, limit_wh: float) -> Run | None:
+    """The run with a reading that is plainly its next one, in the same quarter-hour."""
+    if run is None or run.before_zero_wh or run.read_us // QUARTER_US != at_us // QUARTER_US:
+        return None
+    gain_wh = counter_wh - run.highest_wh
+    if not 0 <= gain_wh <= limit_wh or is_step_steep(gain_wh, at_us - run.read_us):
+        return None
+    return Run(run.began_us, at_us, counter_wh)
+
+
+def _confirmed(charging: Charging, at_us: int, is_charging: bool | None) -> Charging | None:
+    """The state as it is told again; null where it changes."""
+    if is_charging is None:
+        return charging
+    if is_charging is not charging.is_on:
+        return None
+    return Charging(is_charging, charging.since_us, at_us, charging.spans)
+
+
+def _is_passive(before: Rise | None, rise: Rise, read_us: int) -> bool:
+    """Tell whether the level says nothing of this quarter-hour: a counter has covered all of it so far."""
+    return before is not None and rise.base_us == before.told_us < rise.told_us and rise.told_us >= read_us
