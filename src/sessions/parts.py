@@ -301,7 +301,5 @@ def _planned_spans(visit: Visit) -> tuple[Span, ...]:
         # A plan that was made anew knows nothing of the time before.
         spans.append((running.start_at, control.planned_at))
         ended_at = control.planned_at
-    for block in control.plan.blocks:
-        if block.end_at > ended_at:
-            spans.append((max(block.start_at, ended_at), block.end_at))
-    return tuple(spans)
+    ahead = [(max(block.start_at, ended_at), block.end_at) for block in control.plan.blocks if block.end_at > ended_at]
+    return (*spans, *ahead)
