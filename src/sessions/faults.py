@@ -99,7 +99,11 @@ def take_disobedience(control: Control, charging: Charging | None) -> None:
 
 def unreachable_at(control: Control, newest_at: datetime) -> datetime | None:
     """When silence becomes an error; null: nothing is expected of the vehicle now, or it is one already."""
-    is_expected = control.running is not None or (control.sent is not None and control.sent.is_open)
-    if not is_expected or any(error.code == Fault.UNREACHABLE for error in control.errors):
+    running, sent = control.running, control.sent
+    expected = [] if running is None else [running.start_at]
+    if sent is not None and sent.is_open:
+        expected.append(sent.first_at)
+    if not expected or any(error.code == Fault.UNREACHABLE for error in control.errors):
         return None
-    return newest_at + REACH_TIME
+    # Before something was expected of it, it may have slept.
+    return max(newest_at, min(expected)) + REACH_TIME
