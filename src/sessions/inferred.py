@@ -1,4 +1,4 @@
-"""A charge that nobody saw: between two samples the level of an unplugged vehicle has risen as only a charger can do it."""
+"""A charge that nobody saw: between two samples an unplugged vehicle's level rose as only a charger can do it."""
 
 from datetime import timedelta
 from math import floor

@@ -1,4 +1,4 @@
-"""The session logic as one pure function: `apply(vehicle, event, rules, prices)` gives the next state and what to publish.
+"""The session logic as one pure function: `apply(vehicle, event, rules, prices)` gives the next state and updates.
 
 It reads no clock and does no I/O: every time is in the event. Before an event of a later time is applied, the vehicle's
 timers that are due before it fire, each at its due time; so what comes out depends on this vehicle's own events, and on

@@ -7,13 +7,10 @@ or late, changes nothing, but for one thing: late news that the plug was in befo
 from datetime import datetime, timedelta
 from typing import Final
 
-from msgspec import structs
-
 from models.ids import LocationId
 from sessions.counters import COUNTER_NOISE_WH
 from sessions.evidence import Observation
 from sessions.parts import (
-    OPENING_STEP,
     begin_part,
     context_of,
     leave,

@@ -3,7 +3,7 @@
 import pytest
 
 from sessions.events import Counted, Event
-from tests.builders import HOME, battery, bounds, kwh_sum, plug, policy, run, sample, timer, unplug
+from tests.builders import HOME, battery, bounds, kwh, kwh_sum, plug, policy, run, sample, timer, unplug
 
 # Readings (minute, kWh) around a plug-in at minute 60 -> energy of the session.
 BASELINES: dict[str, tuple[list[tuple[float, float]], float]] = {
@@ -69,9 +69,12 @@ def test_idle_readings_between_visits() -> None:
 
 
 def test_late_reading() -> None:
-    """A counter reading older than the last one adds nothing and is counted."""
-    story = run(policy(0), plug(10, where=HOME), sample(10, 0.0), sample(20, 1.0), sample(15, 0.5))
-    assert (kwh_sum(story.latest), story.counted) == (1.0, [Counted.LATE_READING_IGNORED])
+    """A counter reading that comes late finds its place: it tells when the energy flowed, and what came before it."""
+    told = (policy(0), plug(10, where=HOME), sample(20, 1.0), sample(50, 2.0))
+    assert kwh(run(*told).latest) == [0.0, 0.333, 0.5, 0.167]
+    assert kwh(run(*told, sample(35, 1.0)).latest) == [0.0, 0.0, 0.667, 0.333]
+    story = run(*told, sample(12, 0.5))
+    assert (kwh_sum(story.latest), story.counted) == (1.5, [])
 
 
 def test_reading_after_the_unplug_counts_until_confirmed() -> None:
