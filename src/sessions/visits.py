@@ -1,8 +1,8 @@
 """Plug visits: when one begins, what keeps it open, and when it is over.
 
-Plug evidence is ordered by its event time. Of two that share a moment, the unplug stands; but a plug event says that the
-plug was put in at that moment, so one that was in before has been out in between. Evidence that comes again, or late,
-changes nothing, but for one thing: late news that the plug was in before we knew moves the plug-in back.
+Plug evidence is ordered by its event time. Of two that share a moment, the unplug stands; but a plug event says that
+the plug was put in at that moment, so one that was in before has been out in between. Evidence that comes again, or
+late, changes nothing, but for one thing: late news that the plug was in before we knew moves the plug-in back.
 """
 
 from datetime import datetime, timedelta
@@ -191,9 +191,8 @@ def _take_same_moment(step: Step, known: Evidence, seen: Observation) -> None:
             visit.charger_id = known.charger_id
         _take_plug_out(step, seen)
         if is_again:
-            _take_plug_in(
-                step, structs.replace(seen, is_plugged_in=True, location_id=None, charger_id=charger_id), news
-            )
+            back = structs.replace(seen, is_plugged_in=True, location_id=None, charger_id=charger_id)
+            _take_plug_in(step, back, news)
             manage_visit(step, seen.at)
 
 
