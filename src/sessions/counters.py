@@ -66,15 +66,20 @@ def is_step_steep(energy_wh: int, passed_us: int) -> bool:
     return energy_wh * HOUR_US > STEP_LIMIT_W * passed_us
 
 
-def read(run: Run, at_us: int, counter_wh: int, *, limit_wh: float, is_idle: bool) -> tuple[Step, Run]:
+def read(
+    run: Run, at_us: int, counter_wh: int, *, limit_wh: float, is_idle: bool, is_first: bool = False
+) -> tuple[Step, Run]:
     """Judge the next reading of a run, and give the run that holds from it on.
 
     `limit_wh`: more than a battery takes. `is_idle`: the vehicle is known not to charge. Then a fall to no less than
     half of the highest is a drain (docs/decisions/0005): a counter that begins anew falls to a small part, or falls
-    while the vehicle charges.
+    while the vehicle charges. `is_first`: the run was last read before the plug-in, with which many counters begin
+    anew; then a fall to less than half of the highest is no noise, however little the visit before has charged.
     """
     highest_wh = run.highest_wh
     step_wh = counter_wh - highest_wh
+    if is_first and -COUNTER_NOISE_WH <= step_wh and 2 * counter_wh < highest_wh:
+        return Step.RESTARTS, Run(at_us, at_us, counter_wh)
     if step_wh < -COUNTER_NOISE_WH and not (is_idle and 2 * counter_wh >= highest_wh):
         return Step.RESTARTS, Run(at_us, at_us, counter_wh, highest_wh if counter_wh == 0 else 0)
     if step_wh > limit_wh or is_step_steep(step_wh, at_us - run.read_us) or _was_placeholder(run, counter_wh):

@@ -1,4 +1,4 @@
-"""Sessions over the parts of a visit: opened, updated and settled here and nowhere else, by the table of transitions."""
+"""Sessions over the parts of a visit: opened, updated and settled here alone, each by the table of transitions."""
 
 from datetime import datetime, timedelta
 from typing import Final

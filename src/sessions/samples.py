@@ -140,17 +140,24 @@ def _walked(totals: Totals, before: Readings, known: Readings, at_us: int, frame
 
 def _walked_on(totals: Totals, before: Readings, known: Readings, frame: Frame) -> Totals:
     """Walk the newest quarter-hour again; the one before it is over once another begins."""
-    tail, quarters = totals.tail, known.quarters
+    tail, quarters, energy_wh = totals.tail, known.quarters, totals.energy_wh
+    first = totals.started_us // QUARTER_US
+    changed_from = tail.tail_from - first
     if quarters:
         newest, over = quarters[-1], before.quarters[-1] if before.quarters else None
         if over is not None and totals.walked_from <= over.index < newest.index:
-            tail, _ = walk(tail, over, frame)
+            following, tail_wh = walk(tail, over, frame)
+            # Plans and capacity may have changed since it was walked: what it gives now is what holds.
+            walked_wh = _joined(energy_wh, changed_from, tail_wh)
+            place = following.tail_from - first
+            if walked_wh[:place] == energy_wh[:place]:
+                changed_from = place
+            tail, energy_wh = following, walked_wh
     else:
         newest = Quarter(known.newest_us // QUARTER_US)
     tip, tail_wh = walk(tail, newest, frame, known.newest_us)
-    first = totals.started_us // QUARTER_US
-    energy_wh = _joined(totals.energy_wh, tail.tail_from - first, tail_wh)
-    return structs.replace(totals, tail=tail, tip=tip, energy_wh=energy_wh, changed_from=tail.tail_from - first)
+    energy_wh = _joined(energy_wh, tail.tail_from - first, tail_wh)
+    return structs.replace(totals, tail=tail, tip=tip, energy_wh=energy_wh, changed_from=changed_from)
 
 
 def rewalked(totals: Totals, known: Readings, frame: Frame, index: int = 0) -> Totals:

@@ -79,10 +79,18 @@ class PeakPower(Struct, frozen=True):
 
 
 class Evidence(Struct, frozen=True):
-    """The newest plug evidence applied."""
+    """The newest plug evidence applied.
+
+    `was_plugged_in`, `charger_id`: whether a visit was open before that moment, and at which charger. `is_in_told`,
+    `is_out_told`: which of the two was told for that very moment, a plug-in by a plug event.
+    """
 
     at: datetime
     is_plugged_in: bool
+    was_plugged_in: bool = False
+    charger_id: ChargerId | None = None
+    is_in_told: bool = False
+    is_out_told: bool = False
 
 
 class StartedBlock(Struct, frozen=True):
