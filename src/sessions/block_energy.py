@@ -5,6 +5,7 @@ charges, is the late news of that block.
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 from itertools import pairwise
 
 from sessions.energy import charging_spans
@@ -12,8 +13,11 @@ from sessions.grid import QUARTER_US, Span, SpanUs, clipped, micros
 from sessions.totals import Totals
 
 
-def block_energies_wh(totals: Totals, blocks: Sequence[Span]) -> list[int]:
+def block_energies_wh(totals: Totals, blocks: Sequence[Span], until: datetime) -> list[int]:
     """The energy of each started block; `blocks` are disjoint and in the order of their times.
+
+    `until`: how far the part goes. A vehicle that was unplugged while it charged did not charge beyond that, whatever
+    it says later.
 
     Their sum is at most that of the part, and equals it where all charging lay in blocks. A block that ended before the
     quarter-hour `totals.changed_from` has what it had before the newest message.
@@ -26,7 +30,7 @@ def block_energies_wh(totals: Totals, blocks: Sequence[Span]) -> list[int]:
         inner = (-(-start_us // QUARTER_US) - first, end_us // QUARTER_US - first)
         if inner[0] < inner[1]:
             given_wh[number] += sum(energy_wh[max(inner[0], 0) : inner[1]])
-    charging = charging_spans(totals.tip)
+    charging = clipped(charging_spans(totals.tip), 0, micros(until))
     for place in _outer(spans, first, len(energy_wh)):
         if energy_wh[place]:
             _divide(energy_wh[place], first + place, spans, charging, given_wh)

@@ -63,7 +63,7 @@ def visit_session(
         state=state,
         plugged_in_at=part.started_at,
         plugged_out_at=until if state is SessionState.SETTLED else None,
-        blocks=() if control is None else _blocks(part, control),
+        blocks=() if control is None else _blocks(part, control, until),
         statistics=Statistics(aggregated=aggregated(part.totals)),
         target=LatestTarget(latest=session.target),
         outcome=LatestOutcome(latest=None if control is None else control.outcome),
@@ -154,7 +154,7 @@ def _blocks_shown(seen: Shown) -> tuple[object, ...]:
     return seen.started, begun_at, running_ends_at(seen.plan, seen.running, seen.checked_at), upcoming
 
 
-def _blocks(part: Part, control: Control) -> tuple[Block, ...]:
+def _blocks(part: Part, control: Control, until: datetime) -> tuple[Block, ...]:
     spans: list[tuple[datetime, datetime]] = [(one.start_at, one.end_at) for one in control.started if one.end_at]
     kinds = [block.type for block in control.started]
     upcoming = upcoming_blocks(control.plan, control.started, control.running, control.checked_at)
@@ -162,7 +162,7 @@ def _blocks(part: Part, control: Control) -> tuple[Block, ...]:
         ends_at = running_ends_at(control.plan, control.running, control.checked_at)
         spans.append((control.running.start_at, ends_at or control.running.start_at))
         kinds.append(control.running.type)
-    energies_wh = block_energies_wh(part.totals, spans) if spans else []
+    energies_wh = block_energies_wh(part.totals, spans, until) if spans else []
     begun = [
         Block(type=kind.value, kwh_sum=kwh_from_wh(energy_wh), start_at=start, end_at=end)
         for kind, energy_wh, (start, end) in zip(kinds, energies_wh, spans, strict=True)
