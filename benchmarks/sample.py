@@ -26,7 +26,8 @@ TIMED: Final = 400
 ROUNDS: Final = 5
 RULES: Final = Rules()
 CAPACITY_KWH: Final = 400.0
-RATE_KW: Final = 3.0
+# Slow enough to charge for three days.
+RATE_KW: Final = 3.6
 
 
 def measure() -> dict[str, dict[str, Any]]:
@@ -93,6 +94,7 @@ def _at_age(age: timedelta) -> _Visit:
         zone=Zone("Z"),
         battery_reserve=20.0,
         schedule=Schedule(**week),
+        max_charge_rate=RATE_KW,
     )
     vehicle = new_vehicle(VehicleId("v1"))
     vehicle = apply(vehicle, PolicyWritten(policy, policy.at), RULES, prices).vehicle

@@ -8,9 +8,54 @@ from collections.abc import Sequence
 from datetime import datetime
 from itertools import pairwise
 
+from msgspec import Struct
+
 from sessions.energy import charging_spans
 from sessions.grid import QUARTER_US, Span, SpanUs, clipped, micros
 from sessions.totals import Totals
+
+
+class BlockEnergies(Struct, frozen=True):
+    """The energies of a part's started blocks as of its newest update, kept so that a sample need not divide days anew.
+
+    `started_wh`: of those that ended. `running_since`: the one that runs. Quarter-hours before the place `divided_to`
+    hold `divided_wh` in all, of which `running_wh` belong to the running one; whatever comes after them is its own.
+    """
+
+    started_wh: tuple[int, ...] = ()
+    running_since: datetime | None = None
+    divided_to: int = 0
+    divided_wh: int = 0
+    running_wh: int = 0
+    sum_wh: int = 0
+
+
+def energies_of(
+    known: BlockEnergies, totals: Totals, ended: Sequence[Span], running: Span | None, until: datetime, kept: int
+) -> BlockEnergies:
+    """The energies now. The first `kept` quarter-hours are as they were when `known` was made; the part is at `until`."""
+    sum_wh = totals.tip.sum_wh
+    running_since = None if running is None else running[0]
+    if len(ended) == len(known.started_wh) and running_since == known.running_since and kept >= known.divided_to:
+        if sum_wh == known.sum_wh:
+            return known
+        if running is not None:
+            own_wh = known.running_wh
+            return BlockEnergies(known.started_wh, running_since, known.divided_to, known.divided_wh, own_wh, sum_wh)
+    blocks = ended if running is None else [*ended, running]
+    energies_wh = block_energies_wh(totals, blocks, until)
+    if running is None:
+        return BlockEnergies(tuple(energies_wh), None, len(totals.energy_wh), sum_wh, 0, sum_wh)
+    divided_to = micros(running[0]) // QUARTER_US - totals.started_us // QUARTER_US + 1
+    after_wh = sum(totals.energy_wh[divided_to:])
+    return BlockEnergies(
+        tuple(energies_wh[:-1]), running_since, divided_to, sum_wh - after_wh, energies_wh[-1] - after_wh, sum_wh
+    )
+
+
+def running_wh(energies: BlockEnergies) -> int:
+    """What the running block has delivered so far."""
+    return energies.running_wh + energies.sum_wh - energies.divided_wh
 
 
 def block_energies_wh(totals: Totals, blocks: Sequence[Span], until: datetime) -> list[int]:

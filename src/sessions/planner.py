@@ -6,7 +6,7 @@ of vehicles, levels or sessions. Power is constant; energies are whole Wh and su
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from enum import Enum
+from enum import StrEnum
 from typing import Final
 
 from msgspec import Struct
@@ -30,7 +30,7 @@ _SECOND_US: Final = 1_000_000
 _HOUR_S: Final = 3_600
 
 
-class BlockType(Enum):
+class BlockType(StrEnum):
     BATTERY_RESERVE = "BATTERY_RESERVE"
     REGULAR = "REGULAR"
     IMMEDIATE_START = "IMMEDIATE_START"

@@ -19,7 +19,7 @@ from models.session import (
     Valuation,
 )
 from models.units import kwh_from_wh
-from sessions.block_energy import block_energies_wh
+from sessions.block_energy import energies_of, running_wh
 from sessions.blocks import running_ends_at, upcoming_blocks
 from sessions.planner import Plan
 from sessions.series import Series
@@ -63,7 +63,7 @@ def visit_session(
         state=state,
         plugged_in_at=part.started_at,
         plugged_out_at=until if state is SessionState.SETTLED else None,
-        blocks=() if control is None else _blocks(part, control, until),
+        blocks=() if control is None else _blocks(control),
         statistics=Statistics(aggregated=aggregated(part.totals)),
         target=LatestTarget(latest=session.target),
         outcome=LatestOutcome(latest=None if control is None else control.outcome),
@@ -134,7 +134,8 @@ def has_news(before: Shown | None, after: Shown | None) -> bool:
         return before is not after
     if before[:6] != after[:6]:
         return True
-    if before.totals is not after.totals and _totals_shown(before.totals) != _totals_shown(after.totals):
+    old, new = before.totals, after.totals
+    if old is not new and (old.tip.sum_wh != new.tip.sum_wh or _totals_shown(old) != _totals_shown(new)):
         return True
     return before[7:] != after[7:] and _blocks_shown(before) != _blocks_shown(after)
 
@@ -154,24 +155,36 @@ def _blocks_shown(seen: Shown) -> tuple[object, ...]:
     return seen.started, begun_at, running_ends_at(seen.plan, seen.running, seen.checked_at), upcoming
 
 
-def _blocks(part: Part, control: Control, until: datetime) -> tuple[Block, ...]:
-    spans: list[tuple[datetime, datetime]] = [(one.start_at, one.end_at) for one in control.started if one.end_at]
-    kinds = [block.type for block in control.started]
-    upcoming = upcoming_blocks(control.plan, control.started, control.running, control.checked_at)
-    if control.running is not None:
-        ends_at = running_ends_at(control.plan, control.running, control.checked_at)
-        spans.append((control.running.start_at, ends_at or control.running.start_at))
-        kinds.append(control.running.type)
-    energies_wh = block_energies_wh(part.totals, spans, until) if spans else []
-    begun = [
-        Block(type=kind.value, kwh_sum=kwh_from_wh(energy_wh), start_at=start, end_at=end)
-        for kind, energy_wh, (start, end) in zip(kinds, energies_wh, spans, strict=True)
+def _blocks(control: Control) -> tuple[Block, ...]:
+    """Blocks that began, with what they delivered, and those that are planned."""
+    energies, running = control.energies, control.running
+    blocks = [
+        Block(type=block.type, kwh_sum=kwh_from_wh(energy_wh), start_at=block.start_at, end_at=block.end_at)
+        for block, energy_wh in zip(control.started, energies.started_wh, strict=True)
+        if block.end_at is not None
     ]
-    planned = [
-        Block(type=block.type.value, kwh_sum=kwh_from_wh(block.energy_wh), start_at=block.start_at, end_at=block.end_at)
-        for block in upcoming
-    ]
-    return (*begun, *planned)
+    if running is not None:
+        ends_at = running_ends_at(control.plan, running, control.checked_at) or running.start_at
+        delivered_kwh = kwh_from_wh(running_wh(energies))
+        blocks.append(Block(type=running.type, kwh_sum=delivered_kwh, start_at=running.start_at, end_at=ends_at))
+    for planned in upcoming_blocks(control.plan, control.started, running, control.checked_at):
+        expected_kwh = kwh_from_wh(planned.energy_wh)
+        blocks.append(Block(type=planned.type, kwh_sum=expected_kwh, start_at=planned.start_at, end_at=planned.end_at))
+    return tuple(blocks)
+
+
+def refresh_block_energies(part: Part, until: datetime) -> None:
+    """Bring what each started block has delivered up to date. `until`: how far the part goes."""
+    control = part.control
+    if control is None:
+        return
+    running = control.running
+    now = None
+    if running is not None:
+        ends_at = running_ends_at(control.plan, running, control.checked_at)
+        now = (running.start_at, ends_at or running.start_at)
+    ended = [(block.start_at, block.end_at) for block in control.started if block.end_at is not None]
+    control.energies = energies_of(control.energies, part.totals, ended, now, until, part.kept)
 
 
 def _whole_percent(level: float | None) -> int | None:

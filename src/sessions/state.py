@@ -15,6 +15,7 @@ from models.policy import VehiclePolicy
 from models.session import ImmediateStartTarget, Outcome, RegularTarget, SessionError, SessionState
 from models.target import ImmediateStartOverride, RegularOverride
 from models.telemetry import PowerDeliveryState
+from sessions.block_energy import BlockEnergies
 from sessions.planner import BlockType, Plan
 from sessions.readings import Readings
 from sessions.totals import Totals
@@ -140,6 +141,7 @@ class Control(Struct):
     sent: Sent | None = None
     asks_at: datetime | None = None
     errors: tuple[SessionError, ...] = ()
+    energies: BlockEnergies = BlockEnergies()
     outcome: Outcome | None = None
 
 
