@@ -33,7 +33,7 @@ class BlockEnergies(Struct, frozen=True):
 def energies_of(
     known: BlockEnergies, totals: Totals, ended: Sequence[Span], running: Span | None, until: datetime, kept: int
 ) -> BlockEnergies:
-    """The energies now. The first `kept` quarter-hours are as they were when `known` was made; the part is at `until`."""
+    """The energies of a part at `until`. The first `kept` quarter-hours are as they were when `known` was made."""
     sum_wh = totals.tip.sum_wh
     running_since = None if running is None else running[0]
     if len(ended) == len(known.started_wh) and running_since == known.running_since and kept >= known.divided_to:
