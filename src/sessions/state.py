@@ -114,7 +114,7 @@ class Judged(Struct, frozen=True):
 class Control(Struct):
     """What the system does with a plugged-in vehicle that a policy manages.
 
-    `prices_at`: prices known by then are in the plan. `plan_target_id`, `goal_percent`, `is_level_told`: what the plan is
+    `prices_at`: prices known by then are in the plan, as far as they could be read by `prices_read_at`. `plan_target_id`, `goal_percent`, `is_level_told`: what the plan is
     for, how far it goes, and whether it began with a level that was told, not assumed. `checked_at`: boundaries of the plan up to then were acted on. `reached_at`: when the target in force was.
     `energy_at_plan_wh`: of the part, when the plan was made. `gives_way_at`: when a target whose time has passed gives way
     though it is not reached. `paused_at`: since when the running block's vehicle does not charge. `off_plan_at`: the
@@ -125,6 +125,7 @@ class Control(Struct):
     planned_at: datetime
     prices_at: datetime
     checked_at: datetime
+    prices_read_at: datetime | None = None
     plan: Plan = Plan(())
     plan_target_id: int | None = None
     goal_percent: float | None = None
