@@ -34,7 +34,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     timer_quiet_s: Annotated[float, Meta(ge=0.1, le=60)]
     visit_timeout_h: Annotated[float, Meta(gt=0, le=2_160)]
     visit_max_d: Annotated[float, Meta(ge=1, le=180)]
-    late_limit_h: Annotated[float, Meta(ge=1, le=168)]
+    late_limit_h: Annotated[float, Meta(ge=1, le=24)]
     charging_efficiency: Annotated[float, Meta(gt=0, le=1)]
     default_capacity_kwh: Annotated[float, Meta(ge=1, le=2_000)]
     merge_buffer_records: Annotated[int, Meta(ge=100, le=1_000_000)]

@@ -1,7 +1,7 @@
 """Blocks of charging: which one the plan wants now, and which really began and ended.
 
-A started block begins when the vehicle charges while the plan wants it, and ends when it stops for 5 minutes or more, or
-the plan wants no more. Its bounds never move afterwards; its energy may, until the session settles.
+A started block begins when the vehicle charges while the plan wants it, and ends when it stops for 5 minutes or more,
+or the plan wants no more. Its bounds never move afterwards; its energy may, until the session settles.
 """
 
 from datetime import datetime, timedelta
@@ -10,7 +10,7 @@ from typing import Final
 from msgspec import structs
 
 from sessions.planner import BlockType, Plan, PlannedBlock
-from sessions.state import Control, StartedBlock, Vehicle
+from sessions.state import Charging, Control, StartedBlock
 
 # A shorter pause ends no block.
 PAUSE: Final = timedelta(minutes=5)
@@ -46,7 +46,8 @@ def upcoming_blocks(
         if ended_at is None or block.start_at >= ended_at:
             found.append(block)
         elif block.end_at > ended_at:
-            found.append(structs.replace(block, start_at=ended_at))
+            left = (block.end_at - ended_at) / (block.end_at - block.start_at)
+            found.append(structs.replace(block, start_at=ended_at, energy_wh=round(block.energy_wh * left)))
     return found
 
 
@@ -61,12 +62,12 @@ def running_ends_at(plan: Plan, running: StartedBlock | None, checked_at: dateti
     return max(over[-1] if over else checked_at, running.start_at)
 
 
-def track_blocks(vehicle: Vehicle, control: Control, now: datetime, kind: BlockType, *, is_done: bool) -> bool:
+def track_blocks(charging: Charging | None, control: Control, now: datetime, kind: BlockType, *, is_done: bool) -> bool:
     """Begin and end blocks by what the vehicle does; tell whether one broke off that should have gone on.
 
     `kind`: of a block that begins now; `is_done`: nothing is missing any more.
     """
-    charging, running = vehicle.charging, control.running
+    running = control.running
     is_charging = charging is not None and charging.is_charging
     wanted = wanted_block(control.plan, now)
     is_interrupted = False

@@ -1,8 +1,8 @@
 """What the system does with a plugged-in vehicle that a policy manages: target, plan, blocks, commands, errors.
 
-`follow` brings all of it up to date after anything has happened; the timers below do what only time brings about. A plan
-is made anew only for a cause: a new target, other prices or another policy, a level told for the first time, or a vehicle
-that does otherwise than planned.
+`follow` brings all of it up to date after anything has happened; the functions below it do what only time brings about.
+A plan is made anew only for a cause: a new target, other prices or another policy, a level told for the first time, or
+a vehicle that does otherwise than planned.
 """
 
 from datetime import datetime, timedelta
@@ -22,11 +22,11 @@ from sessions.faults import (
     take_limit,
     take_power_state,
 )
-from sessions.grid import quarter_number
+from sessions.grid import MOMENT, quarter_number
 from sessions.outcome import forecast
 from sessions.planner import BlockType, Plan, PlanRequest, energy_by, horizon_quarters, make_plan
 from sessions.schedule import next_deadline
-from sessions.state import Control, CurrentSession, Judged, Target
+from sessions.state import Control, CurrentSession, Heard, Judged, Target
 from sessions.steering import steer
 from sessions.step import Step
 from sessions.targets import FROM_POLICY, ready_by, with_target
@@ -77,15 +77,16 @@ def follow(step: Step, at: datetime, *, must_plan: bool = False, is_heard: bool 
     assert target is not None
     is_low = _take_reserve(control, target, battery)
     if is_heard:
+        control.heard = None
         clear_fault(control, Fault.UNREACHABLE)
-        take_power_state(step.vehicle, control)
-    take_limit(control, target.minimum_charge_target, battery.limit_percent, now)
-    _track(step, target, now)
-    if must_plan or is_low or _is_off_plan(step, target, battery, now, is_heard=is_heard):
+        take_power_state(step.vehicle.power_state, visit.plugged_in_at, control)
+    take_limit(control, target, battery.limit_percent, now)
+    is_interrupted = _track(step, target, now)
+    if must_plan or is_low or is_interrupted or _is_off_plan(step, target, battery, now, is_heard=is_heard):
         _plan(step, managed.policy, target, battery, now)
         _track(step, target, now)
     steer(step, now)
-    take_disobedience(control, step.vehicle.charging)
+    take_disobedience(control, step.charging)
     known = control.outcome
     if known is None or known.target_id != target.id or (control.plan, control.reached_at, control.judged) != before:
         control.outcome = forecast(control, target, battery, now)
@@ -101,7 +102,11 @@ def take_override(step: Step, at: datetime) -> None:
 def take_policy(step: Step, at: datetime) -> None:
     """The policy that manages the open visit says something else."""
     managed, session = step.managed(step.visit.part.policy_id)
-    _set_target(step, session, managed.policy, step.now(at))
+    due, after = ready_by(session.target), step.now(at)
+    if due is not None and due <= after and step.control.reached_at is None:
+        # Still worked on though its time has passed: it stays in force, if the schedule still has it.
+        after = due - MOMENT
+    _set_target(step, session, managed.policy, after)
     follow(step, at, must_plan=True)
 
 
@@ -123,6 +128,9 @@ def pass_deadline(step: Step, at: datetime) -> None:
     target = session.target
     assert target is not None
     battery = battery_of(step.vehicle, visit, managed.policy, step.rules)
+    if control.heard is None and at > visit.newest_at:
+        # Should the vehicle stay silent until the visit is over, this is how it stood at its end.
+        control.heard = Heard(target, control.reached_at, control.judged)
     control.judged = Judged(target, control.reached_at, battery.percent if battery.is_told else None)
     if isinstance(target, RegularTarget) and target.source == FROM_POLICY and control.reached_at is None:
         due = next_deadline(managed.policy.schedule, managed.policy.timezone_name, at)
@@ -205,6 +213,9 @@ def _take_reached(
             control.reached_at = now
         if control.reached_at is None:
             break
+        judged = control.judged
+        if judged is not None and judged.target.id == target.id and judged.reached_at is None:
+            control.judged = structs.replace(judged, reached_at=control.reached_at)
         if isinstance(target, ImmediateStartTarget):
             session = structs.replace(session, override=None)
         elif target.source != FROM_POLICY or control.judged is None or control.judged.target.id != target.id:
@@ -217,18 +228,19 @@ def _take_reserve(control: Control, target: Target, battery: Battery) -> bool:
     """Note whether the battery is below the reserve; tell whether that is news."""
     if isinstance(target, ImmediateStartTarget):
         return False
-    was_low = control.is_in_reserve
-    margin = 0.0 if was_low or not control.is_level_told else RESERVE_HYSTERESIS_PERCENT
-    reserve = battery.goal(target.battery_reserve)
+    was_low, reserve = control.is_in_reserve, battery.goal(target.battery_reserve)
+    margin = RESERVE_HYSTERESIS_PERCENT if control.reserve_left == target.battery_reserve else 0.0
     control.is_in_reserve = not battery.is_complete and battery.percent < reserve - margin
+    if was_low and not control.is_in_reserve and battery.is_told:
+        control.reserve_left = target.battery_reserve
     return control.is_in_reserve and not was_low
 
 
-def _track(step: Step, target: Target, now: datetime) -> None:
-    control, charging = step.control, step.vehicle.charging
-    is_interrupted = track_blocks(
-        step.vehicle, control, now, kind_of(control, target), is_done=control.reached_at is not None
-    )
+def _track(step: Step, target: Target, now: datetime) -> bool:
+    """Begin and end blocks; tell whether one broke off."""
+    control, charging = step.control, step.charging
+    is_done = control.reached_at is not None and not control.is_in_reserve
+    is_interrupted = track_blocks(charging, control, now, kind_of(control, target), is_done=is_done)
     if is_interrupted:
         raise_fault(control, Fault.CHARGE_INTERRUPTED, "charging stopped in the middle of a block", now)
     elif control.errors and (
@@ -237,15 +249,18 @@ def _track(step: Step, target: Target, now: datetime) -> None:
         or (charging is not None and charging.is_charging)
     ):
         clear_fault(control, Fault.CHARGE_INTERRUPTED)
+    return is_interrupted
 
 
 def _is_off_plan(step: Step, target: Target, battery: Battery, now: datetime, *, is_heard: bool) -> bool:
     """Tell whether the plan must be made anew for what the vehicle tells or does."""
     control = step.control
-    if control.reached_at is not None:
+    if control.reached_at is not None and not control.is_in_reserve:
         return bool(control.plan.blocks)
     planned_for = control.plan_target_id, control.goal_percent, control.is_level_told or not battery.is_told
     if planned_for != (target.id, battery.goal(target.minimum_charge_target), True):
+        return True
+    if _ends_too_soon(step, target, battery, now):
         return True
     if not is_heard or (control.off_plan_at is not None and now < control.off_plan_at + OFF_PLAN_PAUSE):
         return False
@@ -255,20 +270,48 @@ def _is_off_plan(step: Step, target: Target, battery: Battery, now: datetime, *,
     return True
 
 
+def _ends_too_soon(step: Step, target: Target, battery: Battery, now: datetime) -> bool:
+    """A block that should last until a level is reached is over, and it is not: the vehicle must not stop now."""
+    control = step.control
+    if not control.plan.blocks or wanted_block(control.plan, now) is not None:
+        return False
+    is_over = control.plan.blocks[-1].end_at <= now
+    if not control.is_in_reserve and not isinstance(target, ImmediateStartTarget) and not is_over:
+        return False
+    missing_wh = _missing_wh(control, target, battery)
+    if not missing_wh or control.plan.blocks[0].start_at > now:
+        return False
+    # What a silent vehicle does nobody knows: its plan goes on, but not by seconds.
+    return step.visit.newest_at > control.planned_at or missing_wh > BEHIND_TIME_H * _planned_power_w(control.plan)
+
+
+def _missing_wh(control: Control, target: Target, battery: Battery) -> int:
+    needed_wh = 0 if control.reached_at is not None else battery.missing_wh(target.minimum_charge_target)
+    if control.is_in_reserve and isinstance(target, RegularTarget):
+        needed_wh = max(needed_wh, battery.missing_wh(target.battery_reserve))
+    return needed_wh
+
+
+def _planned_power_w(plan: Plan) -> float:
+    block = plan.blocks[-1]
+    return block.energy_wh / ((block.end_at - block.start_at) / _HOUR)
+
+
 def _deviates(step: Step, battery: Battery, target: Target, now: datetime) -> bool:
-    control, charging, totals = step.control, step.vehicle.charging, step.visit.part.totals
+    control, charging, totals = step.control, step.charging, step.visit.part.totals
     wanted = wanted_block(control.plan, now)
     if wanted is None:
         if charging is not None and charging.is_charging and control.running is None:
             return True
         is_over = not control.plan.blocks or control.plan.blocks[-1].end_at <= now
-        return is_over and battery.missing_wh(target.minimum_charge_target) > 0
+        return is_over and _missing_wh(control, target, battery) > 0
     if charging is not None and not charging.is_charging and now >= max(wanted.start_at, charging.since) + GRACE:
         return True
     expected_wh = energy_by(control.plan, now)
     behind_wh = expected_wh - (totals.energy_sum_wh - control.energy_at_plan_wh)
-    spare_wh = (wanted.energy_wh / ((wanted.end_at - wanted.start_at) / _HOUR)) * BEHIND_TIME_H
-    return totals.is_energy_known and behind_wh > max(BEHIND_SHARE * expected_wh, spare_wh)
+    if behind_wh <= BEHIND_SHARE * expected_wh:
+        return False
+    return totals.is_energy_known and behind_wh > BEHIND_TIME_H * _planned_power_w(control.plan)
 
 
 def _plan(step: Step, policy: VehiclePolicy, target: Target, battery: Battery, now: datetime) -> None:
@@ -280,21 +323,25 @@ def _plan(step: Step, policy: VehiclePolicy, target: Target, battery: Battery, n
     control.goal_percent = battery.goal(target.minimum_charge_target)
     control.is_level_told = battery.is_told
     control.energy_at_plan_wh = step.visit.part.totals.energy_sum_wh
-    needed_wh = battery.missing_wh(target.minimum_charge_target)
-    reserve_wh = battery.missing_wh(target.battery_reserve) if isinstance(target, RegularTarget) else 0
-    if control.reached_at is not None or not needed_wh:
+    needed_wh = _missing_wh(control, target, battery)
+    if not needed_wh:
         control.plan = Plan(())
         return
+    is_low = control.is_in_reserve
     count = horizon_quarters(now, due)
+    running = control.running
     control.plan = make_plan(
         PlanRequest(
             now=now,
             power_w=power_w(step.vehicle, step.visit, policy),
-            reserve_wh=min(reserve_wh, needed_wh) if control.is_in_reserve else 0,
+            reserve_wh=battery.missing_wh(target.battery_reserve)
+            if isinstance(target, RegularTarget) and is_low
+            else 0,
             needed_wh=needed_wh,
             is_immediate=isinstance(target, ImmediateStartTarget),
             ready_by=due,
             prices=step.prices.planning(policy.zone, quarter_number(now), count, now),
-            is_running=control.running is not None,
+            is_running=running is not None,
+            running_since=None if running is None else running.start_at,
         )
     )

@@ -17,12 +17,17 @@ KEPT: Final = timedelta(days=7)
 EVENTS_LIMIT: Final = 1_000
 
 
+def guess_at(vehicle: Vehicle, moment: datetime) -> ChargingEventId | None:
+    """The charging event of the guess that covers this moment, if one does."""
+    for event in reversed(vehicle.charging_events):
+        if event.is_guess and event.started_at <= moment <= event.ended_at:
+            return event.id
+    return None
+
+
 def event_id_at(vehicle: Vehicle, started_at: datetime) -> ChargingEventId:
     """The charging event of a part that begins now: that of a guess which covers this moment, else a new one."""
-    for event in reversed(vehicle.charging_events):
-        if event.is_guess and event.started_at <= started_at <= event.ended_at:
-            return event.id
-    return charging_event_id(vehicle.id, started_at)
+    return guess_at(vehicle, started_at) or charging_event_id(vehicle.id, started_at)
 
 
 def settle_event(vehicle: Vehicle, event: ChargingEvent) -> bool:

@@ -8,9 +8,9 @@ from enum import StrEnum
 from typing import Final
 
 from models.command import Action
-from models.session import SessionError
+from models.session import ImmediateStartTarget, SessionError
 from models.telemetry import PowerDeliveryState
-from sessions.state import Charging, Control, Vehicle
+from sessions.state import Charging, Control, PowerState, Target
 
 
 class Fault(StrEnum):
@@ -63,23 +63,27 @@ def newest_fault(control: Control) -> SessionError | None:
     return max(control.errors, key=lambda error: error.occurred_at) if control.errors else None
 
 
-def take_power_state(vehicle: Vehicle, control: Control) -> None:
-    """What the vehicle itself says of its power."""
-    state = vehicle.power_state
-    found = None if state is None else _TOLD_BY_VEHICLE.get(state.state)
-    for fault, detail in _TOLD_BY_VEHICLE.values():
-        if found is None or found[0] is not fault:
-            clear_fault(control, fault)
-        elif state is not None:
-            raise_fault(control, fault, detail, state.at)
+def take_power_state(state: PowerState | None, plugged_in_at: datetime, control: Control) -> None:
+    """What the vehicle itself says of its power, since it was plugged in."""
+    if state is None or state.at < plugged_in_at:
+        return
+    found = _TOLD_BY_VEHICLE.get(state.state)
+    if found is not None:
+        raise_fault(control, *found, state.at)
+    if control.errors:
+        clear_fault(control, *(fault for fault, _ in _TOLD_BY_VEHICLE.values() if found is None or fault != found[0]))
 
 
-def take_limit(control: Control, wanted_percent: float, limit_percent: float, at: datetime) -> None:
-    """A target that the vehicle does not allow is planned up to what it allows."""
-    if wanted_percent > limit_percent:
-        detail = f"the target is {wanted_percent:g} %, the vehicle's own limit {limit_percent:g} %"
-        raise_fault(control, Fault.TARGET_ABOVE_LIMIT, detail, at)
-    else:
+def take_limit(control: Control, target: Target, limit_percent: float, at: datetime) -> None:
+    """A target that somebody asked for and the vehicle does not allow is planned up to what it allows.
+
+    The 100 % of a policy without any deadline are nobody's wish.
+    """
+    is_wish = isinstance(target, ImmediateStartTarget) or target.ready_by is not None
+    if is_wish and target.minimum_charge_target > limit_percent:
+        wanted = f"the target is {target.minimum_charge_target:g} %"
+        raise_fault(control, Fault.TARGET_ABOVE_LIMIT, f"{wanted}, the vehicle's own limit {limit_percent:g} %", at)
+    elif control.errors:
         clear_fault(control, Fault.TARGET_ABOVE_LIMIT)
 
 
@@ -98,8 +102,17 @@ def take_disobedience(control: Control, charging: Charging | None) -> None:
 
 
 def unreachable_at(control: Control, newest_at: datetime) -> datetime | None:
-    """When silence becomes an error; null: nothing is expected of the vehicle now, or it is one already."""
-    is_expected = control.running is not None or (control.sent is not None and control.sent.is_open)
-    if not is_expected or any(error.code == Fault.UNREACHABLE for error in control.errors):
+    """When silence becomes an error; null: nothing is expected of the vehicle now, or it is one already.
+
+    It counts from when something was expected, too: a vehicle that slept until its block was no error then.
+    """
+    running, sent = control.running, control.sent
+    if running is not None:
+        expected_at = running.start_at
+    elif sent is not None and sent.is_open:
+        expected_at = sent.first_at
+    else:
         return None
-    return newest_at + REACH_TIME
+    if any(error.code == Fault.UNREACHABLE for error in control.errors):
+        return None
+    return max(newest_at, expected_at) + REACH_TIME

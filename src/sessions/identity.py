@@ -23,7 +23,7 @@ def managed_session_id(policy_id: PolicyId, vehicle_id: VehicleId, opened_at: da
 
 
 def unmanaged_session_id(vehicle_id: VehicleId, started_at: datetime, *, is_guess: bool) -> SessionId:
-    """The id of a session that was only observed. One that is guessed may be shown anew by late telemetry: as another."""
+    """The id of a session that was only observed; of a guess another, for late telemetry may show the same time."""
     kind = "guessed-session" if is_guess else "unmanaged-session"
     return SessionId(_named(vehicle_id, kind, started_at))
 

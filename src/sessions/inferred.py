@@ -1,4 +1,4 @@
-"""A charge that nobody saw: between two samples the level of an unplugged vehicle has risen as only a charger can do it."""
+"""A charge that nobody saw: between two samples an unplugged vehicle's level has risen as only a charger can do it."""
 
 from datetime import timedelta
 from math import floor
@@ -36,7 +36,7 @@ def infer_charge(step: Step, seen: Observation, before: Level | None) -> None:
         return
     if vehicle.evidence is not None and vehicle.evidence.is_plugged_in:
         return
-    if vehicle.left_at is not None and before.at < vehicle.left_at:
+    if vehicle.visit_over_at is not None and before.at < vehicle.visit_over_at:
         # The first of the two was told in a visit: the rise may be that visit's.
         return
     passed, rise = seen.at - before.at, percent - before.percent

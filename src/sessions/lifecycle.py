@@ -1,4 +1,4 @@
-"""The session logic as one pure function: `apply(vehicle, event, rules, prices)` gives the next state and what to publish.
+"""The session logic as one pure function: `apply(vehicle, event, rules, prices)` gives the next state and the outputs.
 
 It reads no clock and does no I/O: every time is in the event. Before an event of a later time is applied, the vehicle's
 timers that are due before it fire, each at its due time; so what comes out depends on this vehicle's own events, and on
@@ -192,8 +192,9 @@ def _take_statistics(step: Step, seen: Observation) -> None:
         part.totals = totals
         part.kept = min(part.kept, totals.changed_from)
     charging = vehicle.charging
-    if seen.counter_wh is not None and seen.at > visit.newest_at and seen.is_charging is None:
+    if seen.counter_wh is None or seen.is_charging is not None or seen.at <= visit.newest_at:
+        return
+    if charging is None or not charging.is_told or charging.at < visit.plugged_in_at:
         # A feed that never says whether it charges shows it by its counter.
-        if charging is None or not charging.is_told or charging.at < visit.plugged_in_at:
-            grew = totals.energy_sum_wh > known_wh
-            _take_charging(vehicle, seen.at, visit.newest_at, is_charging=grew, is_told=False)
+        grew = totals.energy_sum_wh > known_wh
+        _take_charging(vehicle, seen.at, visit.newest_at, is_charging=grew, is_told=False)

@@ -22,30 +22,42 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 def forecast(control: Control, target: Target, battery: Battery, now: datetime) -> Outcome:
     """How the target will stand, if all goes by the plan."""
-    due = ready_by(target)
+    due, judged = ready_by(target), control.judged
+    if judged is not None and judged.target.id == target.id:
+        # Its time has passed: the level then stands.
+        reached_at = control.reached_at or _expected_at(control, target, battery)
+        return _outcome(target, ON_TRACK if judged.reached_at is not None else AT_RISK, judged.percent, reached_at)
     goal = battery.goal(target.minimum_charge_target)
     if control.reached_at is not None:
         return _outcome(target, ON_TRACK, battery.percent if battery.is_told else None, control.reached_at)
-    missing_wh = battery.missing_wh(target.minimum_charge_target)
     until_due_wh = 0 if due is None or due <= now else energy_by(control.plan, due)
     percent_then = min(max(goal, battery.percent), battery.percent_after(until_due_wh))
-    done = done_at(control.plan, missing_wh)
     is_short = due is not None and percent_then < goal - SHORTFALL_PERCENT
     return _outcome(
         target,
         AT_RISK if is_short else ON_TRACK,
         percent_then if battery.is_told else None,
-        None if done is None else _rounded_up(done),
+        _expected_at(control, target, battery),
     )
+
+
+def _expected_at(control: Control, target: Target, battery: Battery) -> datetime | None:
+    done = done_at(control.plan, battery.missing_wh(target.minimum_charge_target))
+    return None if done is None else _rounded_up(done)
 
 
 def verdict(control: Control, target: Target, battery: Battery, ended_at: datetime) -> Outcome:
     """What became of the last target whose time passed in the session, else of the one in force at its end."""
     percent = battery.percent if battery.is_told else None
-    judged = control.judged or Judged(target, control.reached_at, percent)
-    # Reached late counts for the time of reaching, not for the verdict.
-    if judged.target.id == target.id and judged.reached_at is None:
-        judged = Judged(judged.target, control.reached_at, judged.percent)
+    judged, reached_at = control.judged, control.reached_at
+    if control.heard is not None:
+        # Deadlines have passed since the newest message: they lie after the end.
+        target, reached_at, judged = control.heard.target, control.heard.reached_at, control.heard.judged
+    if judged is None:
+        judged = Judged(target, reached_at, percent)
+    elif judged.target.id == target.id and judged.reached_at is None:
+        # Reached late counts for the time of reaching, not for the verdict.
+        judged = Judged(target, reached_at, judged.percent)
     due = ready_by(judged.target)
     by = ended_at if due is None or due > ended_at else due
     is_met = judged.reached_at is not None and judged.reached_at <= by

@@ -1,4 +1,4 @@
-"""Sessions over the parts of a visit: opened, updated and settled here and nowhere else, each by the table of transitions."""
+"""Sessions over the parts of a visit: opened, updated and settled here and nowhere else, by the table of transitions."""
 
 from datetime import datetime, timedelta
 from typing import Final
@@ -92,17 +92,23 @@ def update_visit(step: Step, at: datetime, cause: Cause = Cause.CHANGED) -> None
     visit.part.kept = quarter_index(visit.part.started_at, until)
 
 
-def settle_part(step: Step, ended_at: datetime, at: datetime, cause: Cause, *, is_timed_out: bool = False) -> None:
-    """End the open visit's part at `ended_at`, and its session with it. The visit itself stays open."""
+def settle_part(
+    step: Step, ended_at: datetime, at: datetime, cause: Cause, *, is_silent: bool = False, is_too_long: bool = False
+) -> None:
+    """End the open visit's part at `ended_at`, and its session with it. The visit itself stays open.
+
+    `is_silent`: for want of any message; `is_too_long`: it has lasted its longest time. Both make an error.
+    """
     vehicle, visit = step.vehicle, step.visit
     part = visit.part
     ended_at = max(ended_at, part.started_at)
     part.totals = cut_off(part.totals, ended_at)
     remember_peak(vehicle, visit)
     if part.policy_id is not None:
-        _settle_managed(step, ended_at, at, cause, is_timed_out=is_timed_out)
+        _settle_managed(step, ended_at, at, cause, is_timed_out=is_silent or is_too_long)
     elif charging_was_observed(part.totals):
-        _settle_observed(step, ended_at, at, is_guess=is_timed_out)
+        error = timed_out(at) if is_silent or is_too_long else None
+        publish_observed(step, visit, (part.started_at, ended_at), at, error=error, is_guess=is_silent)
 
 
 def release_part(step: Step, at: datetime) -> None:
@@ -197,12 +203,6 @@ def _settle_managed(step: Step, ended_at: datetime, at: datetime, cause: Cause, 
     leave(vehicle, ended_at)
     _publish(step, managed, session, state, settled, series_of(visit.part, ended_at), at, represents=represents)
     step.keep_session(managed.policy.id, None)
-
-
-def _settle_observed(step: Step, ended_at: datetime, at: datetime, *, is_guess: bool) -> None:
-    visit = step.visit
-    error = timed_out(at) if is_guess else None
-    publish_observed(step, visit, (visit.part.started_at, ended_at), at, error=error, is_guess=is_guess)
 
 
 def publish_observed(

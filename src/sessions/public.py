@@ -1,4 +1,4 @@
-"""The public Session, drawn from what is remembered. Nothing is decided here; what nobody knows yet is null or empty."""
+"""The public Session, drawn from what is remembered. Nothing is decided here; what nobody knows is null or empty."""
 
 from datetime import datetime
 from math import floor
@@ -88,7 +88,7 @@ def series_of(part: Part, until: datetime) -> Series:
 
 
 class Shown(NamedTuple):
-    """What of an open managed visit a client can see, by reference: cheap to take, and compared only where it differs."""
+    """What of an open managed visit a client can see, by reference: cheap to take, compared only where it differs."""
 
     target: Target | None
     location_id: LocationId | None

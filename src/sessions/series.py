@@ -1,7 +1,7 @@
 """The intervals of a session: quarter-hours of the UTC grid, the first clipped to its start, the last to its end.
 
-A series grows at its end while a session lives; `kept` tells how much of it stands as it was told before, so that nobody
-has to write days of quarter-hours anew for every sample.
+A series grows at its end while a session lives; `kept` tells how much of it stands as it was told before, so that
+nobody has to write days of quarter-hours anew for every sample.
 """
 
 from datetime import datetime

@@ -111,15 +111,26 @@ class Judged(Struct, frozen=True):
     percent: float | None
 
 
+class Heard(Struct, frozen=True):
+    """How things stood at the newest message, kept while deadlines pass over a silent vehicle."""
+
+    target: Target
+    reached_at: datetime | None
+    judged: Judged | None
+
+
 class Control(Struct):
     """What the system does with a plugged-in vehicle that a policy manages.
 
-    `prices_at`: prices known by then are in the plan, as far as they could be read by `prices_read_at`. `plan_target_id`, `goal_percent`, `is_level_told`: what the plan is
-    for, how far it goes, and whether it began with a level that was told, not assumed. `checked_at`: boundaries of the plan up to then were acted on. `reached_at`: when the target in force was.
-    `energy_at_plan_wh`: of the part, when the plan was made. `gives_way_at`: when a target whose time has passed gives way
-    though it is not reached. `paused_at`: since when the running block's vehicle does not charge. `off_plan_at`: the
-    newest re-plan because the vehicle did otherwise. `asks_at`: when the vehicle is to be asked again. `errors`: those
-    that stand, oldest first.
+    The plan: `planned_at` when it was made, prices known by `prices_at` are in it as far as they could be read by
+    `prices_read_at`, boundaries up to `checked_at` were acted on; `plan_target_id`, `goal_percent`: what it is for, and how far it goes; `is_level_told`: the level that it
+    began with was told, not assumed; `energy_at_plan_wh`: of the part, then; `off_plan_at`: the newest re-plan because
+    the vehicle did otherwise.
+
+    The blocks: `started` are over, one is `running`, its vehicle does not charge since `paused_at`; `energies`: what
+    they delivered. The target: `reserve_left`, the reserve that was filled in this session, if one was; `reached_at`,
+    when the target in force was; `gives_way_at`, when one whose time has passed gives way though it is not reached.
+    The vehicle: the newest command `sent`, when to ask again (`asks_at`), and the `errors` that stand, oldest first.
     """
 
     planned_at: datetime
@@ -136,8 +147,10 @@ class Control(Struct):
     paused_at: datetime | None = None
     off_plan_at: datetime | None = None
     is_in_reserve: bool = False
+    reserve_left: float | None = None
     reached_at: datetime | None = None
     judged: Judged | None = None
+    heard: Heard | None = None
     gives_way_at: datetime | None = None
     sent: Sent | None = None
     asks_at: datetime | None = None
@@ -149,8 +162,8 @@ class Control(Struct):
 class Part(Struct):
     """A part of a visit, from `started_at`: the whole visit, unless a policy ended within it.
 
-    `policy_id` and `control` are null while nobody manages the part. `kept`: how many of its intervals are as the newest
-    update told them.
+    `policy_id` and `control` are null while nobody manages the part. `kept`: how many of its intervals are as the
+    newest update told them.
     """
 
     started_at: datetime
@@ -231,7 +244,8 @@ class Vehicle(Struct):
     log. `other_user_at`: the newest message from before this user. `left_at`: the newest moment known to lie outside of
     a visit, or in a settled session. `charge_heard_after`: up to then a charge says nothing of the plug.
     `session_opened_at`: the time that names the newest session. `command_until`: how long the newest command holds.
-    `charging_events`: those of the last 7 d.
+    `visit_over_at`: until when the newest visit that is over may have told levels. `charging_events`: those of the last
+    7 d.
     """
 
     id: VehicleId
@@ -253,6 +267,7 @@ class Vehicle(Struct):
     visit: Visit | None = None
     policies: tuple[ManagedBy, ...] = ()
     session_opened_at: datetime | None = None
+    visit_over_at: datetime | None = None
     command_until: datetime | None = None
     charging_events: tuple[ChargingEvent, ...] = ()
 

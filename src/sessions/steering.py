@@ -37,9 +37,9 @@ def steer(step: Step, now: datetime) -> None:
         return
     wanted = wanted_block(control.plan, now)
     action = Action.STOP if wanted is None else Action.START
-    charging, sent = vehicle.charging, control.sent
-    is_told = charging is not None and charging.at >= step.visit.plugged_in_at
-    if is_told and charging is not None and charging.is_charging == (action is Action.START):
+    charging, sent = step.charging, control.sent
+    is_told = charging is not None
+    if charging is not None and charging.is_charging == (action is Action.START):
         _is_followed(control)
         return
     is_again = sent is not None and sent.action is action
@@ -56,7 +56,8 @@ def steer(step: Step, now: datetime) -> None:
         control.sent = structs.replace(sent, at=now, attempts=sent.attempts + 1)
     else:
         clear_fault(control, Fault.START_FAILED, Fault.STOP_FAILED)
-        control.sent = Sent(action, first_at=now, at=now)
+        # Of a vehicle that does not tell whether it charges no answer is waited for.
+        control.sent = Sent(action, first_at=now, at=now, is_open=is_told)
     control.asks_at = retry_at(control.sent) if is_told else None
     if wanted is not None:
         reason = _REASONS[wanted.type]
@@ -73,7 +74,7 @@ def retry_at(sent: Sent) -> datetime:
 
 def release(step: Step, now: datetime) -> None:
     """Our control of a plugged-in vehicle ends: what we stopped may charge again."""
-    sent, charging = step.control.sent, step.vehicle.charging
+    sent, charging = step.control.sent, step.charging
     is_charging = charging is not None and charging.is_charging
     if sent is None or sent.action is not Action.STOP or is_charging or step.visit.unplugged_at is not None:
         return

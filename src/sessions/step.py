@@ -11,7 +11,7 @@ from typing import Any, Final
 from models.ids import PolicyId
 from sessions.events import Counted, Decision, Output, Rules
 from sessions.prices import PriceBook
-from sessions.state import Control, CurrentSession, ManagedBy, Vehicle, Visit, managed_by
+from sessions.state import Charging, Control, CurrentSession, ManagedBy, Vehicle, Visit, managed_by
 
 NO_PRICES: Final = PriceBook()
 # What copy.copy comes to in the end, four times for each message.
@@ -51,6 +51,12 @@ class Step:
         control = self.visit.part.control
         assert control is not None
         return control
+
+    @property
+    def charging(self) -> Charging | None:
+        """Whether the vehicle charges, as far as it told so in this visit."""
+        charging = self.vehicle.charging
+        return charging if charging is not None and charging.at >= self.visit.plugged_in_at else None
 
     def now(self, at: datetime) -> datetime:
         """The vehicle's time: `at`, or its newest message where that is later."""

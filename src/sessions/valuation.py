@@ -18,7 +18,7 @@ from sessions.prices import EPOCH, PriceBook
 # Prices are told to 0.01 of a currency per MWh: finer money would be noise.
 MONEY_DECIMALS: Final = 4
 # The longest part of a visit. Energy that takes longer at full power was not charged in one.
-BASELINE_MAX: Final = timedelta(days=90)
+BASELINE_MAX: Final = timedelta(days=180)
 
 _HOUR: Final = timedelta(hours=1)
 

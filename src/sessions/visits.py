@@ -11,9 +11,9 @@ from msgspec import structs
 
 from models.ids import LocationId
 from sessions.counters import COUNTER_NOISE_WH
+from sessions.dedup import guess_at
 from sessions.evidence import Observation
 from sessions.parts import (
-    OPENING_STEP,
     begin_part,
     context_of,
     leave,
@@ -22,7 +22,7 @@ from sessions.parts import (
     settle_part,
 )
 from sessions.samples import moved_back
-from sessions.state import Elsewhere, Evidence, Place, Vehicle, Visit
+from sessions.state import Elsewhere, Evidence, Part, Place, Vehicle, Visit
 from sessions.step import Step
 from sessions.transitions import Cause
 
@@ -41,32 +41,41 @@ def confirm_unplug(step: Step) -> None:
     end_visit(step, unplugged_at, unplugged_at + step.rules.unplug_debounce)
 
 
-def end_visit(step: Step, ended_at: datetime, at: datetime, *, is_timed_out: bool = False) -> None:
+def end_visit(step: Step, ended_at: datetime, at: datetime, *, is_silent: bool = False) -> None:
     """The visit is over: its session settles and, in the same step, its policy awaits the next one."""
     vehicle, part = step.vehicle, step.visit.part
     policy_id = part.policy_id
-    settle_part(step, ended_at, at, Cause.UNPLUGGED, is_timed_out=is_timed_out)
-    if policy_id is not None or not is_timed_out:
+    settle_part(step, ended_at, at, Cause.UNPLUGGED, is_silent=is_silent)
+    if policy_id is not None or not is_silent:
         leave(vehicle, max(ended_at, part.started_at))
     if vehicle.evidence is not None and not vehicle.evidence.is_plugged_in:
         # The last unplug may be later than the first, at which the visit ends.
         leave(vehicle, vehicle.evidence.at)
+    over_at = visit_end(vehicle, ended_at)
+    if vehicle.visit_over_at is None or over_at > vehicle.visit_over_at:
+        vehicle.visit_over_at = over_at
     vehicle.visit = None
     if policy_id is not None:
         open_session(step, policy_id, at)
 
 
+def visit_end(vehicle: Vehicle, ended_at: datetime) -> datetime:
+    """Until when a visit that ends may have told something: what is told up to its last unplug is still its own."""
+    evidence = vehicle.evidence
+    return ended_at if evidence is None or evidence.is_plugged_in else max(ended_at, evidence.at)
+
+
 def end_silent_visit(step: Step, at: datetime) -> None:
     """Nothing was heard for so long that the visit is over since its last evidence."""
     visit = step.visit
-    end_visit(step, visit.unplugged_at or visit.newest_at, at, is_timed_out=True)
+    end_visit(step, visit.unplugged_at or visit.newest_at, at, is_silent=True)
 
 
 def begin_next_part(step: Step, at: datetime) -> None:
     """A part has lasted its longest time: it settles at its last evidence, and its policy goes on with the next one."""
     visit = step.visit
     policy_id = visit.part.policy_id
-    settle_part(step, visit.unplugged_at or min(visit.newest_at, at), at, Cause.UNPLUGGED, is_timed_out=True)
+    settle_part(step, visit.unplugged_at or min(visit.newest_at, at), at, Cause.UNPLUGGED, is_too_long=True)
     begin_part(step, at)
     if policy_id is not None:
         open_session(step, policy_id, at)
@@ -143,13 +152,16 @@ def _take_elsewhere(step: Step, visit: Visit, seen: Observation, location_id: Lo
     """The second such message says that the vehicle was plugged in elsewhere, at the time of the first."""
     if (visit.here_at is not None and seen.at <= visit.here_at) or seen.at < visit.plugged_in_at:
         return
+    if visit.unplugged_at is not None:
+        # It was unplugged here, and is on its way.
+        return
     known = visit.elsewhere
     if known is None or known.location_id != location_id or seen.at < known.at:
         visit.elsewhere = Elsewhere(location_id, seen.at, min(visit.newest_at, seen.at))
         return
     if seen.at < known.at + ELSEWHERE_TIME or seen.is_plugged_in is False:
         return
-    end_visit(step, visit.unplugged_at or known.last_here_at, seen.at)
+    end_visit(step, known.last_here_at, seen.at)
     if not _is_within_past(step.vehicle, known.at):
         step.vehicle.evidence = Evidence(seen.at, is_plugged_in=True)
         _begin_visit(step, known.at, seen, location_id)
@@ -242,9 +254,21 @@ def _move_plug_in_back(step: Step, seen: Observation) -> bool:
         visit.location_id = seen.location_id or _told_place(vehicle, at)
         visit.here_at = _here_at(vehicle, visit.location_id)
     visit.plugged_in_at = visit.part.started_at = at
+    _take_guess(step, visit.part, at)
     visit.part.kept = 0
     visit.part.totals = moved_back(vehicle.readings, visit.part.totals, context_of(step, visit))
     return True
+
+
+def _take_guess(step: Step, part: Part, at: datetime) -> None:
+    """A part that now reaches back into a guess shows the same charging event."""
+    guessed_id = guess_at(step.vehicle, at)
+    if guessed_id is None or guessed_id == part.charging_event_id:
+        return
+    part.charging_event_id = guessed_id
+    if part.policy_id is not None:
+        managed, session = step.managed(part.policy_id)
+        step.keep_session(managed.policy.id, structs.replace(session, charging_event_id=guessed_id))
 
 
 def _is_other_charger(visit: Visit, seen: Observation) -> bool:

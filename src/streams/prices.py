@@ -1,8 +1,9 @@
 """Energy prices as reference data: every worker reads the whole topic before its first batch, then follows it.
 
 Each does so by itself, without a consumer group, since it needs every zone. A record counts from its `at` on; live, one
-that the log had only later acts on the vehicles that were planned without it. One that cannot be taken is passed over here; the worker
-that has the topic's partition in the group sends it to the dead letter (docs/decisions/0007-prices-are-judged-once.md).
+that the log had only later acts on the vehicles that were planned without it. One that cannot be taken is passed over
+here; the worker that has the topic's partition in the group sends it to the dead letter
+(docs/decisions/0007-prices-are-judged-once.md).
 """
 
 from dataclasses import replace

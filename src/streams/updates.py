@@ -1,7 +1,7 @@
 """The bytes of a session update, made without writing anew what the update before already told.
 
-A visit of three days has 288 intervals, and each sample changes the last one: what stands is kept as bytes. The memory is
-bounded and only saves work: without it, or after a restart, the same bytes come out.
+A visit of three days has 288 intervals, and each sample changes the last one: what stands is kept as bytes. The memory
+is bounded and only saves work: without it, or after a restart, the same bytes come out.
 """
 
 from collections import OrderedDict

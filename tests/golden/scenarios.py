@@ -82,7 +82,7 @@ def override() -> Story:
 def settled_managed() -> Story:
     """A night by the plan: it charges from midnight on, and is done before four."""
     night = [sample(601, 0.0, level=40.0, charging=False), *_charged(960, 1_185, 40.0), sample(1_210, level=80.5)]
-    return run(*_home(40.0), *night, unplug(1_390, level=83.0), timer(1_395), prices=_prices())
+    return run(*_home(40.0), *night, unplug(1_390, level=80.5), timer(1_395), prices=_prices())
 
 
 def settled_unmanaged() -> Story:

@@ -31,7 +31,7 @@ def plugged_in(delay: float = 0) -> list[Event]:
 
 
 def test_they_act_when_they_are_read() -> None:
-    """A silent vehicle that was planned without them is planned anew once, at the moment at which they could be read."""
+    """A silent vehicle that was planned without them is planned anew once, at the moment when they could be read."""
     before = run(*plugged_in(), prices=priced(*FIRST))
     book = told_anew(known=5, read=30)
     waked = wake(before.vehicle, RULES, book)
