@@ -130,8 +130,8 @@ class Heard(Struct, frozen=True):
 class Control(Struct):
     """What the system does with a plugged-in vehicle that a policy manages.
 
-    The plan: `planned_at` when it was made, prices known by `prices_at` are in it, boundaries up to `checked_at` were
-    acted on; `plan_target_id`, `goal_percent`: what it is for, and how far it goes; `is_level_told`: the level that it
+    The plan: `planned_at` when it was made, prices known by `prices_at` are in it as far as they could be read by
+    `prices_read_at`, boundaries up to `checked_at` were acted on; `plan_target_id`, `goal_percent`: what it is for, and how far it goes; `is_level_told`: the level that it
     began with was told, not assumed; `energy_at_plan_wh`: of the part, then; `off_plan_at`: the newest re-plan because
     the vehicle did otherwise.
 
@@ -144,6 +144,7 @@ class Control(Struct):
     planned_at: datetime
     prices_at: datetime
     checked_at: datetime
+    prices_read_at: datetime | None = None
     plan: Plan = Plan(())
     plan_target_id: int | None = None
     goal_percent: float | None = None
