@@ -12,7 +12,8 @@ from msgspec import Struct
 
 from sessions.counters import STEP_LIMIT_W, Reading, put_reading
 from sessions.evidence import Observation
-from sessions.grid import MINUTE_US, QUARTER_US, SpanUs
+from sessions.grid import MINUTE_US, QUARTER_US
+from sessions.states import State, flipped_us, put_state
 
 # How far a message may be behind its vehicle's newest; later ones are refused before they get here.
 LATE_LIMIT: Final = timedelta(hours=24)
@@ -26,15 +27,14 @@ class Quarter(Struct, frozen=True, array_like=True):
     """What is kept of one quarter-hour, each series in the order of its times (µs since 1970).
 
     `index`: which one, counted since 1970. `counters`: see `put_reading`. `rates`: the last rate (W) told in each
-    minute, without those that counter readings make useless. `on`, `off`: the first and the last time at which the
-    vehicle was said to charge, and not to. `levels`: the first and the last level (%) told.
+    minute, without those that counter readings make useless. `states`: see `put_state`. `levels`: the first and the
+    last level (%) told.
     """
 
     index: int
     counters: tuple[Reading, ...] = ()
     rates: tuple[tuple[int, int], ...] = ()
-    on: SpanUs | None = None
-    off: SpanUs | None = None
+    states: tuple[State, ...] = ()
     levels: tuple[tuple[int, float], ...] = ()
 
 
@@ -82,35 +82,23 @@ def forget(readings: Readings, before: int) -> Readings:
 
 def told(quarter: Quarter, at_us: int, seen: Observation) -> Quarter:
     """The quarter-hour with what a message of that time tells; the same object if that is no news."""
-    counters, rates, levels = quarter.counters, quarter.rates, quarter.levels
-    on, off = quarter.on, quarter.off
-    if seen.is_charging is True:
-        on = _widened(on, at_us)
-    elif seen.is_charging is False:
-        off = _widened(off, at_us)
+    counters, rates, states, levels = quarter.counters, quarter.rates, quarter.states, quarter.levels
+    if seen.is_charging is not None:
+        states = put_state(states, at_us, is_charging=seen.is_charging)
     if seen.level_percent is not None:
         levels = _put_level(levels, at_us, seen.level_percent)
     if seen.counter_wh is not None:
-        flip_us = None if on is None or off is None else min(on[1], off[1])
-        counters = put_reading(counters, at_us, seen.counter_wh, flip_us)
+        counters = put_reading(counters, at_us, seen.counter_wh, flipped_us(states))
     if seen.charge_rate_w is not None and seen.charge_rate_w <= STEP_LIMIT_W:
         rates = _put_rate(rates, at_us, max(seen.charge_rate_w, 0))
     if len(rates) > 1 and counters and (rates is not quarter.rates or counters is not quarter.counters):
         rates = _useful(rates, counters)
     if rates == quarter.rates:
         rates = quarter.rates
-    is_known = counters is quarter.counters and rates is quarter.rates and levels is quarter.levels
-    if is_known and on is quarter.on and off is quarter.off:
+    is_known = counters is quarter.counters and rates is quarter.rates
+    if is_known and states is quarter.states and levels is quarter.levels:
         return quarter
-    return Quarter(quarter.index, counters, rates, on, off, levels)
-
-
-def _widened(span: SpanUs | None, at_us: int) -> SpanUs:
-    if span is None:
-        return at_us, at_us
-    if at_us > span[1]:
-        return span[0], at_us
-    return (at_us, span[1]) if at_us < span[0] else span
+    return Quarter(quarter.index, counters, rates, states, levels)
 
 
 def _put_level(levels: tuple[tuple[int, float], ...], at_us: int, percent: float) -> tuple[tuple[int, float], ...]:
