@@ -34,8 +34,8 @@ fix: setup ## Format, and repair what the linter can
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-bench: ## Benchmarks (not there yet)
-	@echo "make bench is not there yet: see 'Not yet' in README.md" >&2; exit 1
+bench: setup ## Benchmarks of the core; their figures go to benchmarks/results/latest.json
+	@PYTHONPATH=src:. $(BIN)/python -m benchmarks
 
 chaos: ## Faults on purpose (not there yet)
 	@echo "make chaos is not there yet: see 'Not yet' in README.md" >&2; exit 1

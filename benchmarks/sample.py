@@ -1,8 +1,8 @@
 """What one charge sample costs in an ACTIVE managed session: all rules on, the update encoded, the state not stored.
 
-A vehicle is plugged in at home under a policy with a deadline and prices, and tells level, counter, rate and state every
-30 seconds while it charges. The visit is 1 hour or 72 hours old when the samples are timed; every one of them changes the
-session, so every one publishes an update.
+A vehicle is plugged in at home under a policy with a deadline and prices, and tells level, counter, rate and state
+every 30 seconds while it charges. The visit is 1 hour or 72 hours old when the samples are timed; every one of them
+changes the session, so every one publishes an update.
 """
 
 from datetime import UTC, datetime, timedelta

@@ -31,9 +31,9 @@ class BlockEnergies(Struct, frozen=True):
 
 
 def energies_of(
-    known: BlockEnergies, totals: Totals, ended: Sequence[Span], running: Span | None, kept: int
+    known: BlockEnergies, totals: Totals, ended: Sequence[Span], running: Span | None, until: datetime, kept: int
 ) -> BlockEnergies:
-    """The energies now. The first `kept` quarter-hours are as they were when `known` was made."""
+    """The energies of a part at `until`. The first `kept` quarter-hours are as they were when `known` was made."""
     sum_wh = totals.tip.sum_wh
     running_since = None if running is None else running[0]
     if len(ended) == len(known.started_wh) and running_since == known.running_since and kept >= known.divided_to:
@@ -43,7 +43,7 @@ def energies_of(
             own_wh = known.running_wh
             return BlockEnergies(known.started_wh, running_since, known.divided_to, known.divided_wh, own_wh, sum_wh)
     blocks = ended if running is None else [*ended, running]
-    energies_wh = block_energies_wh(totals, blocks)
+    energies_wh = block_energies_wh(totals, blocks, until)
     if running is None:
         return BlockEnergies(tuple(energies_wh), None, len(totals.energy_wh), sum_wh, 0, sum_wh)
     divided_to = micros(running[0]) // QUARTER_US - totals.started_us // QUARTER_US + 1
@@ -58,8 +58,11 @@ def running_wh(energies: BlockEnergies) -> int:
     return energies.running_wh + energies.sum_wh - energies.divided_wh
 
 
-def block_energies_wh(totals: Totals, blocks: Sequence[Span]) -> list[int]:
+def block_energies_wh(totals: Totals, blocks: Sequence[Span], until: datetime) -> list[int]:
     """The energy of each started block; `blocks` are disjoint and in the order of their times.
+
+    `until`: how far the part goes. A vehicle that was unplugged while it charged did not charge beyond that, whatever
+    it says later.
 
     Their sum is at most that of the part, and equals it where all charging lay in blocks. A block that ended before the
     quarter-hour `totals.changed_from` has what it had before the newest message.
@@ -72,7 +75,7 @@ def block_energies_wh(totals: Totals, blocks: Sequence[Span]) -> list[int]:
         inner = (-(-start_us // QUARTER_US) - first, end_us // QUARTER_US - first)
         if inner[0] < inner[1]:
             given_wh[number] += sum(energy_wh[max(inner[0], 0) : inner[1]])
-    charging = charging_spans(totals.tip)
+    charging = clipped(charging_spans(totals.tip), 0, micros(until))
     for place in _outer(spans, first, len(energy_wh)):
         if energy_wh[place]:
             _divide(energy_wh[place], first + place, spans, charging, given_wh)

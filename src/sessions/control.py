@@ -357,6 +357,7 @@ def _plan(step: Step, policy: VehiclePolicy, target: Target, battery: Battery, n
     control, due = step.control, ready_by(target)
     control.planned_at = control.checked_at = now
     control.prices_at = max(control.prices_at, now)
+    control.prices_read_at = step.prices.read_by(policy.zone, control.prices_at)
     control.plan_target_id = target.id
     control.goal_percent = battery.goal(target.minimum_charge_target)
     control.is_level_told = battery.is_told

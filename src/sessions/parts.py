@@ -1,4 +1,4 @@
-"""Sessions over the parts of a visit: opened, updated and settled here alone, by the table of transitions."""
+"""Sessions over the parts of a visit: opened, updated and settled here alone, each by the table of transitions."""
 
 from datetime import datetime, timedelta
 from typing import Final
@@ -86,7 +86,7 @@ def update_visit(step: Step, at: datetime, cause: Cause = Cause.CHANGED) -> None
     if cause is Cause.PLUGGED_IN:
         session = structs.replace(session, charging_event_id=visit.part.charging_event_id)
     until = max(at, visit.newest_at, visit.part.started_at)
-    refresh_block_energies(visit.part)
+    refresh_block_energies(visit.part, until)
     head = visit_session(step.vehicle, visit, session, state, until, error=newest_fault(step.control))
     _publish(step, managed, session, state, head, series_of(visit.part, until), at)
     visit.part.kept = quarter_index(visit.part.started_at, until)
@@ -184,7 +184,7 @@ def _settle_managed(step: Step, ended_at: datetime, at: datetime, cause: Cause, 
     control.outcome = verdict(control, target, battery, ended_at)
     end_control(step, ended_at)
     visit.part.kept = 0
-    refresh_block_energies(visit.part)
+    refresh_block_energies(visit.part, ended_at)
     error = timed_out(at) if is_timed_out else newest_fault(control)
     state = next_state(session.state, cause)
     assert state is SessionState.SETTLED

@@ -36,19 +36,29 @@ class PriceBook:
     def __init__(self) -> None:
         self._zones: dict[Zone, _ZonePrices] = {}
 
-    def add(self, record: PriceRecord, known_at: datetime) -> None:
-        """Take a record that counts from `known_at` on: it replaces what overlaps of those that count from earlier."""
+    def add(self, record: PriceRecord, known_at: datetime, read_at: datetime | None = None) -> None:
+        """Take a record that counts from `known_at` on: it replaces what overlaps of those that count from earlier.
+
+        `read_at`: when it could be read, if that was later.
+        """
         start = record.start_at
         assert start == quarter_start(start), f"{start} is not on the quarter-hour grid"
         assert known_at >= record.at, f"{known_at} is before {record.at}, when the prices became known"
         zone = self._zones.setdefault(record.zone, _ZonePrices())
-        zone.add(record, quarter_index(EPOCH, start), known_at)
+        zone.add(record, quarter_index(EPOCH, start), known_at, read_at or known_at)
 
     def next_change(self, zone: Zone | None, after: datetime) -> datetime | None:
         """When the next record of the zone counts, strictly after that moment; None: none is known to come."""
         known_at = self._zones[zone].known_at if zone in self._zones else []
         place = bisect_right(known_at, after)
         return known_at[place] if place < len(known_at) else None
+
+    def read_by(self, zone: Zone | None, at: datetime) -> datetime | None:
+        """When the last of the records that count by that moment could be read; None: there are none."""
+        if zone not in self._zones:
+            return None
+        place = bisect_right(self._zones[zone].known_at, at)
+        return self._zones[zone].read_at[place - 1] if place else None
 
     def known(self, zone: Zone | None, first: int, count: int, at: datetime) -> list[float | None]:
         """The prices of `count` quarter-hours as known at that moment; None where none is."""
@@ -96,16 +106,21 @@ class _Piece(NamedTuple):
 
 
 class _ZonePrices:
-    """The pages of one zone by day, and when each of its records counts from."""
+    """The pages of one zone by day; when each of its records counts from, and by when those up to it could be read."""
 
-    __slots__ = ("known_at", "pages")
+    __slots__ = ("known_at", "pages", "read_at")
 
     def __init__(self) -> None:
         self.known_at: list[datetime] = []
+        self.read_at: list[datetime] = []
         self.pages: dict[int, _Page] = {}
 
-    def add(self, record: PriceRecord, first: int, known_at: datetime) -> None:
-        self.known_at.insert(bisect_right(self.known_at, known_at), known_at)
+    def add(self, record: PriceRecord, first: int, known_at: datetime, read_at: datetime) -> None:
+        place = bisect_right(self.known_at, known_at)
+        self.known_at.insert(place, known_at)
+        self.read_at.insert(place, max(self.read_at[place - 1], read_at) if place else read_at)
+        for later in range(place + 1, len(self.read_at)):
+            self.read_at[later] = max(self.read_at[later], read_at)
         each = record.resolution.quarters
         prices = array("d", [price for price in record.prices for _ in range(each)])
         number, offset = divmod(first, DAY_QUARTERS)

@@ -174,8 +174,8 @@ def _blocks(control: Control) -> tuple[Block, ...]:
     return tuple(blocks)
 
 
-def refresh_block_energies(part: Part) -> None:
-    """Bring what each started block has delivered up to date."""
+def refresh_block_energies(part: Part, until: datetime) -> None:
+    """Bring what each started block has delivered up to date. `until`: how far the part goes."""
     control = part.control
     if control is None:
         return
@@ -185,7 +185,7 @@ def refresh_block_energies(part: Part) -> None:
         ends_at = running_ends_at(control.plan, running, control.checked_at)
         now = (running.start_at, ends_at or running.start_at)
     ended = [(block.start_at, block.end_at) for block in control.started if block.end_at is not None]
-    control.energies = energies_of(control.energies, part.totals, ended, now, part.kept)
+    control.energies = energies_of(control.energies, part.totals, ended, now, until, part.kept)
 
 
 def _whole_percent(level: float | None) -> int | None:

@@ -31,7 +31,7 @@ from sessions.faults import unreachable_at
 from sessions.parts import await_visit, update_visit
 from sessions.prices import PriceBook
 from sessions.public import has_news, shown
-from sessions.state import ManagedBy, Vehicle, Visit, managed_by
+from sessions.state import Control, ManagedBy, Vehicle, Visit, managed_by
 from sessions.step import Step
 from sessions.targets import ready_by
 from sessions.visits import begin_next_part, confirm_unplug, end_silent_visit
@@ -139,7 +139,7 @@ def _visit_moments(vehicle: Vehicle, visit: Visit, rules: Rules, prices: PriceBo
         None,
         silent_at,
         too_long_at,
-        prices.next_change(managed.policy.zone, control.prices_at),
+        _prices_change_at(vehicle, managed, control, prices),
         deadline_at(control, managed.session),
         control.gives_way_at,
         next_boundary(control.plan, control.checked_at),
@@ -147,6 +147,14 @@ def _visit_moments(vehicle: Vehicle, visit: Visit, rules: Rules, prices: PriceBo
         control.asks_at,
         unreachable_at(control, visit.newest_at),
     )
+
+
+def _prices_change_at(vehicle: Vehicle, managed: ManagedBy, control: Control, prices: PriceBook) -> datetime | None:
+    """When prices become known that are not in the plan yet; those that came late, when they came."""
+    read_at = prices.read_by(managed.policy.zone, control.prices_at)
+    if read_at is None or (control.prices_read_at is not None and read_at <= control.prices_read_at):
+        return prices.next_change(managed.policy.zone, control.prices_at)
+    return max(control.prices_at, read_at - timedelta(seconds=vehicle.delay_s))
 
 
 def _rolls_at(visit: Visit | None, managed: ManagedBy) -> datetime | None:

@@ -1,8 +1,9 @@
 """Energy prices as reference data: every worker reads the whole topic before its first batch, then follows it.
 
-Each does so by itself, without a consumer group, since it needs every zone. When a record was read does not matter: it
-counts from its `at` on and, live, not before the log had it. One that cannot be taken is passed over here; the worker
-that has the topic's partition in the group sends it to the dead letter (docs/decisions/0007-prices-are-judged-once.md).
+Each does so by itself, without a consumer group, since it needs every zone. A record counts from its `at` on; live, one
+that the log had only later acts on the vehicles that were planned without it. One that cannot be taken is passed over
+here; the worker that has the topic's partition in the group sends it to the dead letter
+(docs/decisions/0007-prices-are-judged-once.md).
 """
 
 from dataclasses import replace
@@ -62,7 +63,7 @@ class PriceFeed:
             record = _record(message)
             price = read_price(record)
             if isinstance(price, PriceRecord):
-                self.book.add(price, max(price.at, record.logged_at) if self._is_wall else price.at)
+                self.book.add(price, price.at, max(price.at, record.logged_at) if self._is_wall else price.at)
                 taken.append(price)
         return taken
 

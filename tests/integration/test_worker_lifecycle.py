@@ -57,9 +57,19 @@ def test_a_managed_visit_goes_from_upcoming_to_settled_and_the_next_waits(system
     assert settled["pluggedInAt"] == stamp(T0)
     assert settled["pluggedOutAt"] == stamp(T0 + minutes(60))
     assert settled["statistics"]["aggregated"] == {"kwhSum": 6.0, "batteryFrom": 40, "batteryTo": 50}
-    assert settled["blocks"] == []
-    neutral = ("target", "outcome", "error")
-    assert all(settled[name] == {"latest": None} for name in neutral)
+    # Nobody knows a price: charging is wanted at once, and what it cost is unknown.
+    assert settled["blocks"] == [
+        {"type": "REGULAR", "kwhSum": 6.0, "startAt": stamp(T0 + minutes(1)), "endAt": stamp(T0 + minutes(51))}
+    ]
+    target = settled["target"]["latest"]
+    assert (target["type"], target["source"], target["minimumChargeTarget"]) == ("REGULAR", "POLICY", 80)
+    # T0 is a Sunday evening; 07:00 in Berlin.
+    assert target["readyBy"] == "2026-03-02T06:00:00Z"
+    assert settled["outcome"]["latest"]["targetId"] == target["id"]
+    assert settled["outcome"]["latest"]["state"] == "FAILED"
+    # It stopped at 50 %, and 5 minutes later that was no mere pause.
+    assert settled["error"]["latest"]["code"] == "CHARGE_INTERRUPTED"
+    assert settled["error"]["latest"]["occurredAt"] == stamp(T0 + minutes(56))
     assert settled["valuation"] is None
 
 
@@ -83,8 +93,8 @@ def test_a_visit_elsewhere_ends_as_one_unmanaged_session(system: System) -> None
     system.send(system.policy(vehicle))
     system.wait_for_states(vehicle, "UPCOMING")
     system.send(*a_charged_visit(vehicle, "public-1"))
-    waiting, settled = system.wait_for_states(vehicle, "UPCOMING", "SETTLED")
-    assert waiting["policyId"] is not None
+    *waiting, settled = system.wait_for_states(vehicle, "UPCOMING", "SETTLED")
+    assert {session["policyId"] for session in waiting} == {f"policy-of-{vehicle}"}
     assert (settled["policyId"], settled["locationId"]) == (None, "public-1")
     assert settled["blocks"] == []
     assert settled["statistics"]["aggregated"]["kwhSum"] == 6.0
@@ -96,14 +106,16 @@ def test_a_visit_at_an_unknown_place_is_unmanaged(system: System) -> None:
     system.send(system.policy(vehicle))
     system.wait_for_states(vehicle, "UPCOMING")
     system.send(*a_charged_visit(vehicle, None))
-    _, settled = system.wait_for_states(vehicle, "UPCOMING", "SETTLED")
+    *_, settled = system.wait_for_states(vehicle, "UPCOMING", "SETTLED")
     assert (settled["policyId"], settled["locationId"]) == (None, None)
 
 
 def test_unknown_and_null_change_nothing(system: System) -> None:
     """UNKNOWN and null, on either topic, neither unplug nor plug in, and publish nothing."""
     vehicle, idle = new_vehicle("null"), new_vehicle("null-idle")
-    system.send(system.policy(vehicle), system.policy(idle), plug(vehicle, T0, True, locationId="home"))
+    # Without a deadline, which would pass in the meantime.
+    policies = [system.policy(each, schedule={}) for each in (vehicle, idle)]
+    system.send(*policies, plug(vehicle, T0, True, locationId="home"))
     system.wait_for_states(vehicle, "UPCOMING", "ACTIVE:REGULAR")
     nothing = [
         record

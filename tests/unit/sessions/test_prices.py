@@ -224,3 +224,14 @@ def test_memory() -> None:
     finally:
         tracemalloc.stop()
     assert taken_bytes / (zones * days) * (50 * 400) < 200e6
+
+
+def test_when_they_could_be_read() -> None:
+    """Of the records that count by a moment, the one that could be read last says by when all of them could be."""
+    book = PriceBook()
+    assert book.read_by(NORTH, minute(0)) is None
+    book.add(price_record(Told(0, [1], 10)), minute(10))
+    book.add(price_record(Told(0, [1], 30)), minute(30), minute(31))
+    assert [book.read_by(NORTH, minute(at)) for at in (9, 10, 30)] == [None, minute(10), minute(31)]
+    book.add(price_record(Told(0, [1], 20)), minute(20), minute(45))
+    assert [book.read_by(NORTH, minute(at)) for at in (10, 20, 30)] == [minute(10), minute(45), minute(45)]
