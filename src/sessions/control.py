@@ -306,6 +306,14 @@ def _ends_too_soon(step: Step, target: Target, battery: Battery, now: datetime) 
     return step.visit.newest_at > control.planned_at or missing_wh > BEHIND_TIME_H * _planned_power_w(control.plan)
 
 
+def _is_over(control: Control, now: datetime) -> bool:
+    """Tell whether what the plan wanted to do by now is done: all of it, or the reserve."""
+    blocks = control.plan.blocks
+    if control.is_in_reserve and blocks and blocks[0].type is BlockType.BATTERY_RESERVE:
+        return blocks[0].end_at <= now
+    return bool(blocks) and blocks[-1].end_at <= now
+
+
 def _missing_wh(control: Control, target: Target, battery: Battery) -> int:
     needed_wh = 0 if control.reached_at is not None else battery.missing_wh(target.minimum_charge_target)
     if control.is_in_reserve and isinstance(target, RegularTarget):
@@ -355,6 +363,7 @@ def _is_short(plan: Plan, moment: datetime, done_wh: int) -> bool:
 
 def _plan(step: Step, policy: VehiclePolicy, target: Target, battery: Battery, now: datetime) -> None:
     control, due = step.control, ready_by(target)
+    is_over = control.plan_target_id == target.id and _is_over(control, now)
     control.planned_at = control.checked_at = now
     control.prices_at = max(control.prices_at, now)
     control.prices_read_at = step.prices.read_by(policy.zone, control.prices_at)
@@ -362,20 +371,25 @@ def _plan(step: Step, policy: VehiclePolicy, target: Target, battery: Battery, n
     control.goal_percent = battery.goal(target.minimum_charge_target)
     control.is_level_told = battery.is_told
     control.energy_at_plan_wh = step.visit.part.totals.energy_sum_wh
-    needed_wh = _missing_wh(control, target, battery)
+    needed_wh, power = _missing_wh(control, target, battery), power_w(step.vehicle, step.visit, policy)
     if not needed_wh:
         control.plan = Plan(())
         return
-    is_low = control.is_in_reserve
+    reserve_wh = 0
+    if control.is_in_reserve and isinstance(target, RegularTarget):
+        reserve_wh = battery.missing_wh(target.battery_reserve)
+    if is_over:
+        # It took longer than planned. How much longer nobody knows: not by seconds, or it would stop and start.
+        least_wh = round(power * (OFF_PLAN_PAUSE / _HOUR))
+        needed_wh = max(needed_wh, least_wh)
+        reserve_wh = max(reserve_wh, least_wh) if reserve_wh else 0
     count = horizon_quarters(now, due)
     running = control.running
     control.plan = make_plan(
         PlanRequest(
             now=now,
-            power_w=power_w(step.vehicle, step.visit, policy),
-            reserve_wh=battery.missing_wh(target.battery_reserve)
-            if isinstance(target, RegularTarget) and is_low
-            else 0,
+            power_w=power,
+            reserve_wh=reserve_wh,
             needed_wh=needed_wh,
             is_immediate=isinstance(target, ImmediateStartTarget),
             ready_by=due,
