@@ -37,7 +37,7 @@ class UpdateEncoder:
     """Makes the value of each update of a partition."""
 
     def __init__(self) -> None:
-        self._told: OrderedDict[SessionId, _Told] = OrderedDict()
+        self._told = OrderedDict[SessionId, _Told]()
 
     def encode(self, change: SessionChanged) -> bytes:
         """The value of the update, as JSON."""
