@@ -12,6 +12,7 @@ from msgspec import structs
 
 from models.policy import VehiclePolicy
 from models.session import ImmediateStartTarget, RegularTarget, SessionState
+from models.target import ImmediateStartOverride
 from sessions.battery import Battery, battery_of, power_w
 from sessions.blocks import PAUSE, end_running, next_boundary, overrun_ends_at, track_blocks, wanted_block
 from sessions.faults import (
@@ -24,14 +25,13 @@ from sessions.faults import (
 )
 from sessions.grid import MOMENT, quarter_number
 from sessions.outcome import forecast
-from sessions.planner import BlockType, Plan, PlanRequest, energy_by, horizon_quarters, make_plan
-from sessions.prices import EPOCH
+from sessions.planner import BlockType, Plan, PlanRequest, horizon_quarters, make_plan
+from sessions.progress import BEHIND_TIME_H, is_behind, planned_power_w
 from sessions.schedule import next_deadline
 from sessions.state import Control, CurrentSession, Heard, Judged, Target
 from sessions.steering import steer
 from sessions.step import Step
 from sessions.targets import FROM_POLICY, ready_by, with_target
-from sessions.totals import Totals
 
 # Left at the reserve, entered again only so far below it.
 RESERVE_HYSTERESIS_PERCENT: Final = 2.0
@@ -39,9 +39,6 @@ RESERVE_HYSTERESIS_PERCENT: Final = 2.0
 GRACE: Final = timedelta(minutes=10)
 OFF_PLAN_PAUSE: Final = timedelta(minutes=15)
 _HOUR: Final = timedelta(hours=1)
-# Behind by more than a tenth, and by more than a few minutes' worth.
-BEHIND_SHARE: Final = 0.1
-BEHIND_TIME_H: Final = 1 / 6
 
 _SUBSTATES: Final = {
     BlockType.IMMEDIATE_START: SessionState.ACTIVE_IMMEDIATE_START,
@@ -97,6 +94,13 @@ def follow(step: Step, at: datetime, *, must_plan: bool = False, is_heard: bool 
 
 def take_override(step: Step, at: datetime) -> None:
     """The override of the session that the open visit belongs to has changed."""
+    managed, session = step.managed(step.visit.part.policy_id)
+    battery = battery_of(step.vehicle, step.visit, managed.policy, step.rules)
+    if isinstance(session.override, ImmediateStartOverride) and battery.has_reached(
+        session.override.minimum_charge_target
+    ):
+        # Over before it began: no target comes of it.
+        step.keep_session(managed.policy.id, structs.replace(session, override=None))
     _set_wanted_target(step, at)
     follow(step, at)
 
@@ -303,7 +307,7 @@ def _ends_too_soon(step: Step, target: Target, battery: Battery, now: datetime) 
     if not missing_wh or control.plan.blocks[0].start_at > now:
         return False
     # What a silent vehicle does nobody knows: its plan goes on, but not by seconds.
-    return step.visit.newest_at > control.planned_at or missing_wh > BEHIND_TIME_H * _planned_power_w(control.plan)
+    return step.visit.newest_at > control.planned_at or missing_wh > BEHIND_TIME_H * planned_power_w(control.plan)
 
 
 def _is_over(control: Control, now: datetime) -> bool:
@@ -321,11 +325,6 @@ def _missing_wh(control: Control, target: Target, battery: Battery) -> int:
     return needed_wh
 
 
-def _planned_power_w(plan: Plan) -> float:
-    block = plan.blocks[-1]
-    return block.energy_wh / ((block.end_at - block.start_at) / _HOUR)
-
-
 def _deviates(step: Step, battery: Battery, target: Target, now: datetime) -> bool:
     control, charging = step.control, step.charging
     wanted = wanted_block(control.plan, now)
@@ -337,28 +336,7 @@ def _deviates(step: Step, battery: Battery, target: Target, now: datetime) -> bo
             return True
     elif charging is not None and not charging.is_charging and now >= max(wanted.start_at, charging.since) + GRACE:
         return True
-    return _is_behind(control, step.visit.part.totals, now)
-
-
-def _is_behind(control: Control, totals: Totals, now: datetime) -> bool:
-    """Tell whether less was charged than planned. What nobody has measured yet may have been charged."""
-    done_wh = totals.energy_sum_wh - control.energy_at_plan_wh
-    if not totals.is_energy_known or not _is_short(control.plan, now, done_wh):
-        return False
-    return _is_short(control.plan, min(now, _measured_at(totals)), done_wh)
-
-
-def _measured_at(totals: Totals) -> datetime:
-    """When a counter or a rate told last."""
-    run, rate = totals.tip.run, totals.tip.rate
-    told_us = max(0 if run is None else run.read_us, 0 if rate is None else rate[0])
-    return EPOCH + timedelta(microseconds=told_us)
-
-
-def _is_short(plan: Plan, moment: datetime, done_wh: int) -> bool:
-    expected_wh = energy_by(plan, moment)
-    behind_wh = expected_wh - done_wh
-    return behind_wh > BEHIND_SHARE * expected_wh and behind_wh > BEHIND_TIME_H * _planned_power_w(plan)
+    return is_behind(control, step.visit.part.totals, now)
 
 
 def _plan(step: Step, policy: VehiclePolicy, target: Target, battery: Battery, now: datetime) -> None:

@@ -12,6 +12,7 @@ from models.session import SessionState
 from models.webhook import SessionUpdated
 from sessions.events import Event, Output, Rules, SessionChanged, new_vehicle
 from sessions.lifecycle import apply
+from sessions.series import points
 from streams import updates
 from streams.updates import UpdateEncoder
 from tests.builders import HOME, VEHICLE, plug, policy, run, sample, timer, unplug
@@ -99,10 +100,9 @@ def test_an_update_that_was_skipped_or_comes_again() -> None:
 def test_only_the_newest_interval_is_written_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     """An update that adds to the last interval writes one point, not those that stood before."""
     written: list[int] = []
-    inner = updates.points
 
     def counted(*args: int) -> object:
-        found = inner(*args)  # type: ignore[arg-type]
+        found = points(*args)  # type: ignore[arg-type]
         written.append(len(found))
         return found
 
