@@ -78,7 +78,7 @@ def read(
     """
     highest_wh = run.highest_wh
     step_wh = counter_wh - highest_wh
-    if is_first and -COUNTER_NOISE_WH <= step_wh and 2 * counter_wh < highest_wh:
+    if is_first and step_wh >= -COUNTER_NOISE_WH and 2 * counter_wh < highest_wh:
         return Step.RESTARTS, Run(at_us, at_us, counter_wh)
     if step_wh < -COUNTER_NOISE_WH and not (is_idle and 2 * counter_wh >= highest_wh):
         return Step.RESTARTS, Run(at_us, at_us, counter_wh, highest_wh if counter_wh == 0 else 0)
