@@ -53,7 +53,7 @@ def _point(series: Series, index: int) -> TimeseriesPoint:
     end_at = start_at + QUARTER
     return TimeseriesPoint(
         start_at=series.started_at if index == 0 else start_at,
-        end_at=series.until if end_at > series.until else end_at,
+        end_at=min(end_at, series.until),
         kwh=series.energy_wh[index] / WH_PER_KWH if index < len(series.energy_wh) else 0.0,
         battery_level=series.levels[index] if index < len(series.levels) else None,
     )
