@@ -229,6 +229,17 @@ class Story:
         return [f"{one.session.policy_id or '-'} {one.session.state.value} {one.version}" for one in self.changes]
 
     @property
+    def phases(self) -> list[str]:
+        """The states that each session went through, in short: whose, and the state."""
+        known: dict[SessionId, SessionState] = {}
+        found = []
+        for one in self.changes:
+            if known.get(one.session.id) is not one.session.state:
+                found.append(f"{one.session.policy_id or '-'} {one.session.state.value}")
+                known[one.session.id] = one.session.state
+        return found
+
+    @property
     def settled(self) -> list[Session]:
         """The sessions that have settled, in order."""
         return [one.session for one in self.changes if one.session.state is SessionState.SETTLED]

@@ -25,11 +25,13 @@ from sessions.faults import (
 from sessions.grid import MOMENT, quarter_number
 from sessions.outcome import forecast
 from sessions.planner import BlockType, Plan, PlanRequest, energy_by, horizon_quarters, make_plan
+from sessions.prices import EPOCH
 from sessions.schedule import next_deadline
 from sessions.state import Control, CurrentSession, Heard, Judged, Target
 from sessions.steering import steer
 from sessions.step import Step
 from sessions.targets import FROM_POLICY, ready_by, with_target
+from sessions.totals import Totals
 
 # Left at the reserve, entered again only so far below it.
 RESERVE_HYSTERESIS_PERCENT: Final = 2.0
@@ -60,26 +62,27 @@ def begin_control(step: Step, at: datetime) -> None:
 
 def follow(step: Step, at: datetime, *, must_plan: bool = False, is_heard: bool = False) -> None:
     """Bring everything up to date. `is_heard`: the vehicle has just told something, not time or a user."""
-    now, control, visit = step.now(at), step.control, step.visit
+    told_at, control, visit = step.now(at), step.control, step.visit
     managed, session = step.managed(visit.part.policy_id)
     battery = battery_of(step.vehicle, visit, managed.policy, step.rules)
     if visit.unplugged_at is not None:
         # What is told after the unplug may still say that the target was reached; nothing can be done any more.
         if control.reached_at is None and session.target and battery.has_reached(session.target.minimum_charge_target):
-            control.reached_at = min(now, visit.unplugged_at)
+            control.reached_at = min(told_at, visit.unplugged_at)
         return
+    now = _not_before(control, told_at)
     boundary_at = next_boundary(control.plan, control.checked_at)
     if boundary_at is not None and boundary_at <= now:
         control.checked_at = now
     before = control.plan, control.reached_at, control.judged
-    session = _take_reached(step, session, managed.policy, battery, now)
+    session = _take_reached(step, session, managed.policy, battery, told_at, now)
     target = session.target
     assert target is not None
     is_low = _take_reserve(control, target, battery)
     if is_heard:
         control.heard = None
         clear_fault(control, Fault.UNREACHABLE)
-        take_power_state(step.vehicle.power_state, visit.plugged_in_at, control)
+    take_power_state(step.vehicle.power_state, visit.plugged_in_at, control)
     take_limit(control, target, battery.limit_percent, now)
     is_interrupted = _track(step, target, now)
     if must_plan or is_low or is_interrupted or _is_off_plan(step, target, battery, now, is_heard=is_heard):
@@ -94,19 +97,13 @@ def follow(step: Step, at: datetime, *, must_plan: bool = False, is_heard: bool 
 
 def take_override(step: Step, at: datetime) -> None:
     """The override of the session that the open visit belongs to has changed."""
-    managed, session = step.managed(step.visit.part.policy_id)
-    _set_target(step, session, managed.policy, step.now(at))
+    _set_wanted_target(step, at)
     follow(step, at)
 
 
 def take_policy(step: Step, at: datetime) -> None:
     """The policy that manages the open visit says something else."""
-    managed, session = step.managed(step.visit.part.policy_id)
-    due, after = ready_by(session.target), step.now(at)
-    if due is not None and due <= after and step.control.reached_at is None:
-        # Still worked on though its time has passed: it stays in force, if the schedule still has it.
-        after = due - MOMENT
-    _set_target(step, session, managed.policy, after)
+    _set_wanted_target(step, at)
     follow(step, at, must_plan=True)
 
 
@@ -133,8 +130,7 @@ def pass_deadline(step: Step, at: datetime) -> None:
         control.heard = Heard(target, control.reached_at, control.judged)
     control.judged = Judged(target, control.reached_at, battery.percent if battery.is_told else None)
     if isinstance(target, RegularTarget) and target.source == FROM_POLICY and control.reached_at is None:
-        due = next_deadline(managed.policy.schedule, managed.policy.timezone_name, at)
-        control.gives_way_at = None if due is None else due.ready_by
+        control.gives_way_at = _deadline_after(managed.policy, at)
     follow(step, at)
 
 
@@ -193,6 +189,31 @@ def substate(control: Control, target: Target) -> SessionState:
     return _SUBSTATES[kind_of(control, target)]
 
 
+def _set_wanted_target(step: Step, at: datetime) -> None:
+    """The user has said something else: the target follows."""
+    control, now = step.control, step.now(at)
+    managed, session = step.managed(step.visit.part.policy_id)
+    due = ready_by(session.target)
+    is_late = due is not None and due <= now and control.reached_at is None
+    if due is not None and is_late and with_target(session, managed.policy, due - MOMENT) is session:
+        # Still worked on though its time has passed: it stays in force, as the schedule still has it.
+        if control.gives_way_at is not None:
+            control.gives_way_at = _deadline_after(managed.policy, due)
+        return
+    _set_target(step, session, managed.policy, now)
+
+
+def _deadline_after(policy: VehiclePolicy, moment: datetime) -> datetime | None:
+    due = next_deadline(policy.schedule, policy.timezone_name, moment)
+    return None if due is None else due.ready_by
+
+
+def _not_before(control: Control, told_at: datetime) -> datetime:
+    """The moment to act at: what is told late does not undo what a silent vehicle's timers have done."""
+    acted_at = control.checked_at if control.sent is None else max(control.checked_at, control.sent.at)
+    return max(told_at, acted_at)
+
+
 def _set_target(step: Step, session: CurrentSession, policy: VehiclePolicy, now: datetime) -> CurrentSession:
     changed = with_target(session, policy, now)
     if changed is not session:
@@ -203,14 +224,14 @@ def _set_target(step: Step, session: CurrentSession, policy: VehiclePolicy, now:
 
 
 def _take_reached(
-    step: Step, session: CurrentSession, policy: VehiclePolicy, battery: Battery, now: datetime
+    step: Step, session: CurrentSession, policy: VehiclePolicy, battery: Battery, told_at: datetime, now: datetime
 ) -> CurrentSession:
     """Note that the target is reached; one that has done its work gives way to the policy's next."""
     control = step.control
     while session.target is not None:
         target = session.target
         if control.reached_at is None and battery.has_reached(target.minimum_charge_target):
-            control.reached_at = now
+            control.reached_at = told_at
         if control.reached_at is None:
             break
         judged = control.judged
@@ -298,20 +319,38 @@ def _planned_power_w(plan: Plan) -> float:
 
 
 def _deviates(step: Step, battery: Battery, target: Target, now: datetime) -> bool:
-    control, charging, totals = step.control, step.charging, step.visit.part.totals
+    control, charging = step.control, step.charging
     wanted = wanted_block(control.plan, now)
     if wanted is None:
         if charging is not None and charging.is_charging and control.running is None:
             return True
         is_over = not control.plan.blocks or control.plan.blocks[-1].end_at <= now
-        return is_over and _missing_wh(control, target, battery) > 0
-    if charging is not None and not charging.is_charging and now >= max(wanted.start_at, charging.since) + GRACE:
+        if is_over and _missing_wh(control, target, battery) > 0:
+            return True
+    elif charging is not None and not charging.is_charging and now >= max(wanted.start_at, charging.since) + GRACE:
         return True
-    expected_wh = energy_by(control.plan, now)
-    behind_wh = expected_wh - (totals.energy_sum_wh - control.energy_at_plan_wh)
-    if behind_wh <= BEHIND_SHARE * expected_wh:
+    return _is_behind(control, step.visit.part.totals, now)
+
+
+def _is_behind(control: Control, totals: Totals, now: datetime) -> bool:
+    """Tell whether less was charged than planned. What nobody has measured yet may have been charged."""
+    done_wh = totals.energy_sum_wh - control.energy_at_plan_wh
+    if not totals.is_energy_known or not _is_short(control.plan, now, done_wh):
         return False
-    return totals.is_energy_known and behind_wh > BEHIND_TIME_H * _planned_power_w(control.plan)
+    return _is_short(control.plan, min(now, _measured_at(totals)), done_wh)
+
+
+def _measured_at(totals: Totals) -> datetime:
+    """When a counter or a rate told last."""
+    run, rate = totals.tip.run, totals.tip.rate
+    told_us = max(0 if run is None else run.read_us, 0 if rate is None else rate[0])
+    return EPOCH + timedelta(microseconds=told_us)
+
+
+def _is_short(plan: Plan, moment: datetime, done_wh: int) -> bool:
+    expected_wh = energy_by(plan, moment)
+    behind_wh = expected_wh - done_wh
+    return behind_wh > BEHIND_SHARE * expected_wh and behind_wh > BEHIND_TIME_H * _planned_power_w(plan)
 
 
 def _plan(step: Step, policy: VehiclePolicy, target: Target, battery: Battery, now: datetime) -> None:
@@ -342,6 +381,7 @@ def _plan(step: Step, policy: VehiclePolicy, target: Target, battery: Battery, n
             ready_by=due,
             prices=step.prices.planning(policy.zone, quarter_number(now), count, now),
             is_running=running is not None,
-            running_since=None if running is None else running.start_at,
+            # One that begins only now, for another reason than the one before it, has no claim to a quarter-hour yet.
+            running_since=None if running is None or running.start_at >= now else running.start_at,
         )
     )

@@ -42,13 +42,13 @@ class Step(Enum):
     IMPLAUSIBLE = auto()
 
 
-def put_reading(readings: tuple[Reading, ...], at_us: int, counter_wh: int, flip_us: int | None) -> tuple[Reading, ...]:
+def put_reading(readings: tuple[Reading, ...], at_us: int, counter_wh: int, flip_us: int) -> tuple[Reading, ...]:
     """The kept readings of one quarter-hour with another one; the same object if it tells nothing new.
 
     A reading between two others in time and in value says nothing that they do not, so it is dropped, and whatever
     comes late to where readings were dropped is dropped too: that is what makes a repeated reading harmless without a
-    memory of it. `flip_us`: when, at the latest, the vehicle began or stopped charging in this quarter-hour; a reading
-    next to that is kept, since what a fall means depends on it.
+    memory of it. `flip_us`: when the vehicle last began or stopped charging; a reading next to that is kept, since what
+    a fall means depends on it.
     """
     if not readings:
         return ((at_us, counter_wh, False),)
@@ -66,15 +66,20 @@ def is_step_steep(energy_wh: int, passed_us: int) -> bool:
     return energy_wh * HOUR_US > STEP_LIMIT_W * passed_us
 
 
-def read(run: Run, at_us: int, counter_wh: int, *, limit_wh: float, is_idle: bool) -> tuple[Step, Run]:
+def read(
+    run: Run, at_us: int, counter_wh: int, *, limit_wh: float, is_idle: bool, is_first: bool = False
+) -> tuple[Step, Run]:
     """Judge the next reading of a run, and give the run that holds from it on.
 
     `limit_wh`: more than a battery takes. `is_idle`: the vehicle is known not to charge. Then a fall to no less than
     half of the highest is a drain (docs/decisions/0005): a counter that begins anew falls to a small part, or falls
-    while the vehicle charges.
+    while the vehicle charges. `is_first`: the run was last read before the plug-in, with which many counters begin
+    anew; then a fall to less than half of the highest is no noise, however little the visit before has charged.
     """
     highest_wh = run.highest_wh
     step_wh = counter_wh - highest_wh
+    if is_first and step_wh >= -COUNTER_NOISE_WH and 2 * counter_wh < highest_wh:
+        return Step.RESTARTS, Run(at_us, at_us, counter_wh)
     if step_wh < -COUNTER_NOISE_WH and not (is_idle and 2 * counter_wh >= highest_wh):
         return Step.RESTARTS, Run(at_us, at_us, counter_wh, highest_wh if counter_wh == 0 else 0)
     if step_wh > limit_wh or is_step_steep(step_wh, at_us - run.read_us) or _was_placeholder(run, counter_wh):
@@ -89,7 +94,7 @@ def _was_placeholder(run: Run, counter_wh: int) -> bool:
     return before_wh > 0 and before_wh - COUNTER_NOISE_WH <= counter_wh <= 2 * before_wh
 
 
-def _put_late(readings: tuple[Reading, ...], at_us: int, counter_wh: int, flip_us: int | None) -> tuple[Reading, ...]:
+def _put_late(readings: tuple[Reading, ...], at_us: int, counter_wh: int, flip_us: int) -> tuple[Reading, ...]:
     place = next(index for index, reading in enumerate(readings) if reading[0] >= at_us)
     following = readings[place]
     if following[0] == at_us:
@@ -102,16 +107,16 @@ def _put_late(readings: tuple[Reading, ...], at_us: int, counter_wh: int, flip_u
     return _limited(_thinned([*readings[:place], (at_us, counter_wh, False), *readings[place:]], flip_us))
 
 
-def _is_redundant(before: Reading, reading: Reading, after: Reading, flip_us: int | None) -> bool:
+def _is_redundant(before: Reading, reading: Reading, after: Reading, flip_us: int) -> bool:
     return (
         before[1] <= reading[1] <= after[1]
-        and (flip_us is None or flip_us < before[0])
+        and flip_us <= before[0]
         and not is_step_steep(reading[1] - before[1], reading[0] - before[0])
         and not is_step_steep(after[1] - reading[1], after[0] - reading[0])
     )
 
 
-def _thinned(readings: list[Reading], flip_us: int | None) -> tuple[Reading, ...]:
+def _thinned(readings: list[Reading], flip_us: int) -> tuple[Reading, ...]:
     index = 1
     while index < len(readings) - 1:
         after = readings[index + 1]

@@ -27,13 +27,15 @@ SPANS_LIMIT: Final = 64
 class Frame(Struct, frozen=True):
     """What bounds a part while it is walked.
 
-    Readings before `baseline_us` say nothing of it; those before `open_us` only tell where its counter stands.
-    `limit_wh`: more than its battery takes. `first_level`: when and with which level it begins.
+    Readings before `baseline_us` say nothing of it; those before `open_us` only tell where its counter stands. States
+    up to `states_after_us` have been taken. `limit_wh`: more than its battery takes. `first_level`: when and with which
+    level it begins.
     """
 
     started_us: int
     baseline_us: int
     open_us: int
+    states_after_us: int
     unplugged_us: int | None
     limit_wh: float
     wh_per_percent: float
@@ -42,11 +44,10 @@ class Frame(Struct, frozen=True):
 
 
 class Charging(Struct, frozen=True, array_like=True):
-    """Whether the vehicle charges (null: nobody said), since when, when that was last said, and when it did before."""
+    """Whether the vehicle charges (null: nobody said), since when, and when it did before."""
 
     is_on: bool | None = None
     since_us: int = 0
-    told_us: int = 0
     spans: tuple[SpanUs, ...] = ()
 
 
@@ -124,10 +125,7 @@ def charging_spans(energy: Energy) -> tuple[SpanUs, ...]:
 def _told(quarter: Quarter, energy: Energy, frame: Frame) -> list[tuple[int, int, float]]:
     told: list[tuple[int, int, float]] = [(at_us, _COUNTER, counter_wh) for at_us, counter_wh, _ in quarter.counters]
     told += [(at_us, _RATE, rate_w) for at_us, rate_w in quarter.rates]
-    if quarter.on is not None:
-        told += [(at_us, _ON, 0) for at_us in quarter.on]
-    if quarter.off is not None:
-        told += [(at_us, _OFF, 0) for at_us in quarter.off]
+    told += [(at_us, _ON if is_on else _OFF, 0) for at_us, _, is_on in quarter.states]
     if quarter.levels:
         at_us, percent = quarter.levels[-1]
         told.append((at_us, _LEVEL, percent))
@@ -191,10 +189,7 @@ class _Walk:
     def take_state(self, at_us: int, *, is_on: bool) -> None:
         """The vehicle is said to charge or not to; that holds until it is said to do otherwise."""
         charging = self._charging
-        if at_us < charging.told_us:
-            return
-        if charging.is_on is is_on:
-            self._charging = Charging(is_on, charging.since_us, at_us, charging.spans)
+        if charging.is_on is is_on or at_us <= self._frame.states_after_us:
             return
         self.pass_to(at_us)
         spans = charging.spans
@@ -202,7 +197,7 @@ class _Walk:
             spans = (*spans, (charging.since_us, at_us))
             if len(spans) > SPANS_LIMIT:
                 spans = ((spans[0][0], spans[1][1]), *spans[2:])
-        self._charging = Charging(is_on, at_us, at_us, spans)
+        self._charging = Charging(is_on, at_us, spans)
 
     def take_rate(self, at_us: int, rate_w: int) -> None:
         """The vehicle charges at this rate from now on."""
@@ -221,7 +216,8 @@ class _Walk:
             self._run = Run(at_us, at_us, counter_wh)
             return
         is_idle = self._charging.is_on is False
-        step, self._run = read(run, at_us, counter_wh, limit_wh=frame.limit_wh, is_idle=is_idle)
+        is_first = run.read_us < frame.open_us
+        step, self._run = read(run, at_us, counter_wh, limit_wh=frame.limit_wh, is_idle=is_idle, is_first=is_first)
         if step is Step.RISES:
             self._cover(run.read_us, at_us, max(counter_wh - run.highest_wh, 0))
             return

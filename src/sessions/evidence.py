@@ -10,7 +10,7 @@ from models.units import WH_PER_KWH
 
 
 class Observation(Struct, frozen=True, kw_only=True):
-    """A message reduced to what the rules ask for.
+    """A message reduced to what the rules ask for. `is_plug_event`: it comes with a change of the plug.
 
     `is_plugged_in` null: it says nothing of the plug. `is_decisive`: it speaks of the plug itself rather than of a
     charge, so it may cancel a pending unplug. Energies in Wh, levels in %. `charge_rate_w`: negative while the vehicle
@@ -30,6 +30,7 @@ class Observation(Struct, frozen=True, kw_only=True):
     charge_rate_w: int | None = None
     charge_limit_percent: float | None = None
     power_state: PowerDeliveryState = PowerDeliveryState.UNKNOWN
+    is_plug_event: bool = False
 
 
 def observe(message: PlugEvent | ChargeSample) -> Observation:
@@ -49,6 +50,7 @@ def _observe_plug(event: PlugEvent) -> Observation:
         counter_wh=None,
         location_id=event.location_id,
         charger_id=event.charger_id,
+        is_plug_event=True,
     )
 
 

@@ -7,9 +7,12 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
+from msgspec import structs
+
 from models.command import Action
 from models.session import ImmediateStartTarget, SessionError
 from models.telemetry import PowerDeliveryState
+from sessions.blocks import wanted_block
 from sessions.state import Charging, Control, PowerState, Target
 
 
@@ -38,9 +41,14 @@ _TOLD_BY_VEHICLE: Final = {
 
 
 def raise_fault(control: Control, fault: Fault, detail: str, at: datetime) -> None:
-    """Let an error stand; one that stands already keeps its time."""
-    if all(error.code != fault for error in control.errors):
-        control.errors = (*control.errors, SessionError(code=fault, detail=detail, occurred_at=at))
+    """Let an error stand; one that stands already keeps its time, whatever there is to say of it now."""
+    for place, error in enumerate(control.errors):
+        if error.code == fault:
+            if error.detail != detail:
+                told_anew = structs.replace(error, detail=detail)
+                control.errors = (*control.errors[:place], told_anew, *control.errors[place + 1 :])
+            return
+    control.errors = (*control.errors, SessionError(code=fault, detail=detail, occurred_at=at))
 
 
 def clear_fault(control: Control, *faults: Fault) -> None:
@@ -106,13 +114,13 @@ def unreachable_at(control: Control, newest_at: datetime) -> datetime | None:
 
     It counts from when something was expected, too: a vehicle that slept until its block was no error then.
     """
-    running, sent = control.running, control.sent
+    running, sent, wanted = control.running, control.sent, wanted_block(control.plan, control.checked_at)
+    expected_at = None if wanted is None else wanted.start_at
+    # A plan made anew in the middle of a block begins with the rest of it.
     if running is not None:
         expected_at = running.start_at
     elif sent is not None and sent.is_open:
         expected_at = sent.first_at
-    else:
-        return None
-    if any(error.code == Fault.UNREACHABLE for error in control.errors):
+    if expected_at is None or any(error.code == Fault.UNREACHABLE for error in control.errors):
         return None
     return max(newest_at, expected_at) + REACH_TIME

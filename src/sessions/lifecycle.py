@@ -133,13 +133,15 @@ def _take_message(step: Step, seen: Observation) -> None:
         return
     take_missed_unplug(step, seen)
     before = shown(step.vehicle)
+    # What comes once more is no sign of life.
+    is_heard = step.vehicle.newest_at is None or seen.at > step.vehicle.newest_at
     if seen.is_plugged_in is not False:
         take_plug_evidence(step, seen)
     take_place(step, seen)
     _take_sample(step, seen)
     visit = step.vehicle.visit
     if visit is not None and not manage_visit(step, seen.at) and visit.part.control is not None:
-        follow(step, seen.at, is_heard=seen.at >= visit.newest_at)
+        follow(step, seen.at, is_heard=is_heard)
         if has_news(before, shown(step.vehicle)):
             update_visit(step, seen.at)
     if seen.is_plugged_in is False:

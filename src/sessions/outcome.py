@@ -25,24 +25,26 @@ def forecast(control: Control, target: Target, battery: Battery, now: datetime) 
     due, judged = ready_by(target), control.judged
     if judged is not None and judged.target.id == target.id:
         # Its time has passed: the level then stands.
-        reached_at = control.reached_at or _expected_at(control, target, battery)
-        return _outcome(target, ON_TRACK if judged.reached_at is not None else AT_RISK, judged.percent, reached_at)
+        reached_at = control.reached_at or _expected_at(control, target, battery, now)
+        is_met = due is not None and judged.reached_at is not None and judged.reached_at <= due
+        return _outcome(target, ON_TRACK if is_met else AT_RISK, judged.percent, reached_at)
     goal = battery.goal(target.minimum_charge_target)
     if control.reached_at is not None:
         return _outcome(target, ON_TRACK, battery.percent if battery.is_told else None, control.reached_at)
-    until_due_wh = 0 if due is None or due <= now else energy_by(control.plan, due)
+    until_due_wh = 0 if due is None or due <= now else energy_by(control.plan, due) - energy_by(control.plan, now)
     percent_then = min(max(goal, battery.percent), battery.percent_after(until_due_wh))
     is_short = due is not None and percent_then < goal - SHORTFALL_PERCENT
     return _outcome(
         target,
         AT_RISK if is_short else ON_TRACK,
         percent_then if battery.is_told else None,
-        _expected_at(control, target, battery),
+        _expected_at(control, target, battery, now),
     )
 
 
-def _expected_at(control: Control, target: Target, battery: Battery) -> datetime | None:
-    done = done_at(control.plan, battery.missing_wh(target.minimum_charge_target))
+def _expected_at(control: Control, target: Target, battery: Battery, now: datetime) -> datetime | None:
+    passed_wh = energy_by(control.plan, now)
+    done = done_at(control.plan, passed_wh + battery.missing_wh(target.minimum_charge_target))
     return None if done is None else _rounded_up(done)
 
 

@@ -8,11 +8,13 @@ stays at some readings per quarter-hour, however often a vehicle reports. Nothin
 from datetime import timedelta
 from typing import Final
 
+import msgspec
 from msgspec import Struct
 
 from sessions.counters import STEP_LIMIT_W, Reading, put_reading
 from sessions.evidence import Observation
-from sessions.grid import MINUTE_US, QUARTER_US, SpanUs
+from sessions.grid import MINUTE_US, QUARTER_US
+from sessions.states import State, flipped_us, put_state
 
 # How far a message may be behind its vehicle's newest; later ones are refused before they get here.
 LATE_LIMIT: Final = timedelta(hours=24)
@@ -20,50 +22,76 @@ LATE_LIMIT: Final = timedelta(hours=24)
 IDLE_LIMIT: Final = timedelta(minutes=10)
 _LATE_LIMIT_US: Final = LATE_LIMIT // timedelta(microseconds=1)
 _IDLE_LIMIT_US: Final = IDLE_LIMIT // timedelta(microseconds=1)
+_PACKER: Final = msgspec.msgpack.Encoder()
 
 
 class Quarter(Struct, frozen=True, array_like=True):
     """What is kept of one quarter-hour, each series in the order of its times (µs since 1970).
 
     `index`: which one, counted since 1970. `counters`: see `put_reading`. `rates`: the last rate (W) told in each
-    minute, without those that counter readings make useless. `on`, `off`: the first and the last time at which the
-    vehicle was said to charge, and not to. `levels`: the first and the last level (%) told.
+    minute, without those that counter readings make useless. `states`: see `put_state`. `levels`: the first and the
+    last level (%) told.
     """
 
     index: int
     counters: tuple[Reading, ...] = ()
     rates: tuple[tuple[int, int], ...] = ()
-    on: SpanUs | None = None
-    off: SpanUs | None = None
+    states: tuple[State, ...] = ()
     levels: tuple[tuple[int, float], ...] = ()
 
 
-class Readings(Struct, frozen=True, array_like=True):
-    """The kept quarter-hours, oldest first, and the time of the newest message.
+_UNPACKER: Final = msgspec.msgpack.Decoder(Quarter)
 
-    `kept_from`: no quarter-hour before this one is known any more, and what comes from there is ignored.
+
+class Readings(Struct, frozen=True, array_like=True):
+    """The kept quarter-hours, and the time of the newest message.
+
+    Only the newest quarter-hour is at hand. The `older` ones, oldest first, lie packed beside their index: a vehicle's
+    state is read and written with every message, and hardly ever is an older one asked for. `kept_from`: before this
+    quarter-hour nothing is known any more, and what comes from there is ignored.
     """
 
-    quarters: tuple[Quarter, ...] = ()
+    older: tuple[tuple[int, bytes], ...] = ()
+    newest: Quarter | None = None
     newest_us: int = 0
     kept_from: int = 0
+
+
+def quarters_of(readings: Readings, since: int = 0) -> list[Quarter]:
+    """The kept quarter-hours from that one on, oldest first."""
+    quarters = [_unpack(packed) for index, packed in readings.older if index >= since]
+    if readings.newest is not None and readings.newest.index >= since:
+        quarters.append(readings.newest)
+    return quarters
+
+
+def quarter_at(readings: Readings, index: int) -> Quarter | None:
+    """A kept quarter-hour."""
+    if readings.newest is not None and readings.newest.index == index:
+        return readings.newest
+    return next((_unpack(packed) for known, packed in reversed(readings.older) if known == index), None)
 
 
 def remember(readings: Readings, at_us: int, seen: Observation) -> Readings:
     """The readings with what a message of that time tells; the same object if that is no news."""
     index = at_us // QUARTER_US
-    quarters = readings.quarters
-    place = len(quarters)
-    while place and quarters[place - 1].index > index:
-        place -= 1
-    is_known = place > 0 and quarters[place - 1].index == index
-    known = quarters[place - 1] if is_known else Quarter(index)
+    older, newest = readings.older, readings.newest
+    is_late = newest is not None and index < newest.index
+    if newest is not None and index == newest.index:
+        known = newest
+    else:
+        known = (quarter_at(readings, index) if is_late else None) or Quarter(index)
     quarter = known if index < readings.kept_from else told(known, at_us, seen)
-    if quarter is not known:
-        quarters = (*quarters[: place - is_known], quarter, *quarters[place:])
-    elif at_us <= readings.newest_us:
-        return readings
-    return Readings(quarters, max(at_us, readings.newest_us), readings.kept_from)
+    if quarter is known:
+        if at_us <= readings.newest_us:
+            return readings
+    elif is_late:
+        older = tuple(sorted({**dict(older), index: _PACKER.encode(quarter)}.items()))
+    else:
+        if newest is not None and newest.index < index:
+            older = (*older, (newest.index, _PACKER.encode(newest)))
+        newest = quarter
+    return Readings(older, newest, max(at_us, readings.newest_us), readings.kept_from)
 
 
 def oldest_needed(newest_us: int, *, is_visit_open: bool) -> int:
@@ -71,46 +99,49 @@ def oldest_needed(newest_us: int, *, is_visit_open: bool) -> int:
     return (newest_us - (_LATE_LIMIT_US if is_visit_open else _IDLE_LIMIT_US)) // QUARTER_US
 
 
+def has_before(readings: Readings, index: int) -> bool:
+    """Tell whether a quarter-hour before that one is kept."""
+    if readings.older:
+        return readings.older[0][0] < index
+    return readings.newest is not None and readings.newest.index < index
+
+
 def forget(readings: Readings, before: int) -> Readings:
     """The readings without the quarter-hours before that one."""
-    quarters = readings.quarters
-    kept = 0
-    while kept < len(quarters) and quarters[kept].index < before:
-        kept += 1
-    return Readings(quarters[kept:], readings.newest_us, before)
+    newest = readings.newest
+    if newest is not None and newest.index < before:
+        newest = None
+    return Readings(
+        tuple((index, packed) for index, packed in readings.older if index >= before),
+        newest,
+        readings.newest_us,
+        before,
+    )
+
+
+def _unpack(packed: bytes) -> Quarter:
+    return _UNPACKER.decode(packed)
 
 
 def told(quarter: Quarter, at_us: int, seen: Observation) -> Quarter:
     """The quarter-hour with what a message of that time tells; the same object if that is no news."""
-    counters, rates, levels = quarter.counters, quarter.rates, quarter.levels
-    on, off = quarter.on, quarter.off
-    if seen.is_charging is True:
-        on = _widened(on, at_us)
-    elif seen.is_charging is False:
-        off = _widened(off, at_us)
+    counters, rates, states, levels = quarter.counters, quarter.rates, quarter.states, quarter.levels
+    if seen.is_charging is not None:
+        states = put_state(states, at_us, is_charging=seen.is_charging)
     if seen.level_percent is not None:
         levels = _put_level(levels, at_us, seen.level_percent)
     if seen.counter_wh is not None:
-        flip_us = None if on is None or off is None else min(on[1], off[1])
-        counters = put_reading(counters, at_us, seen.counter_wh, flip_us)
+        counters = put_reading(counters, at_us, seen.counter_wh, flipped_us(states))
     if seen.charge_rate_w is not None and seen.charge_rate_w <= STEP_LIMIT_W:
         rates = _put_rate(rates, at_us, max(seen.charge_rate_w, 0))
     if len(rates) > 1 and counters and (rates is not quarter.rates or counters is not quarter.counters):
         rates = _useful(rates, counters)
     if rates == quarter.rates:
         rates = quarter.rates
-    is_known = counters is quarter.counters and rates is quarter.rates and levels is quarter.levels
-    if is_known and on is quarter.on and off is quarter.off:
+    is_known = counters is quarter.counters and rates is quarter.rates
+    if is_known and states is quarter.states and levels is quarter.levels:
         return quarter
-    return Quarter(quarter.index, counters, rates, on, off, levels)
-
-
-def _widened(span: SpanUs | None, at_us: int) -> SpanUs:
-    if span is None:
-        return at_us, at_us
-    if at_us > span[1]:
-        return span[0], at_us
-    return (at_us, span[1]) if at_us < span[0] else span
+    return Quarter(quarter.index, counters, rates, states, levels)
 
 
 def _put_level(levels: tuple[tuple[int, float], ...], at_us: int, percent: float) -> tuple[tuple[int, float], ...]:
@@ -154,7 +185,7 @@ def _useful(rates: tuple[tuple[int, int], ...], counters: tuple[Reading, ...]) -
 
 def is_told(readings: Readings, at_us: int, counter_wh: int) -> bool:
     """Tell whether a counter reading says no more than those that are kept around it."""
-    quarter = next((quarter for quarter in readings.quarters if quarter.index == at_us // QUARTER_US), None)
+    quarter = quarter_at(readings, at_us // QUARTER_US)
     kept = () if quarter is None else quarter.counters
     before = max((reading for reading in kept if reading[0] <= at_us), default=None)
     after = min((reading for reading in kept if reading[0] >= at_us), default=None)

@@ -14,7 +14,17 @@ from sessions.events import Counted
 from sessions.evidence import Observation
 from sessions.grid import QUARTER_US, micros
 from sessions.power import power_by_counter, power_by_rate
-from sessions.readings import Quarter, Readings, forget, is_told, oldest_needed, remember
+from sessions.readings import (
+    Quarter,
+    Readings,
+    forget,
+    has_before,
+    is_told,
+    oldest_needed,
+    quarter_at,
+    quarters_of,
+    remember,
+)
 from sessions.steady import gained, steady
 from sessions.totals import BASELINE_US, FULL_PERCENT, Context, Totals, with_level, with_level_from
 
@@ -24,9 +34,10 @@ def begin(readings: Readings, context: Context, before: Totals | None = None) ->
     started_us = micros(context.started_at)
     if before is not None:
         base = continued(before.tip, started_us)
-        quarters = readings.quarters
         baseline_us = open_us = 0
-        walked_from = quarters[-1].index if quarters else started_us // QUARTER_US
+        walked_from = (
+            readings.newest_us if readings.newest is None else readings.newest.index * QUARTER_US
+        ) // QUARTER_US
     else:
         baseline_us, open_us = micros(context.plugged_in_at) - BASELINE_US, started_us
         run = _baseline(readings, baseline_us, started_us)
@@ -36,12 +47,13 @@ def begin(readings: Readings, context: Context, before: Totals | None = None) ->
         started_us=started_us,
         baseline_us=baseline_us,
         open_us=open_us,
+        states_after_us=0 if before is None else readings.newest_us,
         walked_from=walked_from,
         base=base,
         tail=base,
         tip=base,
     )
-    for quarter in readings.quarters:
+    for quarter in quarters_of(readings, (started_us - BASELINE_US) // QUARTER_US):
         for at_us, percent in quarter.levels:
             totals = with_level(totals, quarter, at_us, percent)
     return rewalked(totals, readings, frame_of(totals, context))
@@ -60,7 +72,7 @@ def take(
     if known is readings:
         return readings, totals, counted
     oldest = oldest_needed(known.newest_us, is_visit_open=totals is not None)
-    is_over = bool(known.quarters) and known.quarters[0].index < oldest
+    is_over = has_before(known, oldest)
     if totals is None or context is None:
         return forget(known, oldest) if is_over else known, None, counted
     before = totals.tip
@@ -79,7 +91,7 @@ def take(
 
 def moved_back(readings: Readings, totals: Totals, context: Context) -> Totals:
     """The part with an earlier start; its quarter-hours keep their places in time."""
-    if totals.walked_from <= max(totals.baseline_us // QUARTER_US, readings.kept_from) and not totals.base.sum_wh:
+    if totals.base.passed_us == totals.started_us:
         moved = begin(readings, context)
         moved = with_level_from(moved, totals.level_from_us, totals.level_from)
         return structs.replace(moved, power=totals.power)
@@ -100,11 +112,13 @@ def _limit_wh(context: Context) -> float:
 
 
 def frame_of(totals: Totals, context: Context) -> Frame:
+    """What bounds a walk over the part."""
     capacity_wh = context.capacity_wh
     return Frame(
         totals.started_us,
         totals.baseline_us,
         totals.open_us,
+        totals.states_after_us,
         None if context.unplugged_at is None else micros(context.unplugged_at),
         _limit_wh(context),
         (capacity_wh or context.default_capacity_wh) / context.efficiency / FULL_PERCENT,
@@ -117,12 +131,13 @@ def _walked_steadily(
     totals: Totals, before: Readings, known: Readings, at_us: int, seen: Observation, context: Context
 ) -> Totals | None:
     """The totals with a message that goes on in the newest quarter-hour as the one before did."""
-    if at_us <= before.newest_us or context.unplugged_at is not None or not before.quarters:
+    newest = known.newest
+    if at_us <= before.newest_us or context.unplugged_at is not None or newest is None or before.newest is None:
         return None
-    newest, index = known.quarters[-1], before.quarters[-1].index
-    if newest.index != index or at_us <= totals.tip.passed_us or len(newest.counters) == QUARTER_LIMIT_READINGS:
+    is_full = len(newest.counters) == QUARTER_LIMIT_READINGS
+    if newest.index != before.newest.index or at_us <= totals.tip.passed_us or is_full:
         return None
-    place = index - totals.started_us // QUARTER_US
+    place = newest.index - totals.started_us // QUARTER_US
     found = steady(totals.tail, totals.tip, at_us, seen, _limit_wh(context)) if place >= 0 else None
     if found is None:
         return None
@@ -133,36 +148,38 @@ def _walked_steadily(
 
 def _walked(totals: Totals, before: Readings, known: Readings, at_us: int, frame: Frame) -> Totals:
     index = at_us // QUARTER_US
-    if known.quarters is before.quarters or index >= known.quarters[-1].index:
+    if known.older is before.older or (before.newest is not None and index > before.newest.index):
         return _walked_on(totals, before, known, frame)
     return rewalked(totals, known, frame, index) if index >= totals.walked_from else totals
 
 
 def _walked_on(totals: Totals, before: Readings, known: Readings, frame: Frame) -> Totals:
     """Walk the newest quarter-hour again; the one before it is over once another begins."""
-    tail, quarters = totals.tail, known.quarters
-    if quarters:
-        newest, over = quarters[-1], before.quarters[-1] if before.quarters else None
-        if over is not None and totals.walked_from <= over.index < newest.index:
-            tail, _ = walk(tail, over, frame)
-    else:
-        newest = Quarter(known.newest_us // QUARTER_US)
-    tip, tail_wh = walk(tail, newest, frame, known.newest_us)
+    tail, over, newest, energy_wh = totals.tail, before.newest, _newest(totals, known), totals.energy_wh
     first = totals.started_us // QUARTER_US
-    energy_wh = _joined(totals.energy_wh, tail.tail_from - first, tail_wh)
-    return structs.replace(totals, tail=tail, tip=tip, energy_wh=energy_wh, changed_from=tail.tail_from - first)
+    changed_from = tail.tail_from - first
+    if over is not None and totals.walked_from <= over.index < newest.index:
+        following, tail_wh = walk(tail, over, frame)
+        # Plans and capacity may have changed since it was walked: what it gives now is what holds.
+        walked_wh = _joined(energy_wh, changed_from, tail_wh)
+        place = following.tail_from - first
+        if walked_wh[:place] == energy_wh[:place]:
+            changed_from = place
+        tail, energy_wh = following, walked_wh
+    tip, tail_wh = walk(tail, newest, frame, known.newest_us)
+    energy_wh = _joined(energy_wh, tail.tail_from - first, tail_wh)
+    return structs.replace(totals, tail=tail, tip=tip, energy_wh=energy_wh, changed_from=changed_from)
 
 
 def rewalked(totals: Totals, known: Readings, frame: Frame, index: int = 0) -> Totals:
     """Walk all that is remembered. `index`: the quarter-hour of what came late."""
-    first, tail = totals.started_us // QUARTER_US, totals.base
+    first, tail, newest = totals.started_us // QUARTER_US, totals.base, _newest(totals, known)
     energy_wh = totals.energy_wh
-    quarters = [quarter for quarter in known.quarters if quarter.index >= totals.walked_from]
-    for quarter in quarters[:-1]:
-        following, tail_wh = walk(tail, quarter, frame)
-        energy_wh = _joined(energy_wh, tail.tail_from - first, tail_wh)
-        tail = following
-    newest = quarters[-1] if quarters else Quarter(known.newest_us // QUARTER_US)
+    for quarter in quarters_of(known, totals.walked_from):
+        if quarter.index < newest.index:
+            following, tail_wh = walk(tail, quarter, frame)
+            energy_wh = _joined(energy_wh, tail.tail_from - first, tail_wh)
+            tail = following
     tip, tail_wh = walk(tail, newest, frame, known.newest_us)
     energy_wh = _joined(energy_wh, tail.tail_from - first, tail_wh)
     differs = (place for place, (old, new) in enumerate(zip(totals.energy_wh, energy_wh, strict=False)) if old != new)
@@ -170,9 +187,17 @@ def rewalked(totals: Totals, known: Readings, frame: Frame, index: int = 0) -> T
     return structs.replace(totals, tail=tail, tip=tip, energy_wh=energy_wh, changed_from=changed_from)
 
 
+def _newest(totals: Totals, readings: Readings) -> Quarter:
+    """The newest quarter-hour that something is known of, if it matters to the part."""
+    newest = readings.newest
+    if newest is None or newest.index < totals.walked_from:
+        return Quarter(max(readings.newest_us // QUARTER_US, totals.walked_from))
+    return newest
+
+
 def _baseline(readings: Readings, from_us: int, started_us: int) -> Run | None:
     """The newest counter reading from before the start, if it is not too old."""
-    for quarter in reversed(readings.quarters):
+    for quarter in reversed(quarters_of(readings, from_us // QUARTER_US)):
         for at_us, counter_wh, _ in reversed(quarter.counters):
             if at_us < started_us:
                 return Run(at_us, at_us, counter_wh) if at_us >= from_us else None
@@ -182,10 +207,10 @@ def _baseline(readings: Readings, from_us: int, started_us: int) -> Run | None:
 def _settled(totals: Totals, known: Readings, frame: Frame, before: int) -> Totals:
     """Let go of the quarter-hours before that one: what was walked of them is final."""
     base = totals.base
-    for quarter in known.quarters:
-        if totals.walked_from <= quarter.index < before:
+    for quarter in quarters_of(known, totals.walked_from):
+        if quarter.index < before:
             base, _ = walk(base, quarter, frame)
-    tail = base if known.quarters[-1].index < before else totals.tail
+    tail = base if known.newest is not None and known.newest.index < before else totals.tail
     return structs.replace(totals, base=base, tail=tail, walked_from=max(totals.walked_from, before))
 
 
@@ -202,10 +227,7 @@ def _joined(energy_wh: tuple[int, ...], place: int, tail_wh: list[int]) -> tuple
 
 
 def _with_told_level(totals: Totals, known: Readings, at_us: int, percent: float) -> Totals:
-    index = at_us // QUARTER_US
-    if known.quarters and known.quarters[-1].index == index:
-        return with_level(totals, known.quarters[-1], at_us, percent)
-    quarter = next((quarter for quarter in known.quarters if quarter.index == index), None)
+    quarter = quarter_at(known, at_us // QUARTER_US)
     return totals if quarter is None else with_level(totals, quarter, at_us, percent)
 
 
@@ -226,7 +248,8 @@ def _counted_at_once(readings: Readings, known: Readings, at_us: int, seen: Obse
     if seen.charge_rate_w is not None and seen.charge_rate_w > STEP_LIMIT_W:
         counted = (Counted.IMPLAUSIBLE_ENERGY_STEP,)
     if (
-        known.quarters is readings.quarters
+        known.older is readings.older
+        and known.newest is readings.newest
         and seen.counter_wh is not None
         and not is_told(readings, at_us, seen.counter_wh)
     ):

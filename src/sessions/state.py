@@ -79,10 +79,18 @@ class PeakPower(Struct, frozen=True):
 
 
 class Evidence(Struct, frozen=True):
-    """The newest plug evidence applied."""
+    """The newest plug evidence applied.
+
+    `was_plugged_in`, `charger_id`: whether a visit was open before that moment, and at which charger. `is_in_told`,
+    `is_out_told`: which of the two was told for that very moment, a plug-in by a plug event.
+    """
 
     at: datetime
     is_plugged_in: bool
+    was_plugged_in: bool = False
+    charger_id: ChargerId | None = None
+    is_in_told: bool = False
+    is_out_told: bool = False
 
 
 class StartedBlock(Struct, frozen=True):
@@ -123,9 +131,9 @@ class Control(Struct):
     """What the system does with a plugged-in vehicle that a policy manages.
 
     The plan: `planned_at` when it was made, prices known by `prices_at` are in it as far as they could be read by
-    `prices_read_at`, boundaries up to `checked_at` were acted on; `plan_target_id`, `goal_percent`: what it is for, and how far it goes; `is_level_told`: the level that it
-    began with was told, not assumed; `energy_at_plan_wh`: of the part, then; `off_plan_at`: the newest re-plan because
-    the vehicle did otherwise.
+    `prices_read_at`, boundaries up to `checked_at` were acted on; `plan_target_id`, `goal_percent`: what it is for, and
+    how far it goes; `is_level_told`: the level that it began with was told, not assumed; `energy_at_plan_wh`: of the
+    part, then; `off_plan_at`: the newest re-plan because the vehicle did otherwise.
 
     The blocks: `started` are over, one is `running`, its vehicle does not charge since `paused_at`; `energies`: what
     they delivered. The target: `reserve_left`, the reserve that was filled in this session, if one was; `reached_at`,

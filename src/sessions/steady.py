@@ -5,7 +5,7 @@ is left to the walk.
 """
 
 from sessions.counters import STEP_LIMIT_W, Run, is_step_steep
-from sessions.energy import Charging, Energy
+from sessions.energy import Energy
 from sessions.evidence import Observation
 from sessions.grid import QUARTER_US
 from sessions.levels import Rise
@@ -21,8 +21,7 @@ def steady(tail: Energy, tip: Energy, at_us: int, seen: Observation, limit_wh: f
     if counter_wh is None or tip.bare or tip.given_wh or (rate_w is not None and rate_w > STEP_LIMIT_W):
         return None
     run = _risen(tip.run, at_us, counter_wh, limit_wh)
-    charging = _confirmed(tip.charging, at_us, seen.is_charging)
-    if tip.run is None or run is None or charging is None:
+    if tip.run is None or run is None or seen.is_charging not in {None, tip.charging.is_on}:
         return None
     rise, percent = tip.rise, seen.level_percent
     if rise is not None and percent is not None and _is_passive(tail.rise, rise, tip.run.read_us):
@@ -42,7 +41,9 @@ def steady(tail: Energy, tip: Energy, at_us: int, seen: Observation, limit_wh: f
     rate = tip.rate if rate_w is None else (at_us, max(rate_w, 0))
     counts = tip.implausible_steps, tip.restarts
     sum_wh = tip.sum_wh + gain_wh
-    return Energy(tail_from, at_us, tail_wh, sum_wh, run, charging, rate, 0, (), (), rise, 0, True, *counts), gain_wh
+    return Energy(
+        tail_from, at_us, tail_wh, sum_wh, run, tip.charging, rate, 0, (), (), rise, 0, True, *counts
+    ), gain_wh
 
 
 def gained(energy_wh: tuple[int, ...], place: int, gain_wh: int) -> tuple[int, ...]:
@@ -60,15 +61,6 @@ def _risen(run: Run | None, at_us: int, counter_wh: int, limit_wh: float) -> Run
     if not 0 <= gain_wh <= limit_wh or is_step_steep(gain_wh, at_us - run.read_us):
         return None
     return Run(run.began_us, at_us, counter_wh)
-
-
-def _confirmed(charging: Charging, at_us: int, is_charging: bool | None) -> Charging | None:
-    """The state as it is told again; null where it changes."""
-    if is_charging is None:
-        return charging
-    if is_charging is not charging.is_on:
-        return None
-    return Charging(is_charging, charging.since_us, at_us, charging.spans)
 
 
 def _is_passive(before: Rise | None, rise: Rise, read_us: int) -> bool:

@@ -36,20 +36,6 @@ def ready_by(target: Target | None) -> datetime | None:
     return target.ready_by if isinstance(target, RegularTarget) else None
 
 
-def rolls_at(session: CurrentSession, policy: VehiclePolicy, *, is_reached: bool) -> datetime | None:
-    """When the target gives way to that of the next deadline; null: never by time alone.
-
-    One that is reached gives way when its time has come; one that is not is worked on until the next one's.
-    """
-    target = session.target
-    if not isinstance(target, RegularTarget) or target.source != FROM_POLICY or target.ready_by is None:
-        return None
-    if is_reached:
-        return target.ready_by
-    due = next_deadline(policy.schedule, policy.timezone_name, target.ready_by)
-    return None if due is None else due.ready_by
-
-
 def _wanted(session: CurrentSession, policy: VehiclePolicy, after: datetime, target_id: int) -> Target:
     match session.override:
         case ImmediateStartOverride(minimum_charge_target=percent):

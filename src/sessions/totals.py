@@ -48,6 +48,7 @@ class Totals(Struct, frozen=True, kw_only=True):
     started_us: int
     baseline_us: int
     open_us: int
+    states_after_us: int
     walked_from: int
     base: Energy
     tail: Energy

@@ -1,7 +1,8 @@
 """Plug visits: when one begins, what keeps it open, and when it is over.
 
-Plug evidence is ordered by its event time; of two that share a moment, the unplug stands. So evidence that comes again,
-or late, changes nothing, but for one thing: late news that the plug was in before we knew moves the plug-in back.
+Plug evidence is ordered by its event time. Of two that share a moment, the unplug stands; but a plug event says that
+the plug was put in at that moment, so one that was in before has been out in between. Evidence that comes again, or
+late, changes nothing, but for one thing: late news that the plug was in before we knew moves the plug-in back.
 """
 
 from datetime import datetime, timedelta
@@ -17,6 +18,7 @@ from sessions.parts import (
     begin_part,
     context_of,
     leave,
+    manage_visit,
     new_part,
     open_session,
     settle_part,
@@ -115,17 +117,32 @@ def take_missed_unplug(step: Step, seen: Observation) -> None:
     end_visit(step, visit.unplugged_at or visit.newest_at, seen.at)
 
 
-def take_plug_evidence(step: Step, seen: Observation) -> bool:
-    """Apply what a message says of the plug. Tells whether the open visit's start has moved."""
-    if seen.is_plugged_in is None or _is_last_of_charge(step.vehicle, seen):
-        return False
-    if _is_news(step.vehicle.evidence, seen):
-        if seen.is_plugged_in:
-            _take_plug_in(step, seen)
-        else:
-            _take_plug_out(step, seen)
-        return False
-    return seen.is_plugged_in and _move_plug_in_back(step, seen)
+def take_plug_evidence(step: Step, seen: Observation) -> None:
+    """Apply what a message says of the plug."""
+    vehicle, is_plugged_in = step.vehicle, seen.is_plugged_in
+    if is_plugged_in is None or _is_last_of_charge(vehicle, seen):
+        return
+    known, visit = vehicle.evidence, vehicle.visit
+    if known is not None and seen.at < known.at:
+        if is_plugged_in:
+            _move_plug_in_back(step, seen)
+        return
+    if known is not None and seen.at == known.at:
+        _take_same_moment(step, known, seen)
+        return
+    news = Evidence(
+        seen.at,
+        is_plugged_in,
+        was_plugged_in=visit is not None and visit.unplugged_at is None and visit.part.started_at < seen.at,
+        charger_id=None if visit is None else visit.charger_id,
+        is_in_told=is_plugged_in and seen.is_plug_event,
+        is_out_told=not is_plugged_in,
+    )
+    if is_plugged_in:
+        _take_plug_in(step, seen, news)
+    else:
+        vehicle.evidence = news
+        _take_plug_out(step, seen)
 
 
 def take_place(step: Step, seen: Observation) -> None:
@@ -163,14 +180,33 @@ def _take_elsewhere(step: Step, visit: Visit, seen: Observation, location_id: Lo
         return
     end_visit(step, known.last_here_at, seen.at)
     if not _is_within_past(step.vehicle, known.at):
-        step.vehicle.evidence = Evidence(seen.at, is_plugged_in=True)
+        evidence = step.vehicle.evidence
+        if evidence is None or seen.at > evidence.at:
+            step.vehicle.evidence = Evidence(seen.at, is_plugged_in=True)
         _begin_visit(step, known.at, seen, location_id)
 
 
-def _is_news(known: Evidence | None, seen: Observation) -> bool:
-    if known is None or seen.at > known.at:
-        return True
-    return seen.at == known.at and known.is_plugged_in and not seen.is_plugged_in
+def _take_same_moment(step: Step, known: Evidence, seen: Observation) -> None:
+    """More evidence of the newest moment: with an unplug and a plug event, the plug is again as it was before."""
+    vehicle, visit = step.vehicle, step.vehicle.visit
+    if seen.is_plugged_in:
+        if known.is_in_told or not seen.is_plug_event:
+            return
+        news = structs.replace(known, is_in_told=True, is_plugged_in=known.is_plugged_in or known.was_plugged_in)
+        vehicle.evidence = news
+        if news.is_plugged_in:
+            _take_plug_in(step, seen, news)
+    elif not known.is_out_told:
+        is_again = known.is_in_told and known.was_plugged_in
+        news = vehicle.evidence = structs.replace(known, is_out_told=True, is_plugged_in=is_again)
+        charger_id = None if visit is None else visit.charger_id
+        if visit is not None and is_again:
+            visit.charger_id = known.charger_id
+        _take_plug_out(step, seen)
+        if is_again:
+            back = structs.replace(seen, is_plugged_in=True, location_id=None, charger_id=charger_id)
+            _take_plug_in(step, back, news)
+            manage_visit(step, seen.at)
 
 
 def _is_last_of_charge(vehicle: Vehicle, seen: Observation) -> bool:
@@ -182,14 +218,15 @@ def _is_last_of_charge(vehicle: Vehicle, seen: Observation) -> bool:
     return not seen.is_decisive and heard_after is not None and seen.at <= heard_after
 
 
-def _take_plug_in(step: Step, seen: Observation) -> None:
+def _take_plug_in(step: Step, seen: Observation, news: Evidence) -> None:
     vehicle, visit = step.vehicle, step.vehicle.visit
     if visit is not None and visit.unplugged_at is not None and _is_other_charger(visit, seen):
         end_visit(step, visit.unplugged_at, seen.at)
         visit = None
-    if visit is None and _is_within_past(vehicle, seen.at):
+    # One that is out and in again at one moment ends a visit in it and begins the next.
+    if visit is None and not (news.is_out_told and seen.at == vehicle.left_at) and _is_within_past(vehicle, seen.at):
         return
-    vehicle.evidence = Evidence(seen.at, is_plugged_in=True)
+    vehicle.evidence = news
     if visit is None:
         _begin_visit(step, seen.at, seen, seen.location_id or _told_place(vehicle, seen.at))
         return
@@ -231,7 +268,6 @@ def _begin_visit(step: Step, plugged_in_at: datetime, seen: Observation, locatio
 
 def _take_plug_out(step: Step, seen: Observation) -> None:
     vehicle, visit = step.vehicle, step.vehicle.visit
-    vehicle.evidence = Evidence(seen.at, is_plugged_in=False)
     if visit is None:
         leave(vehicle, seen.at)
         return
@@ -244,12 +280,12 @@ def _take_plug_out(step: Step, seen: Observation) -> None:
         confirm_unplug(step)
 
 
-def _move_plug_in_back(step: Step, seen: Observation) -> bool:
+def _move_plug_in_back(step: Step, seen: Observation) -> None:
     vehicle, visit, at = step.vehicle, step.vehicle.visit, seen.at
     if visit is None or at >= visit.plugged_in_at or visit.part.started_at != visit.plugged_in_at:
-        return False
+        return
     if _is_within_past(vehicle, at):
-        return False
+        return
     if visit.location_id is None:
         visit.location_id = seen.location_id or _told_place(vehicle, at)
         visit.here_at = _here_at(vehicle, visit.location_id)
@@ -257,7 +293,6 @@ def _move_plug_in_back(step: Step, seen: Observation) -> bool:
     _take_guess(step, visit.part, at)
     visit.part.kept = 0
     visit.part.totals = moved_back(vehicle.readings, visit.part.totals, context_of(step, visit))
-    return True
 
 
 def _take_guess(step: Step, part: Part, at: datetime) -> None:

@@ -11,7 +11,6 @@ import msgspec
 from msgspec import Struct
 
 from models.codec import encode
-from models.ids import SessionId
 from models.session import SessionState
 from models.webhook import SessionUpdated
 from sessions.events import SessionChanged
@@ -37,13 +36,13 @@ class UpdateEncoder:
     """Makes the value of each update of a partition."""
 
     def __init__(self) -> None:
-        self._told: OrderedDict[SessionId, _Told] = OrderedDict()
+        self._told: OrderedDict[str, _Told] = OrderedDict()
 
     def encode(self, change: SessionChanged) -> bytes:
         """The value of the update, as JSON."""
         head = encode(SessionUpdated(user_id=change.head.user_id, created_at=change.created_at, session=change.head))
         series = change.series
-        count = 0 if series is None else len(series)
+        count = 0 if series is None else series.count
         if series is None or not count:
             return head
         told = self._told.pop(change.head.id, None)

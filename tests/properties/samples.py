@@ -18,9 +18,8 @@ DAY_MIN: Final = 1_430
 # Dense polls, sparse ones, two messages of one minute, a long silence.
 _STEPS_MIN = st.sampled_from([0.05, 0.3, 1.0, 1.0, 1.0, 2.0, 5.0, 7.0, 14.9, 15.0, 16.0, 40.0, 300.0])
 _POWERS_KW = st.sampled_from([0.0, 0.0, 1.7, 11.0, 150.0])
-_RATES_KW = st.sampled_from([0.0, 0.0, 1.4, 7.36, 11.0, -3.0])
+_RATES_KW = st.sampled_from([0.0, 1.4, 7.36, 11.0, -3.0])
 _LEVELS = st.sampled_from([20.0, 20.7, 21.9, 22.0, 24.5, 30.0, 55.5])
-_CHARGING = st.sampled_from([True, False])
 
 # A counter's reading from what it should show, and how long it is since it was read.
 CounterErrors = Callable[[st.DrawFn, float], float]
@@ -42,7 +41,7 @@ def wild(draw: st.DrawFn, true_kwh: float) -> float:
 
 
 @st.composite
-def samples(  # noqa: PLR0913 - which fields a vehicle tells
+def samples(
     draw: st.DrawFn,
     *,
     counter: CounterErrors | None = exact,
@@ -52,8 +51,9 @@ def samples(  # noqa: PLR0913 - which fields a vehicle tells
     max_size: int = 24,
     max_min: float = DAY_MIN,
     min_step: float = 0.0,
+    has_charges: bool = False,
 ) -> list[Observation]:
-    """Samples in the order of their times."""
+    """Samples in the order of their times. `has_charges`: the vehicle charges for ten minutes of every twenty."""
     told: list[Observation] = []
     at_min, counter_kwh = 0.0, draw(st.sampled_from([0.0, 0.02, 12.0]))
     sparse = draw(st.sampled_from([[False], [True], [False, False, True]]))
@@ -63,22 +63,18 @@ def samples(  # noqa: PLR0913 - which fields a vehicle tells
         counter_kwh += min(draw(_POWERS_KW) * step_min / 60, 50.0)
         if at_min > max_min:
             break
-        told.append(
-            _sample(
-                at_min,
-                counter(draw, counter_kwh) if counter is not None and not draw(st.sampled_from(sparse)) else None,
-                draw(st.none() | _RATES_KW) if rate else None,
-                draw(st.none() | _LEVELS) if level else None,
-                draw(st.none() | _CHARGING) if charging else None,
-            )
+        is_on = at_min % 20 < 10
+        rates_kw = _RATES_KW if not has_charges else st.sampled_from([1.4, 7.36, 11.0]) if is_on else st.just(0.0)
+        kwh = counter(draw, counter_kwh) if counter is not None and not draw(st.sampled_from(sparse)) else None
+        event = sample(
+            at_min,
+            kwh,
+            rate=draw(st.none() | rates_kw) if rate else None,
+            level=draw(st.none() | _LEVELS) if level else None,
+            charging=draw(st.none() | (st.just(is_on) if has_charges else st.booleans())) if charging else None,
         )
+        told.append(seen(event))
     return told
-
-
-def _sample(
-    at_min: float, kwh: float | None, rate: float | None, level: float | None, charging: bool | None
-) -> Observation:
-    return seen(sample(at_min, kwh, rate=rate, level=level, charging=charging))
 
 
 def seen(event: TelemetryReceived) -> Observation:

@@ -2,6 +2,8 @@
 
 from datetime import timedelta
 
+import pytest
+
 from models.session import SessionState
 from sessions.events import Event, Rules
 from tests.builders import HOME, bounds, delete, kwh_sum, minute, plug, policy, run, sample, timer, unplug
@@ -13,7 +15,7 @@ CHARGING: list[Event] = [policy(0), plug(10, where=HOME), sample(10, 0.0), sampl
 def test_a_vehicle_that_speaks_again_after_long_silence() -> None:
     """A message more than 72 h after the last one finds the visit closed, at its last evidence."""
     story = run(*CHARGING, sample(30 + 3 * DAY_MIN + 1, 9.0))
-    assert story.states[-2:] == ["p1 SETTLED 4", "p1 UPCOMING 1"]
+    assert story.phases[-2:] == ["p1 SETTLED", "p1 UPCOMING"]
     (settled,) = story.settled
     assert (bounds(settled), kwh_sum(settled)) == ((10, 30), 2.0)
     assert story.changes[-1].created_at == minute(30 + 3 * DAY_MIN)
@@ -28,7 +30,7 @@ def test_72_hours_are_no_long_silence() -> None:
 def test_a_plug_in_after_long_silence_begins_anew() -> None:
     """Evidence of a plug after a long silence begins the next visit."""
     story = run(*CHARGING, plug(500 * DAY_MIN, where=HOME))
-    assert story.states[-3:] == ["p1 SETTLED 4", "p1 UPCOMING 1", "p1 ACTIVE:REGULAR 2"]
+    assert story.phases[-3:] == ["p1 SETTLED", "p1 UPCOMING", "p1 ACTIVE:REGULAR"]
     assert bounds(story.latest) == (500 * DAY_MIN, None)
 
 
@@ -40,9 +42,26 @@ def test_a_policy_that_ends_long_after_the_last_message() -> None:
     assert len(settled.statistics.timeseries) == 2
 
 
-def test_wall_time_alone_does_not_end_a_silent_visit_yet() -> None:
-    """Silence is noticed when the vehicle speaks again, not before (README: not yet)."""
-    assert run(*CHARGING, timer(500 * DAY_MIN)).states == run(*CHARGING).states
+@pytest.mark.parametrize(("early_min", "is_over"), [(0, True), (0.001, False)])
+def test_time_alone_ends_a_silent_visit(early_min: float, is_over: bool) -> None:
+    """Silence of 72 h ends a visit though nothing more is told, at its last evidence, and its error says so."""
+    due = 30 + 3 * DAY_MIN
+    story = run(*CHARGING, timer(due - early_min))
+    assert [bounds(session) for session in story.settled] == ([(10, 30)] if is_over else [])
+    if is_over:
+        error = story.settled[0].error.latest
+        assert error is not None
+        assert (error.code, error.occurred_at) == ("VISIT_TIMED_OUT", minute(due))
+        assert [one.created_at for one in story.changes[-2:]] == [minute(due)] * 2
+
+
+def test_time_alone_ends_a_part_that_is_too_long() -> None:
+    """The longest time of a part needs no message either; the next one begins when it is over."""
+    long = Rules(visit_max=timedelta(minutes=60))
+    assert run(*CHARGING, timer(69.999), rules=long).settled == []
+    story = run(*CHARGING, timer(70), rules=long)
+    assert [bounds(session) for session in story.settled] == [(10, 30)]
+    assert bounds(story.latest) == (70, None)
 
 
 def test_a_part_has_a_longest_time() -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from sessions.events import Counted, Event
-from tests.builders import HOME, battery, bounds, kwh_sum, plug, policy, run, sample, timer, unplug
+from tests.builders import HOME, battery, bounds, kwh, kwh_sum, plug, policy, run, sample, timer, unplug
 
 # Readings (minute, kWh) around a plug-in at minute 60 -> energy of the session.
 BASELINES: dict[str, tuple[list[tuple[float, float]], float]] = {
@@ -52,6 +52,32 @@ def test_runs(readings: list[float], energy_kwh: float, counted: list[Counted]) 
     assert (kwh_sum(story.latest), story.counted) == (energy_kwh, counted)
 
 
+# The counter's last reading of the visit before, 2 min before the plug-in, and those since -> energy.
+ANEW: dict[str, tuple[float, list[float], float]] = {
+    "begun anew after little": (0.08, [0.0, 0.15, 0.5], 0.5),
+    "begun anew, first read a little later": (0.1, [0.04, 0.5], 0.46),
+    "noise: half of it and more": (0.08, [0.04, 0.5], 0.42),
+    "goes on": (0.08, [0.08, 0.5], 0.42),
+    "begun anew after much": (9.0, [0.0, 0.5], 0.5),
+}
+
+
+@pytest.mark.parametrize(("before", "readings", "energy_kwh"), ANEW.values(), ids=ANEW)
+def test_a_counter_that_begins_anew_with_the_plug_in(before: float, readings: list[float], energy_kwh: float) -> None:
+    """A counter that shows less than half of what it did before the plug-in has begun anew, however little that was."""
+    told = (sample(60 + 2 * number, reading) for number, reading in enumerate(readings))
+    story = run(policy(0), plug(10), sample(20, before), unplug(57), sample(58, before), plug(60, where=HOME), *told)
+    assert kwh_sum(story.latest) == energy_kwh
+
+
+def test_noise_within_a_visit() -> None:
+    """Within a visit, and in its next part, a fall of up to 0.1 kWh is noise even to zero."""
+    told: list[Event] = [policy(0), plug(10, where=HOME), sample(10, 0.0), sample(20, 0.08)]
+    assert kwh_sum(run(*told, sample(30, 0.0), sample(40, 0.5)).latest) == 0.5
+    story = run(*told, policy(25, enabled=False), sample(30, 0.0), sample(40, 0.5), unplug(50), timer(60))
+    assert [kwh_sum(session) for session in story.settled] == [0.08, 0.42]
+
+
 @pytest.mark.parametrize(("step_kwh", "energy_kwh"), [(66.666, 66.666), (66.667, 0.0)])
 def test_step_above_capacity(step_kwh: float, energy_kwh: float) -> None:
     """A step above the capacity over the efficiency (60 kWh / 0.9) adds nothing."""
@@ -69,9 +95,12 @@ def test_idle_readings_between_visits() -> None:
 
 
 def test_late_reading() -> None:
-    """A counter reading older than the last one adds nothing and is counted."""
-    story = run(policy(0), plug(10, where=HOME), sample(10, 0.0), sample(20, 1.0), sample(15, 0.5))
-    assert (kwh_sum(story.latest), story.counted) == (1.0, [Counted.LATE_READING_IGNORED])
+    """A counter reading that comes late finds its place: it tells when the energy flowed, and what came before it."""
+    told = (policy(0), plug(10, where=HOME), sample(20, 1.0), sample(50, 2.0))
+    assert kwh(run(*told).latest) == [0.0, 0.333, 0.5, 0.167]
+    assert kwh(run(*told, sample(35, 1.0)).latest) == [0.0, 0.0, 0.667, 0.333]
+    story = run(*told, sample(12, 0.5))
+    assert (kwh_sum(story.latest), story.counted) == (1.5, [])
 
 
 def test_reading_after_the_unplug_counts_until_confirmed() -> None:

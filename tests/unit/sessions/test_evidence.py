@@ -1,6 +1,7 @@
 """Plug evidence: of one message the first field present decides, and the unplug is debounced."""
 
 from datetime import timedelta
+from itertools import permutations
 
 import pytest
 
@@ -120,12 +121,63 @@ def test_a_charge_begins_a_visit() -> None:
     assert run(policy(0), sample(10, charging=True, where=HOME)).states[-1] == "p1 ACTIVE:REGULAR 2"
 
 
-def test_unplug_stands_in_a_tie() -> None:
-    """Of two messages of one moment the unplug stands, whichever comes first."""
-    events: list[TelemetryReceived] = [plug(50), unplug(50)]
-    for order in (events, events[::-1]):
-        (session,) = run(*PLUGGED, *order, timer(60)).settled
-        assert bounds(session) == (10, 50)
+# What is told for minute 50 of a vehicle that was plugged in before -> the visits, with a debounce and without one.
+_Bounds = list[tuple[float, float | None]]
+ONE_MOMENT: dict[str, tuple[list[TelemetryReceived], _Bounds, _Bounds]] = {
+    "out and in": ([plug(50, where=HOME), unplug(50)], [(10, None)], [(10, 50), (50, None)]),
+    "out, in and a sample": (
+        [plug(50, where=HOME), unplug(50), sample(50, plugged=True)],
+        [(10, None)],
+        [(10, 50), (50, None)],
+    ),
+    "out by a sample, and in": (
+        [plug(50, where=HOME), sample(50, plugged=False)],
+        [(10, None)],
+        [(10, 50), (50, None)],
+    ),
+    "out, and in at another charger": (
+        [plug(50, where=HOME, charger="b"), unplug(50)],
+        [(10, 50), (50, None)],
+        [(10, 50), (50, None)],
+    ),
+    "out, and a sample that is still in": ([sample(50, plugged=True), unplug(50)], [(10, 50)], [(10, 50)]),
+    "out, and a charge": ([sample(50, charging=True), unplug(50)], [(10, 50)], [(10, 50)]),
+    "in": ([plug(50, where=HOME), sample(50, plugged=True)], [(10, None)], [(10, None)]),
+}
+
+
+@pytest.mark.parametrize("debounce_s", [60, 0])
+@pytest.mark.parametrize(("events", "with_debounce", "without"), ONE_MOMENT.values(), ids=ONE_MOMENT)
+def test_out_and_in_at_one_moment(
+    events: list[TelemetryReceived], with_debounce: _Bounds, without: _Bounds, debounce_s: int
+) -> None:
+    """A plug-in at the moment of the unplug comes after it, a sample's does not, in any order and however often."""
+    rules = Rules(unplug_debounce=timedelta(seconds=debounce_s))
+    for order in permutations(events):
+        told: tuple[Event, ...]
+        for told in ((*order, timer(60)), (*order, *order, timer(60)), (*order, order[0], timer(60), *order)):
+            story = run(*PLUGGED, *told, rules=rules)
+            begun = {one.session.id: one.session for one in story.changes if one.session.plugged_in_at is not None}
+            assert [bounds(session) for session in begun.values()] == (with_debounce if debounce_s else without)
+            if len(begun) == 2:
+                assert story.phases[-3:] == ["p1 SETTLED", "p1 UPCOMING", "p1 ACTIVE:REGULAR"]
+
+
+def test_in_and_out_at_one_moment() -> None:
+    """Of a vehicle that was not plugged in before, a plug-in and an unplug of one moment leave it unplugged."""
+    for order in permutations([plug(50, where=HOME), unplug(50)]):
+        told: tuple[Event, ...]
+        for told in ((*order, timer(60)), (*order, *order, timer(60), *order)):
+            story = run(policy(0), unplug(10), *told)
+            assert story.vehicle.visit is None
+            assert [bounds(session) for session in story.settled] in ([], [(50, 50)])
+
+
+def test_a_plug_in_of_the_moment_of_an_unplug_that_comes_late() -> None:
+    """A plug-in of the moment of the unplug begins the next visit there though the debounce is over."""
+    story = run(*PLUGGED, unplug(50), timer(51), plug(50, where=HOME), plug(50, where=HOME), unplug(50))
+    assert [bounds(session) for session in story.settled] == [(10, 50)]
+    assert bounds(story.latest) == (50, None)
 
 
 def test_unplug_when_nothing_is_plugged_in() -> None:

@@ -23,7 +23,7 @@ def test_ids_are_uuids_of_version_5() -> None:
         charging_event_id(VEHICLE, minute(0)),
         command_id(VEHICLE, minute(0)),
     }
-    assert [UUID(each).version for each in ids] == [5] * 7
+    assert [UUID(each).version for each in ids] == [5] * 6
 
 
 def test_ids_are_pinned() -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from models.session import SessionState
-from sessions.events import Event
+from sessions.events import Event, SessionChanged
 from tests.builders import ANN, BOB, HOME, WORK, battery, bounds, kwh, kwh_sum, minute, plug, policy, run, sample, timer
 from tests.builders import unplug as out
 
@@ -25,7 +25,13 @@ def test_plug_in_at_the_policys_place() -> None:
 
 def test_samples_are_published() -> None:
     """Each sample that changes the public session makes one update: energy by counter, battery from and to."""
-    story = run(policy(0), plug(10, where=HOME, level=53.9), sample(12, 7.0, level=54.2), sample(20, 9.5, level=60.0))
+    story = run(
+        policy(0),
+        plug(10, where=HOME, level=53.9),
+        sample(10, 7.0),
+        sample(12, 7.5, level=54.2),
+        sample(20, 9.5, level=60.0),
+    )
     assert story.states[2:] == ["p1 ACTIVE:REGULAR 3", "p1 ACTIVE:REGULAR 4"]
     assert kwh_sum(story.latest) == 2.5
     assert battery(story.latest) == (53, 60)
@@ -67,17 +73,22 @@ SAYS_NOTHING: dict[str, Event] = {
 def test_null_and_unknown_change_nothing(nothing: Event) -> None:
     """What says nothing of the plug changes no session, plugged in or not."""
     assert run(policy(0), nothing).states == ["p1 UPCOMING 1"]
-    assert run(policy(0), plug(10, where=HOME), nothing).states == ["p1 UPCOMING 1", "p1 ACTIVE:REGULAR 2"]
-    assert run(policy(0), plug(10, where=HOME), nothing).last().outputs == ()
+    # Soon enough that it is no answer to the command to charge yet.
+    story = run(policy(0), plug(15, where=HOME), nothing)
+    assert story.phases == ["p1 UPCOMING", "p1 ACTIVE:REGULAR"]
+    assert not any(isinstance(output, SessionChanged) for output in story.last().outputs)
+    assert run(plug(15), nothing).vehicle.visit is not None
+    assert run(nothing).vehicle.visit is None
 
 
 def test_neutral_fields() -> None:
-    """Blocks, target, outcome, error and valuation stand with their neutral values in every state."""
-    for change in run(policy(0), plug(10, where=HOME), sample(20, 1.0), out(50), timer(60)).changes:
-        session = change.session
-        assert session.blocks == ()
-        assert (session.target.latest, session.outcome.latest, session.error.latest) == (None, None, None)
-        assert session.valuation is None
+    """While UPCOMING nothing is known but the target, and without prices there is no valuation in any state."""
+    story = run(policy(0), plug(10, where=HOME), sample(20, 1.0), out(50), timer(60))
+    for session in (story.changes[0].session, story.latest):
+        assert (session.blocks, session.statistics.aggregated) == ((), None)
+        assert session.target.latest is not None
+        assert (session.outcome.latest, session.error.latest) == (None, None)
+    assert all(change.session.valuation is None for change in story.changes)
 
 
 def test_pauses_do_not_end_a_session() -> None:
@@ -101,15 +112,16 @@ def test_next_visit_is_another_session() -> None:
 def test_created_at_is_the_causes_time() -> None:
     """`createdAt` is the event time of the cause; of a settlement: the unplug plus the debounce."""
     story = run(policy(0), plug(10, where=HOME), sample(20, 1.0), sample(30, 2.0), out(50), sample(500))
-    assert [one.created_at for one in story.changes] == [minute(at) for at in (0, 10, 30, 51, 51)]
+    assert [one.created_at for one in story.changes] == [minute(at) for at in (0, 10, 20, 30, 51, 51)]
 
 
 def test_a_sample_that_changes_nothing_is_not_published() -> None:
     """The growing end of the last interval and new intervals of 0 kWh are no change: they come with the next update."""
     story = run(
-        policy(0), plug(10, where=HOME, level=50), sample(20, level=50.9), sample(44, level=50), sample(70, level=51)
+        policy(0), plug(10, where=HOME, level=100), sample(20, level=100), sample(44, 1.0), sample(50), sample(70, 2.0)
     )
-    assert len(story.changes) == 3
+    assert [len(decision.outputs) for decision in story.decisions[2:]] == [0, 0, 0, 2]
+    assert (len(story.changes), story.commands[1:]) == (3, ["70 STOP TARGET_REACHED"])
     assert len(story.latest.statistics.timeseries) == 5
     assert bounds(story.latest) == (10, None)
 
@@ -117,7 +129,7 @@ def test_a_sample_that_changes_nothing_is_not_published() -> None:
 def test_another_user_ends_the_visit() -> None:
     """A message of another user ends the open visit at its last evidence, and a visit of that user may begin."""
     story = run(policy(0), plug(10, where=HOME), sample(20, 1.0), sample(30, 2.0), plug(40, where=HOME, user=BOB))
-    assert story.states[-2:] == ["p1 SETTLED 4", "p1 UPCOMING 1"]
+    assert story.phases[-2:] == ["p1 SETTLED", "p1 UPCOMING"]
     (session,) = story.settled
     assert (bounds(session), story.changes[-1].created_at) == ((10, 30), minute(40))
 

@@ -129,10 +129,10 @@ def test_moved_to_where_the_vehicle_is() -> None:
     assert bounds(story.latest) == (10, None)
 
 
-@pytest.mark.parametrize("before", [[], [plug(10, where=HOME)]], ids=["awaited", "plugged in"])
+@pytest.mark.parametrize("before", [[], [plug(10, where=HOME, level=100)]], ids=["awaited", "plugged in"])
 def test_other_fields_change_no_session(before: list[Event]) -> None:
     """A change of what the session does not show publishes nothing."""
-    assert run(policy(0), *before, policy(40, reserve=20)).last().outputs == ()
+    assert run(policy(0), *before, policy(40, capacity=60.0)).last().outputs == ()
 
 
 def test_policy_written_again() -> None:
