@@ -9,9 +9,10 @@ from typing import Final, assert_never
 
 from models.codec import encode
 from models.topics import CHARGE_COMMANDS, KIB, MIB, SESSION_UPDATED, VEHICLE_POLICIES, dead_letter_topic
-from models.webhook import SessionUpdated, UpdateHeaders, encode_headers
+from models.webhook import UpdateHeaders, encode_headers
 from sessions.events import CommandIssued, Output, PolicyRestored, Refused, SessionChanged, SessionErased
 from streams.records import RESTORED_HEADER, InputRecord
+from streams.updates import UpdateEncoder
 
 # A header may be null.
 Headers = list[tuple[str, bytes | None]]
@@ -35,11 +36,11 @@ class OutputRecord:
     headers: Headers
 
 
-def output_record(output: Output, partition: int) -> OutputRecord:
-    """The record that publishes an output of the session logic."""
+def output_record(output: Output, partition: int, updates: UpdateEncoder) -> OutputRecord:
+    """The record that publishes an output of the session logic. `updates`: that of the partition."""
     match output:
         case SessionChanged():
-            return _session_updated(output, partition)
+            return _session_updated(output, partition, updates)
         case SessionErased():
             return OutputRecord(SESSION_UPDATED, partition, output.session_id.encode(), None, [])
         case PolicyRestored():
@@ -87,9 +88,8 @@ def _cut(whole: bytes | None, limit_bytes: int, what: str, cuts: list[str]) -> b
     return whole[:limit_bytes]
 
 
-def _session_updated(output: SessionChanged, partition: int) -> OutputRecord:
-    session = output.session
-    body = SessionUpdated(user_id=session.user_id, created_at=output.created_at, session=session)
+def _session_updated(output: SessionChanged, partition: int, updates: UpdateEncoder) -> OutputRecord:
+    session = output.head
     headers = UpdateHeaders(
         session_id=session.id,
         version=output.version,
@@ -98,4 +98,6 @@ def _session_updated(output: SessionChanged, partition: int) -> OutputRecord:
         represents_charging_event=output.represents_charging_event,
         vehicle_id=session.vehicle_id,
     )
-    return OutputRecord(SESSION_UPDATED, partition, session.id.encode(), encode(body), [*encode_headers(headers)])
+    return OutputRecord(
+        SESSION_UPDATED, partition, session.id.encode(), updates.encode(output), [*encode_headers(headers)]
+    )

@@ -39,6 +39,7 @@ from streams.open_visits import OpenVisits
 from streams.outbox import OutputRecord, dead_letter, output_record
 from streams.records import InputRecord, ReadEvent, Unreadable
 from streams.timers import Timers
+from streams.updates import UpdateEncoder
 
 Publish = Callable[[Sequence[OutputRecord]], Awaitable[None]]
 
@@ -95,6 +96,7 @@ class PartitionProcessor:
         # The event clock of this partition: the newest time that a vehicle told and that was taken.
         self.newest_at: datetime | None = None
         self._visits = OpenVisits()
+        self._updates = UpdateEncoder()
         # Vehicles that are to be asked anew when to wake them, and when each was last heard.
         self._to_ask: dict[VehicleId, float] = {}
 
@@ -168,7 +170,7 @@ class PartitionProcessor:
             return None
         if partition_of(vehicle_id, self._partitions) != self._partition:
             if reading.policy_id is not None:
-                batch.outputs.append(output_record(PolicyRestored(reading.policy_id, None), self._partition))
+                batch.outputs.append(self._record(PolicyRestored(reading.policy_id, None)))
             return Refused(Refusal.WRONG_PARTITION, f"{vehicle_id} belongs on another partition")
         decision = self._decide(batch, vehicle_id, reading.event)
         if decision.refused is None:
@@ -178,7 +180,7 @@ class PartitionProcessor:
     def _restore(self, batch: _Batch, shown: PolicyShown) -> None:
         vehicle_id = self._policy_vehicle(batch, shown.policy_id)
         if vehicle_id is None:
-            batch.outputs.append(output_record(PolicyRestored(shown.policy_id, None), self._partition))
+            batch.outputs.append(self._record(PolicyRestored(shown.policy_id, None)))
         else:
             self._decide(batch, vehicle_id, shown)
 
@@ -189,12 +191,13 @@ class PartitionProcessor:
         decision = self._logic.apply(vehicle, event)
         if decision.vehicle is not vehicle and decision.refused is None:
             batch.vehicles[vehicle_id] = decision.vehicle
-        batch.outputs.extend(
-            output_record(output, self._partition) for output in decision.outputs if self._is_written(output, batch)
-        )
+        batch.outputs.extend(self._record(output) for output in decision.outputs if self._is_written(output, batch))
         for fact in decision.counted:
             self._tally[fact] += 1
         return decision
+
+    def _record(self, output: Output) -> OutputRecord:
+        return output_record(output, self._partition, self._updates)
 
     def _is_written(self, output: Output, batch: _Batch) -> bool:
         """Tell whether an output goes to its topic: all do, but for commands that nobody may obey any more."""
