@@ -50,8 +50,9 @@ _SUBSTATES: Final = {
 
 def begin_control(step: Step, at: datetime) -> None:
     """A policy takes over the open visit."""
-    now = step.now(at)
     part = step.visit.part
+    # A part may begin ahead of the telemetry.
+    now = max(step.now(at), part.started_at)
     part.control = Control(planned_at=now, prices_at=now, checked_at=now)
     managed, session = step.managed(part.policy_id)
     step.keep_session(managed.policy.id, with_target(session, managed.policy, now))
@@ -60,7 +61,9 @@ def begin_control(step: Step, at: datetime) -> None:
 
 def follow(step: Step, at: datetime, *, must_plan: bool = False, is_heard: bool = False) -> None:
     """Bring everything up to date. `is_heard`: the vehicle has just told something, not time or a user."""
-    now, control, visit = step.now(at), step.control, step.visit
+    control, visit = step.control, step.visit
+    # What was acted on once is not done again by a message from before.
+    now = max(step.now(at), control.checked_at)
     managed, session = step.managed(visit.part.policy_id)
     battery = battery_of(step.vehicle, visit, managed.policy, step.rules)
     if visit.unplugged_at is not None:
