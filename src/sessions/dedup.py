@@ -17,12 +17,15 @@ KEPT: Final = timedelta(days=7)
 EVENTS_LIMIT: Final = 1_000
 
 
-def event_id_at(vehicle: Vehicle, started_at: datetime) -> ChargingEventId:
-    """The charging event of a part that begins now: that of a guess which covers this moment, else a new one."""
+def event_id_at(vehicle: Vehicle, started_at: datetime, known: ChargingEventId | None = None) -> ChargingEventId:
+    """The charging event of a part that begins then: that of a guess which covers this moment, else `known` or a new one.
+
+    What merely begins where a guess ends is another.
+    """
     for event in reversed(vehicle.charging_events):
-        if event.is_guess and event.started_at <= started_at <= event.ended_at:
+        if event.is_guess and event.started_at <= started_at < event.ended_at:
             return event.id
-    return charging_event_id(vehicle.id, started_at)
+    return known or charging_event_id(vehicle.id, started_at)
 
 
 def settle_event(vehicle: Vehicle, event: ChargingEvent) -> bool:
