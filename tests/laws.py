@@ -85,14 +85,12 @@ def check_published(outputs: Sequence[Output], vehicle: Vehicle) -> None:
     assert session is not None
     assert session.state is not None
     newest = next(
-        output
-        for output in reversed(outputs)
-        if isinstance(output, SessionChanged) and output.head.id == session.id
+        output for output in reversed(outputs) if isinstance(output, SessionChanged) and output.head.id == session.id
     )
     until = max(visit.newest_at, visit.part.started_at)
     error = newest_fault(visit.part.control)
     head = visit_session(vehicle, visit, session, session.state, until, error=error)
-    assert head == newest.head
+    assert _without_block_energies(head) == _without_block_energies(newest.head)
     series = newest.series
     assert series is not None
     assert _without_idle_end(visit.part.totals) == _without_idle_end(series)
@@ -125,9 +123,9 @@ def check_target(known: Session, session: Session) -> None:
     assert before is not None
     assert after is not None
     if structs.replace(before, id=0) == structs.replace(after, id=0):
-        assert after.id == before.id
-    else:
         # A target may have come and gone between two updates of one step.
+        assert after.id == before.id or after.id >= before.id + 2
+    else:
         assert after.id > before.id
 
 
@@ -225,6 +223,11 @@ def check_charging_events(standing: Sequence[SessionChanged]) -> None:
     for sharing in events.values():
         assert sum(change.session.policy_id is not None for change in sharing) <= 1
         assert any(change.represents_charging_event for change in sharing)
+
+
+def _without_block_energies(session: Session) -> Session:
+    """When a vehicle charged within an interval may be learnt later than how much: that moves no energy of its own."""
+    return structs.replace(session, blocks=tuple(structs.replace(block, kwh_sum=0.0) for block in session.blocks))
 
 
 def _without_idle_end(series: Totals | Series) -> tuple[object, ...]:

@@ -12,6 +12,7 @@ from msgspec import structs
 
 from models.ids import LocationId
 from sessions.counters import COUNTER_NOISE_WH
+from sessions.dedup import event_id_at
 from sessions.evidence import Observation
 from sessions.parts import (
     begin_part,
@@ -49,8 +50,9 @@ def end_visit(step: Step, ended_at: datetime, at: datetime, *, is_timed_out: boo
     settle_part(step, ended_at, at, Cause.UNPLUGGED, is_timed_out=is_timed_out)
     if policy_id is not None or not is_timed_out:
         leave(vehicle, max(ended_at, part.started_at))
-    if vehicle.evidence is not None and not vehicle.evidence.is_plugged_in:
-        # The last unplug may be later than the first, at which the visit ends.
+    if vehicle.evidence is not None and (is_timed_out or not vehicle.evidence.is_plugged_in):
+        # The last unplug may be later than the first, at which the visit ends. Of a visit that silence has ended, what
+        # comes late may still tell, but not the plug-in that comes again.
         leave(vehicle, vehicle.evidence.at)
     vehicle.visit = None
     if policy_id is not None:
@@ -277,6 +279,7 @@ def _move_plug_in_back(step: Step, seen: Observation) -> None:
         visit.location_id = seen.location_id or _told_place(vehicle, at)
         visit.here_at = _here_at(vehicle, visit.location_id)
     visit.plugged_in_at = visit.part.started_at = at
+    visit.part.charging_event_id = event_id_at(vehicle, at, visit.part.charging_event_id)
     visit.part.kept = 0
     visit.part.totals = moved_back(vehicle.readings, visit.part.totals, context_of(step, visit))
 

@@ -166,9 +166,7 @@ def histories(draw: st.DrawFn, max_size: int = 30) -> list[Event | Wish]:
     return events
 
 
-def fold(
-    events: Sequence[Event | Wish], rules: Rules, prices: PriceBook
-) -> Iterator[tuple[Vehicle, Event, Decision]]:
+def fold(events: Sequence[Event | Wish], rules: Rules, prices: PriceBook) -> Iterator[tuple[Vehicle, Event, Decision]]:
     """The history, event by event: the vehicle before it, the event, and what it came to."""
     vehicle = Vehicle(VEHICLE)
     for each in events:

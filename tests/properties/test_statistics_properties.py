@@ -31,9 +31,7 @@ def fold(told: Sequence[Observation], context: Context = CONTEXT) -> tuple[Readi
     return readings, totals
 
 
-def taken(
-    readings: Readings, totals: Totals, each: Observation, context: Context = CONTEXT
-) -> tuple[Readings, Totals]:
+def taken(readings: Readings, totals: Totals, each: Observation, context: Context = CONTEXT) -> tuple[Readings, Totals]:
     """One more sample."""
     readings, after, _ = take(readings, totals, each, context)
     assert after is not None

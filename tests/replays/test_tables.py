@@ -95,6 +95,7 @@ _CONTENTS: Final = {
     ),
 }
 
+
 def test_a_table_holds_what_is_known_of_it(published: Published) -> None:
     """Rows that contradict themselves are flagged, each for its reason, and no other row is."""
     reading, zone = published.reading, published.table.stamps.zone
