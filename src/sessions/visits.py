@@ -153,8 +153,10 @@ def take_place(step: Step, seen: Observation) -> None:
         return
     if visit.here_at is None or seen.at > visit.here_at:
         visit.here_at = seen.at
-    if visit.elsewhere is not None and seen.at >= visit.elsewhere.at:
-        visit.elsewhere = None
+    named = visit.elsewhere
+    if named is not None and seen.at >= named.at:
+        is_before = seen.at < named.named_at
+        visit.elsewhere = structs.replace(named, at=named.named_at, last_here_at=seen.at) if is_before else None
 
 
 def _take_elsewhere(step: Step, visit: Visit, seen: Observation, location_id: LocationId) -> None:
@@ -162,17 +164,26 @@ def _take_elsewhere(step: Step, visit: Visit, seen: Observation, location_id: Lo
     if (visit.here_at is not None and seen.at <= visit.here_at) or seen.at < visit.plugged_in_at:
         return
     known = visit.elsewhere
-    if known is None or known.location_id != location_id or seen.at < known.at:
-        visit.elsewhere = Elsewhere(location_id, seen.at, min(visit.newest_at, seen.at))
+    if known is None or (known.location_id != location_id and seen.at >= known.at):
+        known = Elsewhere(location_id, seen.at, seen.at, min(visit.newest_at, seen.at))
+    elif known.location_id != location_id:
         return
-    if seen.at < known.at + ELSEWHERE_TIME or seen.is_plugged_in is False:
+    elif seen.at < known.at:
+        known = structs.replace(known, at=seen.at, last_here_at=min(known.last_here_at, seen.at))
+    elif seen.at > known.named_at:
+        known = structs.replace(known, named_at=seen.at)
+    visit.elsewhere = known
+    if known.named_at < known.at + ELSEWHERE_TIME or seen.is_plugged_in is False or visit.unplugged_at is not None:
         return
-    end_visit(step, visit.unplugged_at or known.last_here_at, seen.at)
-    if not _is_within_past(step.vehicle, known.at):
+    here_at = known.last_here_at if visit.here_at is None else max(known.last_here_at, visit.here_at)
+    end_visit(step, here_at, known.named_at)
+    # A part may have begun since the first of the two; then the second is the first to tell of the next visit.
+    plugged_in_at = known.named_at if _is_within_past(step.vehicle, known.at) else known.at
+    if not _is_within_past(step.vehicle, plugged_in_at):
         evidence = step.vehicle.evidence
-        if evidence is None or seen.at > evidence.at:
-            step.vehicle.evidence = Evidence(seen.at, is_plugged_in=True)
-        _begin_visit(step, known.at, seen, location_id)
+        if evidence is None or known.named_at > evidence.at:
+            step.vehicle.evidence = Evidence(known.named_at, is_plugged_in=True)
+        _begin_visit(step, plugged_in_at, seen, location_id)
 
 
 def _take_same_moment(step: Step, known: Evidence, seen: Observation) -> None:
