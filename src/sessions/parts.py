@@ -83,7 +83,7 @@ def update_visit(step: Step, at: datetime, cause: Cause = Cause.CHANGED) -> None
     if state is not wanted:
         state = next_state(state, _SUBSTATE_CAUSES[wanted])
     assert state is not None
-    if cause is Cause.PLUGGED_IN:
+    if session.charging_event_id != visit.part.charging_event_id:
         session = structs.replace(session, charging_event_id=visit.part.charging_event_id)
     until = max(at, visit.newest_at, visit.part.started_at)
     refresh_block_energies(visit.part, until)
