@@ -110,6 +110,8 @@ def _put_late(readings: tuple[Reading, ...], at_us: int, counter_wh: int, flip_u
 def _is_redundant(before: Reading, reading: Reading, after: Reading, flip_us: int) -> bool:
     return (
         before[1] <= reading[1] <= after[1]
+        # What follows a zero tells whether the zero meant anything.
+        and (before[1] > 0 or reading[1] == 0)
         and flip_us <= before[0]
         and not is_step_steep(reading[1] - before[1], reading[0] - before[0])
         and not is_step_steep(after[1] - reading[1], after[0] - reading[0])
