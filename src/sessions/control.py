@@ -49,8 +49,9 @@ _SUBSTATES: Final = {
 
 def begin_control(step: Step, at: datetime) -> None:
     """A policy takes over the open visit."""
-    now = step.now(at)
     part = step.visit.part
+    # A part may begin ahead of the telemetry.
+    now = max(step.now(at), part.started_at)
     part.control = Control(planned_at=now, prices_at=now, checked_at=now)
     managed, session = step.managed(part.policy_id)
     step.keep_session(managed.policy.id, with_target(session, managed.policy, now))

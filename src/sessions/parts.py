@@ -12,7 +12,7 @@ from sessions.control import begin_control, end_control, substate
 from sessions.dedup import event_id_at, settle_event
 from sessions.events import SessionChanged, SessionErased
 from sessions.faults import newest_fault, timed_out
-from sessions.grid import Span, quarter_index
+from sessions.grid import Span
 from sessions.identity import awaited_charging_event_id, managed_session_id, unmanaged_session_id
 from sessions.outcome import verdict
 from sessions.public import awaited_session, refresh_block_energies, series_of, visit_session
@@ -83,13 +83,15 @@ def update_visit(step: Step, at: datetime, cause: Cause = Cause.CHANGED) -> None
     if state is not wanted:
         state = next_state(state, _SUBSTATE_CAUSES[wanted])
     assert state is not None
-    if cause is Cause.PLUGGED_IN:
+    if session.charging_event_id != visit.part.charging_event_id:
         session = structs.replace(session, charging_event_id=visit.part.charging_event_id)
     until = max(at, visit.newest_at, visit.part.started_at)
     refresh_block_energies(visit.part, until)
     head = visit_session(step.vehicle, visit, session, state, until, error=newest_fault(step.control))
-    _publish(step, managed, session, state, head, series_of(visit.part, until), at)
-    visit.part.kept = quarter_index(visit.part.started_at, until)
+    series = series_of(visit.part, until)
+    _publish(step, managed, session, state, head, series, at)
+    # All but the last, which still grows.
+    visit.part.kept = max(series.count - 1, 0)
 
 
 def settle_part(

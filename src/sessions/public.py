@@ -23,7 +23,7 @@ from sessions.block_energy import energies_of, running_wh
 from sessions.blocks import running_ends_at, upcoming_blocks
 from sessions.faults import newest_fault
 from sessions.planner import Plan
-from sessions.series import Series
+from sessions.series import Series, series_until
 from sessions.state import Control, CurrentSession, ManagedBy, Part, StartedBlock, Target, Vehicle, Visit
 from sessions.totals import Totals
 
@@ -85,7 +85,7 @@ def aggregated(totals: Totals) -> Aggregated:
 def series_of(part: Part, until: datetime) -> Series:
     """The intervals of a part as of `until`."""
     totals = part.totals
-    return Series(part.started_at, until, totals.energy_wh, totals.levels, part.kept)
+    return series_until(part.started_at, until, totals.energy_wh, totals.levels, part.kept)
 
 
 class Shown(NamedTuple):

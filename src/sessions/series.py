@@ -9,39 +9,51 @@ from datetime import datetime
 from msgspec import Struct
 
 from models.session import TimeseriesPoint
-from models.units import kwh_from_wh
-from sessions.grid import MOMENT, QUARTER, quarter_index, quarter_start
+from models.units import WH_PER_KWH
+from sessions.grid import QUARTER, quarter_start
 
 
 class Series(Struct, frozen=True):
     """Energies (Wh) and levels (%) by interval, as of `until`; an interval beyond their end carries nothing.
 
-    The first `kept` intervals are those of the session's update before, if that one held them whole.
+    `origin`: the beginning of the quarter-hour that holds `started_at`. The first `kept` of its `count` intervals are
+    those of the session's update before, if that one held them whole.
     """
 
     started_at: datetime
     until: datetime
     energy_wh: tuple[int, ...]
     levels: tuple[int | None, ...]
-    kept: int = 0
+    kept: int
+    origin: datetime
+    count: int
 
-    def __len__(self) -> int:
-        if self.until > self.started_at:
-            return quarter_index(self.started_at, self.until - MOMENT) + 1
+
+def series_until(
+    started_at: datetime, until: datetime, energy_wh: tuple[int, ...], levels: tuple[int | None, ...], kept: int = 0
+) -> Series:
+    """The intervals of a part as of `until`."""
+    origin = quarter_start(started_at)
+    if until > started_at:
+        # A moment on the grid belongs to the quarter-hour that it ends.
+        count = -((origin - until) // QUARTER)
+    else:
         # A part of no length still shows the energy that was seen after its end, in an interval of no length.
-        return 1 if any(self.energy_wh) else 0
+        count = 1 if any(energy_wh) else 0
+    return Series(started_at, until, energy_wh, levels, kept, origin, count)
 
 
 def points(series: Series, first: int = 0, end: int | None = None) -> tuple[TimeseriesPoint, ...]:
     """The intervals from `first` up to, not including, `end` (None: all that follow)."""
-    origin = quarter_start(series.started_at)
-    energy_wh, levels = series.energy_wh, series.levels
-    return tuple(
-        TimeseriesPoint(
-            start_at=max(origin + index * QUARTER, series.started_at),
-            end_at=min(origin + (index + 1) * QUARTER, series.until),
-            kwh=kwh_from_wh(energy_wh[index]) if index < len(energy_wh) else 0.0,
-            battery_level=levels[index] if index < len(levels) else None,
-        )
-        for index in range(first, len(series) if end is None else end)
+    return tuple([_point(series, index) for index in range(first, series.count if end is None else end)])
+
+
+def _point(series: Series, index: int) -> TimeseriesPoint:
+    start_at = series.origin + index * QUARTER
+    end_at = start_at + QUARTER
+    return TimeseriesPoint(
+        start_at=series.started_at if index == 0 else start_at,
+        end_at=min(end_at, series.until),
+        kwh=series.energy_wh[index] / WH_PER_KWH if index < len(series.energy_wh) else 0.0,
+        battery_level=series.levels[index] if index < len(series.levels) else None,
     )

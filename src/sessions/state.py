@@ -131,9 +131,9 @@ class Control(Struct):
     """What the system does with a plugged-in vehicle that a policy manages.
 
     The plan: `planned_at` when it was made, prices known by `prices_at` are in it as far as they could be read by
-    `prices_read_at`, boundaries up to `checked_at` were acted on; `plan_target_id`, `goal_percent`: what it is for, and how far it goes; `is_level_told`: the level that it
-    began with was told, not assumed; `energy_at_plan_wh`: of the part, then; `off_plan_at`: the newest re-plan because
-    the vehicle did otherwise.
+    `prices_read_at`, boundaries up to `checked_at` were acted on; `plan_target_id`, `goal_percent`: what it is for, and
+    how far it goes; `is_level_told`: the level that it began with was told, not assumed; `energy_at_plan_wh`: of the
+    part, then; `off_plan_at`: the newest re-plan because the vehicle did otherwise.
 
     The blocks: `started` are over, one is `running`, its vehicle does not charge since `paused_at`; `energies`: what
     they delivered. The target: `reserve_left`, the reserve that was filled in this session, if one was; `reached_at`,
@@ -183,10 +183,11 @@ class Part(Struct):
 
 
 class Elsewhere(Struct, frozen=True):
-    """Another place than the visit's, named since `at`; `last_here_at`: the newest evidence before that."""
+    """Another place than the visit's, named from `at` to `named_at`; `last_here_at`: the newest evidence before that."""
 
     location_id: LocationId
     at: datetime
+    named_at: datetime
     last_here_at: datetime
 
 

@@ -43,7 +43,7 @@ class UpdateEncoder:
         """The value of the update, as JSON."""
         head = encode(SessionUpdated(user_id=change.head.user_id, created_at=change.created_at, session=change.head))
         series = change.series
-        count = 0 if series is None else len(series)
+        count = 0 if series is None else series.count
         if series is None or not count:
             return head
         told = self._told.pop(change.head.id, None)

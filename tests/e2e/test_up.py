@@ -19,12 +19,23 @@ from typing import Any
 import pytest
 
 from local.ports import free_port
+from models.topics import (
+    ENERGY_PRICES,
+    SESSION_TARGETS,
+    VEHICLE_CHARGE,
+    VEHICLE_PLUG,
+    VEHICLE_POLICIES,
+    dead_letter_topic,
+)
 from tests.support.command import Running, flex, run_flex
+from tests.support.records import read_all
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.e2e
 
 STOP_LIMIT_S = 10
+INPUTS = (VEHICLE_PLUG, VEHICLE_CHARGE, VEHICLE_POLICIES, SESSION_TARGETS, ENERGY_PRICES)
+DEAD_LETTERS = tuple(dead_letter_topic(topic) for topic in INPUTS)
 
 
 class Place:
@@ -98,6 +109,39 @@ def test_two_starts_and_the_printed_lines(place: Place) -> None:
         line = curl_lines(second)[0].replace("/flex/vehicle-policies/sessions", kept)
         assert curl(line) == known
         end_in_time(second, signal.SIGTERM)
+
+
+def test_the_fleet_is_planned_for(place: Place) -> None:
+    """Within minutes there is a settled night that was charged in blocks, judged and cheaper than at once, and an open
+    visit with a plan; nothing was refused, and nobody had to be started again.
+    """
+    with place.up() as running:
+        running.wait_for("ready\n", timeout_s=120)
+        wait_until(lambda: len(curl_lines(running)) == 3, 5, "three lines to try")
+        settled, current, _ = curl_lines(running)
+
+        def nights() -> list[Any]:
+            found = curl(settled.replace("/sessions'", "/sessions?pageSize=100'"))["data"]
+            return [one for one in found if one["policyId"] and one["blocks"] and one["valuation"]]
+
+        night = wait_until(nights, 120, "a settled night with blocks")[0]
+        assert night["outcome"]["latest"]["state"] == "SUCCEEDED"
+        assert night["valuation"]["tariffCost"]["savings"] > 0
+        charged_kwh = night["statistics"]["aggregated"]["kwhSum"]
+        assert 0.9 * charged_kwh <= sum(block["kwhSum"] for block in night["blocks"]) <= charged_kwh + 0.001
+
+        def planned() -> list[Any]:
+            lines = (current.replace("sim-policy-0001", f"sim-policy-{number:04d}") for number in range(1, 21))
+            return [one for one in map(curl, lines) if one["state"].startswith("ACTIVE") and one["blocks"]]
+
+        visit = wait_until(planned, 60, "an open visit with a plan")[0]
+        assert visit["outcome"]["latest"]["state"] in {"ON_TRACK", "AT_RISK"}
+        assert visit["target"]["latest"]["minimumChargeTarget"] >= 70
+        bootstrap = f"127.0.0.1:{place.ports[1]}"
+        for topic in DEAD_LETTERS:
+            assert read_all(bootstrap, topic) == [], topic
+        assert "starting it again" not in running.stdout
+        end_in_time(running, signal.SIGINT)
 
 
 def test_a_part_that_dies_comes_back_and_kill_9_of_up_ends_all(place: Place) -> None:

@@ -123,8 +123,8 @@ def test_no_zone() -> None:
 
 @pytest.mark.parametrize(("power_w", "is_valued"), [(1, False), (100, True), (99, False)])
 def test_the_longest_baseline(power_w: int, is_valued: bool) -> None:
-    """A baseline of 90 days, the longest part of a visit, is valued; a longer one is not, and takes no time either."""
-    energy_wh = 100 * 24 * 90
-    book = price_book(*(Told(DAY * day, [0.1] * DAY, 0) for day in range(99)))
+    """A baseline of 180 days, the longest part of a visit that a setting allows, is valued; a longer one is not, and takes no time either."""
+    energy_wh = 100 * 24 * 180
+    book = price_book(*(Told(DAY * day, [0.1] * DAY, 0) for day in range(190)))
     found = tariff_cost(book, NORTH, minute(0), [energy_wh], power_w=power_w, at=minute(0) + timedelta(days=1))
     assert (found is not None) == is_valued

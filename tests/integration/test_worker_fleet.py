@@ -1,0 +1,68 @@
+"""The worker and the simulated fleet in the present: what the plan asks, vehicles do."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from models.topics import CHARGE_COMMANDS, SESSION_TARGETS, VEHICLE_CHARGE
+from tests.support.command import flex
+from tests.support.records import Outgoing, read_all
+from tests.support.system import Topics
+from tests.support.waiting import wait_until
+from tests.support.worker import System, body, running_system, stamp
+
+pytestmark = pytest.mark.integration
+
+VEHICLES = 24
+LIVE = ("simulate", "--vehicles", str(VEHICLES), "--speed", "1", "--start-ago", "0")
+# Every vehicle tells of itself within 5 min; of so many, one that is plugged in and waits does soon.
+FIRST_S = 120
+# A command waits for the one before it, 2 min at most, and takes effect within another.
+OBEYED_S = 200
+
+
+def newest(system: System) -> dict[str, dict[str, Any]]:
+    """Each vehicle's newest sample that says whether it charges."""
+    found = read_all(system.topics.bootstrap, system.topics.name(VEHICLE_CHARGE))
+    said = [body(record) for record in found]
+    return {one["vehicleId"]: one for one in said if one["isCharging"] is not None}
+
+
+def moment(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def waiting(system: System) -> tuple[str, dict[str, Any]] | None:
+    """A vehicle that waits for a block to come, and its session."""
+    for vehicle, told in newest(system).items():
+        sessions = system.sessions(vehicle)
+        if not told["isCharging"] and sessions and sessions[-1]["state"].startswith("ACTIVE"):
+            session = sessions[-1]
+            if session["blocks"] and moment(session["blocks"][0]["startAt"]) > datetime.now(UTC):
+                return vehicle, session
+    return None
+
+
+def test_a_vehicle_of_the_fleet_starts_when_its_user_wants_it(topics: Topics, tmp_path: Path) -> None:
+    """A vehicle that waits for a cheap hour has a plan; told to charge at once it is commanded to, and does."""
+    env = topics.env(state_dir=tmp_path / "fleet")
+    with running_system(topics, tmp_path) as system, flex(*LIVE, env=env, folder=tmp_path):
+        vehicle, session = wait_until(lambda: waiting(system), FIRST_S, "a vehicle that waits") or ("", {})
+        assert session["outcome"]["latest"]["state"] in {"ON_TRACK", "AT_RISK"}
+        target = {"type": "IMMEDIATE_START", "minimumChargeTarget": 100}
+        said = {"vehicleId": vehicle, "sessionId": session["id"], "at": stamp(datetime.now(UTC)), "target": target}
+        system.send(Outgoing(topic=SESSION_TARGETS, key=vehicle, value=said))
+        wait_until(lambda: newest(system)[vehicle]["isCharging"], OBEYED_S, f"{vehicle} to charge")
+        asked = [
+            body(record) for record in read_all(topics.bootstrap, topics.name(CHARGE_COMMANDS)) if record.key == vehicle
+        ]
+        assert asked[-1]["action"] == "START"
+        assert moment(asked[-1]["at"]) < moment(newest(system)[vehicle]["at"]) <= datetime.now(UTC)
+        running = wait_until(
+            lambda: [one for one in system.sessions(vehicle)[-1:] if one["state"] == "ACTIVE:IMMEDIATE_START"],
+            20,
+            "the session to say so",
+        )
+        assert running[0]["blocks"][0]["type"] == "IMMEDIATE_START"
