@@ -2,13 +2,13 @@
 
 import pytest
 
-from sessions.series import Series, points
+from sessions.series import Series, points, series_until
 from tests.builders import minute
 from tests.support.controls import minutes
 
 
 def series(start: float, until: float, *energy_wh: int, levels: tuple[int | None, ...] = ()) -> Series:
-    return Series(minute(start), minute(until), energy_wh, levels)
+    return series_until(minute(start), minute(until), energy_wh, levels)
 
 
 def spans(found: Series, first: int = 0, end: int | None = None) -> list[tuple[float | None, float | None]]:
@@ -32,7 +32,7 @@ def spans(found: Series, first: int = 0, end: int | None = None) -> list[tuple[f
 def test_intervals_lie_on_the_grid(start: float, until: float, found: list[tuple[float, float]]) -> None:
     """The first is clipped to the start, the last to the end; none is empty."""
     assert spans(series(start, until)) == found
-    assert len(series(start, until)) == len(found)
+    assert series(start, until).count == len(found)
 
 
 def test_a_part_of_no_length_shows_its_energy() -> None:
