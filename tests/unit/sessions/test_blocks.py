@@ -146,6 +146,14 @@ def test_a_pause_counts_from_its_first_word() -> None:
     assert spans(state.started) == [(60, 80)]
 
 
+def test_a_short_pause_leaves_the_block_as_it_began() -> None:
+    """60====80 (off) 83 (on)====  Its start is the first one."""
+    state = control(TWO)
+    state.running, state.paused_at = block(60), minute(80)
+    assert not track_blocks(charging(since=83), state, minute(83), REGULAR, is_done=False)
+    assert [state.running, state.paused_at, *state.started] == [block(60), None]
+
+
 def test_a_stop_before_the_block_began_is_a_stop_at_its_start() -> None:
     """A block of no length never was."""
     state = control(TWO)

@@ -285,7 +285,7 @@ def test_after_the_target_nothing_is_planned() -> None:
 
 def test_a_block_that_took_longer_goes_on_for_a_quarter_hour() -> None:
     """240====429 (79 %)====444  It is not stopped for the few minutes that are missing, nor asked again at once."""
-    charge = [on(at, round((at - 239) / 10, 3), 50 + (at - 239) / 6.4) for at in range(240, 430, 9)]
+    charge = [on(at, round((at - 239) / 10, 3), 50 + (at - 239) / 6.4) for at in range(240, 428, 9)]
     story = night(off(11, 0.0, level=50), off(239, 0.0), *charge, timer(429))
     assert [command for command in story.commands if "STOP" in command] == ["10 STOP WAITING"]
     assert minutes(control_of(story).plan.blocks[-1].end_at) == pytest.approx(444.75)
@@ -376,6 +376,14 @@ def test_settled_keeps_what_happened() -> None:
     (session,) = story.settled
     assert blocks(session) == ["REGULAR 242-300 5.5"]
     assert kwh_sum(session) == 5.5
+
+
+def test_settled_blocks_end_where_they_ended() -> None:
+    """242==300 (off)  320==340 (out)  The plug-out ends the last of them, and no other."""
+    first = [off(11, 0.0, level=50), off(240, 0.0), *charged(242, 297), off(300, 5.8)]
+    story = night(*first, off(310, 5.8), *charged(320, 340, 5.8), unplug(342), timer(345))
+    spans = [(minutes(block.start_at), minutes(block.end_at)) for block in story.settled[0].blocks]
+    assert spans == [(242, 300), (320, 342)]
 
 
 def test_bounds_of_past_blocks_never_move() -> None:
