@@ -23,9 +23,23 @@ from sessions.lifecycle import apply
 from sessions.prices import PriceBook
 from sessions.state import Vehicle, managed_by
 from sessions.step import Step
-from tests.builders import ANN, BOB, HOME, VEHICLE, WORK, ZONE, at_once, delete, plug, policy, priced, ready, sample
+from tests.builders import (
+    ANN,
+    BOB,
+    HOME,
+    VEHICLE,
+    WORK,
+    ZONE,
+    at_once,
+    delete,
+    plug,
+    policy,
+    priced,
+    ready,
+    sample,
+    timer,
+)
 from tests.builders import target as wanted
-from tests.builders import timer
 
 # The same examples on every run, on every machine.
 CHECK: Final = settings(

@@ -12,7 +12,7 @@ from sessions.prices import PriceBook
 from sessions.state import Vehicle
 from streams.updates import UpdateEncoder
 from tests.laws import check_history, check_later, check_published, check_series, check_step
-from tests.properties.histories import CHECK_HISTORIES, Wish, bounded_timers, books, fold, histories, rules
+from tests.properties.histories import CHECK_HISTORIES, Wish, books, bounded_timers, fold, histories, rules
 
 # Of what was told before, so much comes again after each event.
 REPEATED = 4
