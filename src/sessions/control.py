@@ -255,7 +255,8 @@ def _take_reserve(control: Control, target: Target, battery: Battery) -> bool:
     if isinstance(target, ImmediateStartTarget):
         return False
     was_low, reserve = control.is_in_reserve, battery.goal(target.battery_reserve)
-    margin = RESERVE_HYSTERESIS_PERCENT if control.reserve_left == target.battery_reserve else 0.0
+    is_again = not was_low and control.reserve_left == target.battery_reserve
+    margin = RESERVE_HYSTERESIS_PERCENT if is_again else 0.0
     control.is_in_reserve = not battery.is_complete and battery.percent < reserve - margin
     if was_low and not control.is_in_reserve and battery.is_told:
         control.reserve_left = target.battery_reserve

@@ -17,7 +17,7 @@ _HOUR: Final = timedelta(hours=1)
 def is_behind(control: Control, totals: Totals, now: datetime) -> bool:
     """Tell whether less was charged than planned. What nobody has measured yet may have been charged."""
     done_wh = totals.energy_sum_wh - control.energy_at_plan_wh
-    if not totals.is_energy_known or not _is_short(control.plan, now, done_wh):
+    if not control.plan.blocks or not totals.is_energy_known or not _is_short(control.plan, now, done_wh):
         return False
     return _is_short(control.plan, min(now, _measured_at(totals)), done_wh)
 
