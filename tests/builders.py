@@ -157,9 +157,9 @@ def delete(at: float, name: str = "p1") -> PolicyDeleted:
     return PolicyDeleted(PolicyId(name), minute(at))
 
 
-def timer(now: float) -> TimerDue:
+def timer(now: float, *, is_wall: bool = False) -> TimerDue:
     """Time passes up to that minute, and nothing is told."""
-    return TimerDue(minute(now))
+    return TimerDue(minute(now), is_wall=is_wall)
 
 
 def target(

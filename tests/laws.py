@@ -10,10 +10,17 @@ from typing import Final
 
 from msgspec import structs
 
+from models.codec import encode
 from models.ids import PolicyId, SessionId
 from models.session import Session, SessionState
-from sessions.events import Decision, Output, SessionChanged, SessionErased
-from sessions.state import Vehicle
+from models.webhook import SessionUpdated
+from sessions.events import Decision, Event, Output, SessionChanged, SessionErased, TelemetryReceived
+from sessions.faults import newest_fault
+from sessions.public import visit_session
+from sessions.series import Series
+from sessions.state import Vehicle, managed_by
+from sessions.totals import Totals
+from streams.updates import UpdateEncoder
 
 _QUARTER_S: Final = 900
 
@@ -44,6 +51,60 @@ def check_history(outputs: Sequence[Output], vehicle: Vehicle) -> None:
     check_charging_events(standing)
 
 
+def check_later(before: Vehicle, event: Event, decision: Decision) -> None:
+    """What is known only moves on; and late word of the plug, without a place, neither opens nor closes a visit."""
+    after = decision.vehicle
+    for earlier, later in (
+        (before.newest_at, after.newest_at),
+        (before.left_at, after.left_at),
+        (before.evidence and before.evidence.at, after.evidence and after.evidence.at),
+        (before.session_opened_at, after.session_opened_at),
+    ):
+        assert earlier is None or (later is not None and later >= earlier)
+    if not isinstance(event, TelemetryReceived) or event.message.location_id is not None:
+        return
+    known, visit, message = before.evidence, before.visit, event.message
+    if known is None or message.at >= known.at:
+        return
+    assert after.evidence == known
+    if visit is None or after.visit is None:
+        assert after.visit is visit
+        return
+    assert after.visit.unplugged_at == visit.unplugged_at
+    assert after.visit.plugged_in_at <= visit.plugged_in_at
+
+
+def check_published(outputs: Sequence[Output], vehicle: Vehicle) -> None:
+    """What the newest update of an active session says is what is remembered, but for time that passed idly."""
+    visit = vehicle.visit
+    if visit is None or visit.part.control is None:
+        return
+    managed = managed_by(vehicle, PolicyId(str(visit.part.policy_id)))
+    assert managed is not None
+    session = managed.session
+    assert session is not None
+    assert session.state is not None
+    newest = next(
+        output for output in reversed(outputs) if isinstance(output, SessionChanged) and output.head.id == session.id
+    )
+    until = max(visit.newest_at, visit.part.started_at)
+    error = newest_fault(visit.part.control)
+    head = visit_session(vehicle, visit, session, session.state, until, error=error)
+    assert _without_block_energies(head) == _without_block_energies(newest.head)
+    series = newest.series
+    assert series is not None
+    assert _without_idle_end(visit.part.totals) == _without_idle_end(series)
+
+
+def check_series(decision: Decision, encoder: UpdateEncoder) -> None:
+    """An update whose bytes are made from those of the one before is as it would be without them."""
+    for output in decision.outputs:
+        if isinstance(output, SessionChanged):
+            session = output.session
+            update = SessionUpdated(user_id=session.user_id, created_at=output.created_at, session=session)
+            assert encoder.encode(output) == encode(update)
+
+
 def check_successor(known: SessionChanged | None, change: SessionChanged) -> None:
     """Versions count 1, 2, 3 ...; SETTLED is final; an update differs; and whose session it is never changes."""
     if known is None:
@@ -62,9 +123,9 @@ def check_target(known: Session, session: Session) -> None:
     assert before is not None
     assert after is not None
     if structs.replace(before, id=0) == structs.replace(after, id=0):
-        assert after.id == before.id
-    else:
         # A target may have come and gone between two updates of one step.
+        assert after.id == before.id or after.id >= before.id + 2
+    else:
         assert after.id > before.id
 
 
@@ -162,6 +223,18 @@ def check_charging_events(standing: Sequence[SessionChanged]) -> None:
     for sharing in events.values():
         assert sum(change.session.policy_id is not None for change in sharing) <= 1
         assert any(change.represents_charging_event for change in sharing)
+
+
+def _without_block_energies(session: Session) -> Session:
+    """When a vehicle charged within an interval may be learnt later than how much: that moves no energy of its own."""
+    return structs.replace(session, blocks=tuple(structs.replace(block, kwh_sum=0.0) for block in session.blocks))
+
+
+def _without_idle_end(series: Totals | Series) -> tuple[object, ...]:
+    energy_wh = list(series.energy_wh)
+    while energy_wh and not energy_wh[-1]:
+        energy_wh.pop()
+    return energy_wh, series.levels[: len(energy_wh)]
 
 
 def _start(session: Session) -> datetime:

@@ -1,7 +1,7 @@
 """How much of a part's energy each of its started blocks has delivered.
 
 A block gets what was charged within it. Energy that is measured after a block's end, while nobody says that the vehicle
-charges, is the late news of that block.
+charges, is the late news of that block, or the first of one that begins within the next quarter-hour.
 """
 
 from collections.abc import Sequence
@@ -103,7 +103,11 @@ def _divide(
         total_us = sum(shares_us)
     if not total_us:
         begun = [number for number, span in enumerate(spans) if span[0] < end_us]
-        if begun:
+        following = len(begun)
+        if following < len(spans) and spans[following][0] <= end_us + QUARTER_US:
+            # It charged before it said so.
+            given_wh[following] += energy_wh
+        elif begun:
             given_wh[begun[-1]] += energy_wh
         return
     passed_us = running_wh = 0

@@ -12,6 +12,7 @@ from msgspec import structs
 
 from models.policy import VehiclePolicy
 from models.session import ImmediateStartTarget, RegularTarget, SessionState
+from models.target import ImmediateStartOverride
 from sessions.battery import Battery, battery_of, power_w
 from sessions.blocks import PAUSE, end_running, next_boundary, overrun_ends_at, track_blocks, wanted_block
 from sessions.faults import (
@@ -24,14 +25,13 @@ from sessions.faults import (
 )
 from sessions.grid import MOMENT, quarter_number
 from sessions.outcome import forecast
-from sessions.planner import BlockType, Plan, PlanRequest, energy_by, horizon_quarters, make_plan
-from sessions.prices import EPOCH
+from sessions.planner import BlockType, Plan, PlanRequest, horizon_quarters, make_plan
+from sessions.progress import BEHIND_TIME_H, is_behind, planned_power_w
 from sessions.schedule import next_deadline
 from sessions.state import Control, CurrentSession, Heard, Judged, Target
 from sessions.steering import steer
 from sessions.step import Step
 from sessions.targets import FROM_POLICY, ready_by, with_target
-from sessions.totals import Totals
 
 # Left at the reserve, entered again only so far below it.
 RESERVE_HYSTERESIS_PERCENT: Final = 2.0
@@ -39,9 +39,6 @@ RESERVE_HYSTERESIS_PERCENT: Final = 2.0
 GRACE: Final = timedelta(minutes=10)
 OFF_PLAN_PAUSE: Final = timedelta(minutes=15)
 _HOUR: Final = timedelta(hours=1)
-# Behind by more than a tenth, and by more than a few minutes' worth.
-BEHIND_SHARE: Final = 0.1
-BEHIND_TIME_H: Final = 1 / 6
 
 _SUBSTATES: Final = {
     BlockType.IMMEDIATE_START: SessionState.ACTIVE_IMMEDIATE_START,
@@ -52,8 +49,9 @@ _SUBSTATES: Final = {
 
 def begin_control(step: Step, at: datetime) -> None:
     """A policy takes over the open visit."""
-    now = step.now(at)
     part = step.visit.part
+    # A part may begin ahead of the telemetry.
+    now = max(step.now(at), part.started_at)
     part.control = Control(planned_at=now, prices_at=now, checked_at=now)
     managed, session = step.managed(part.policy_id)
     step.keep_session(managed.policy.id, with_target(session, managed.policy, now))
@@ -97,6 +95,13 @@ def follow(step: Step, at: datetime, *, must_plan: bool = False, is_heard: bool 
 
 def take_override(step: Step, at: datetime) -> None:
     """The override of the session that the open visit belongs to has changed."""
+    managed, session = step.managed(step.visit.part.policy_id)
+    battery = battery_of(step.vehicle, step.visit, managed.policy, step.rules)
+    if isinstance(session.override, ImmediateStartOverride) and battery.has_reached(
+        session.override.minimum_charge_target
+    ):
+        # Over before it began: no target comes of it.
+        step.keep_session(managed.policy.id, structs.replace(session, override=None))
     _set_wanted_target(step, at)
     follow(step, at)
 
@@ -303,7 +308,15 @@ def _ends_too_soon(step: Step, target: Target, battery: Battery, now: datetime) 
     if not missing_wh or control.plan.blocks[0].start_at > now:
         return False
     # What a silent vehicle does nobody knows: its plan goes on, but not by seconds.
-    return step.visit.newest_at > control.planned_at or missing_wh > BEHIND_TIME_H * _planned_power_w(control.plan)
+    return step.visit.newest_at > control.planned_at or missing_wh > BEHIND_TIME_H * planned_power_w(control.plan)
+
+
+def _is_over(control: Control, now: datetime) -> bool:
+    """Tell whether what the plan wanted to do by now is done: all of it, or the reserve."""
+    blocks = control.plan.blocks
+    if control.is_in_reserve and blocks and blocks[0].type is BlockType.BATTERY_RESERVE:
+        return blocks[0].end_at <= now
+    return bool(blocks) and blocks[-1].end_at <= now
 
 
 def _missing_wh(control: Control, target: Target, battery: Battery) -> int:
@@ -311,11 +324,6 @@ def _missing_wh(control: Control, target: Target, battery: Battery) -> int:
     if control.is_in_reserve and isinstance(target, RegularTarget):
         needed_wh = max(needed_wh, battery.missing_wh(target.battery_reserve))
     return needed_wh
-
-
-def _planned_power_w(plan: Plan) -> float:
-    block = plan.blocks[-1]
-    return block.energy_wh / ((block.end_at - block.start_at) / _HOUR)
 
 
 def _deviates(step: Step, battery: Battery, target: Target, now: datetime) -> bool:
@@ -329,32 +337,12 @@ def _deviates(step: Step, battery: Battery, target: Target, now: datetime) -> bo
             return True
     elif charging is not None and not charging.is_charging and now >= max(wanted.start_at, charging.since) + GRACE:
         return True
-    return _is_behind(control, step.visit.part.totals, now)
-
-
-def _is_behind(control: Control, totals: Totals, now: datetime) -> bool:
-    """Tell whether less was charged than planned. What nobody has measured yet may have been charged."""
-    done_wh = totals.energy_sum_wh - control.energy_at_plan_wh
-    if not totals.is_energy_known or not _is_short(control.plan, now, done_wh):
-        return False
-    return _is_short(control.plan, min(now, _measured_at(totals)), done_wh)
-
-
-def _measured_at(totals: Totals) -> datetime:
-    """When a counter or a rate told last."""
-    run, rate = totals.tip.run, totals.tip.rate
-    told_us = max(0 if run is None else run.read_us, 0 if rate is None else rate[0])
-    return EPOCH + timedelta(microseconds=told_us)
-
-
-def _is_short(plan: Plan, moment: datetime, done_wh: int) -> bool:
-    expected_wh = energy_by(plan, moment)
-    behind_wh = expected_wh - done_wh
-    return behind_wh > BEHIND_SHARE * expected_wh and behind_wh > BEHIND_TIME_H * _planned_power_w(plan)
+    return is_behind(control, step.visit.part.totals, now)
 
 
 def _plan(step: Step, policy: VehiclePolicy, target: Target, battery: Battery, now: datetime) -> None:
     control, due = step.control, ready_by(target)
+    is_over = control.plan_target_id == target.id and _is_over(control, now)
     control.planned_at = control.checked_at = now
     control.prices_at = max(control.prices_at, now)
     control.prices_read_at = step.prices.read_by(policy.zone, control.prices_at)
@@ -362,20 +350,25 @@ def _plan(step: Step, policy: VehiclePolicy, target: Target, battery: Battery, n
     control.goal_percent = battery.goal(target.minimum_charge_target)
     control.is_level_told = battery.is_told
     control.energy_at_plan_wh = step.visit.part.totals.energy_sum_wh
-    needed_wh = _missing_wh(control, target, battery)
+    needed_wh, power = _missing_wh(control, target, battery), power_w(step.vehicle, step.visit, policy)
     if not needed_wh:
         control.plan = Plan(())
         return
-    is_low = control.is_in_reserve
+    reserve_wh = 0
+    if control.is_in_reserve and isinstance(target, RegularTarget):
+        reserve_wh = battery.missing_wh(target.battery_reserve)
+    if is_over:
+        # It took longer than planned. How much longer nobody knows: not by seconds, or it would stop and start.
+        least_wh = round(power * (OFF_PLAN_PAUSE / _HOUR))
+        needed_wh = max(needed_wh, least_wh)
+        reserve_wh = max(reserve_wh, least_wh) if reserve_wh else 0
     count = horizon_quarters(now, due)
     running = control.running
     control.plan = make_plan(
         PlanRequest(
             now=now,
-            power_w=power_w(step.vehicle, step.visit, policy),
-            reserve_wh=battery.missing_wh(target.battery_reserve)
-            if isinstance(target, RegularTarget) and is_low
-            else 0,
+            power_w=power,
+            reserve_wh=reserve_wh,
             needed_wh=needed_wh,
             is_immediate=isinstance(target, ImmediateStartTarget),
             ready_by=due,

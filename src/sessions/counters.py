@@ -74,11 +74,11 @@ def read(
     `limit_wh`: more than a battery takes. `is_idle`: the vehicle is known not to charge. Then a fall to no less than
     half of the highest is a drain (docs/decisions/0005): a counter that begins anew falls to a small part, or falls
     while the vehicle charges. `is_first`: the run was last read before the plug-in, with which many counters begin
-    anew; then a fall to less than half of the highest is no noise, however little the visit before has charged.
+    anew; then a fall to less than half of the highest is no noise, and a zero no placeholder.
     """
     highest_wh = run.highest_wh
     step_wh = counter_wh - highest_wh
-    if is_first and step_wh >= -COUNTER_NOISE_WH and 2 * counter_wh < highest_wh:
+    if is_first and 2 * counter_wh < highest_wh:
         return Step.RESTARTS, Run(at_us, at_us, counter_wh)
     if step_wh < -COUNTER_NOISE_WH and not (is_idle and 2 * counter_wh >= highest_wh):
         return Step.RESTARTS, Run(at_us, at_us, counter_wh, highest_wh if counter_wh == 0 else 0)
@@ -110,6 +110,8 @@ def _put_late(readings: tuple[Reading, ...], at_us: int, counter_wh: int, flip_u
 def _is_redundant(before: Reading, reading: Reading, after: Reading, flip_us: int) -> bool:
     return (
         before[1] <= reading[1] <= after[1]
+        # What follows a zero tells whether the zero meant anything.
+        and (before[1] > 0 or reading[1] == 0)
         and flip_us <= before[0]
         and not is_step_steep(reading[1] - before[1], reading[0] - before[0])
         and not is_step_steep(after[1] - reading[1], after[0] - reading[0])

@@ -18,9 +18,9 @@ EVENTS_LIMIT: Final = 1_000
 
 
 def guess_at(vehicle: Vehicle, moment: datetime) -> ChargingEventId | None:
-    """The charging event of the guess that covers this moment, if one does."""
+    """The charging event of the guess that covers this moment, if one does; what begins where it ends is another."""
     for event in reversed(vehicle.charging_events):
-        if event.is_guess and event.started_at <= moment <= event.ended_at:
+        if event.is_guess and event.started_at <= moment < event.ended_at:
             return event.id
     return None
 

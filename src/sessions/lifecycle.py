@@ -75,6 +75,7 @@ def _apply_policy(vehicle: Vehicle, event: PolicyWritten, rules: Rules, prices: 
     at = effective_at(vehicle, event.policy.at, known)
     fire_before(step, at)
     write_policy(step, event, at)
+    fire_before(step, at)
     return step.decision()
 
 
@@ -103,6 +104,7 @@ def _apply_target(vehicle: Vehicle, event: TargetWritten, rules: Rules, prices: 
                 update_visit(step, at)
         elif with_target(session, managed.policy, at) != session:
             await_visit(step, managed.policy.id, at)
+        fire_before(step, at)
         return step.decision()
     step.counted.append(Counted.TARGET_TOO_LATE)
     return step.decision()
@@ -121,11 +123,20 @@ def _apply_telemetry(vehicle: Vehicle, event: TelemetryReceived, rules: Rules, p
         newest_at = step.vehicle.newest_at = at
         step.vehicle.user_id = event.message.user_id
         step.vehicle.delay_s = delay_s(at, event.logged_at)
-    visit = step.vehicle.visit
-    if visit is not None and visit.unplugged_at is not None:
-        # An unplug that comes late may be overdue already: what comes next, news or not, must not matter to it.
+    if _may_be_overdue(step):
+        # What comes next, news or not, must not matter to it.
         fire_before(step, newest_at)
     return step.decision()
+
+
+def _may_be_overdue(step: Step) -> bool:
+    """Whether a timer may be due in the past: an unplug or a plug-in came late, or an override's time has passed."""
+    visit, known = step.vehicle.visit, step.before.visit
+    if visit is None:
+        return False
+    if visit.unplugged_at is not None or known is None or known.part.control is None:
+        return True
+    return visit.part.started_at != known.part.started_at
 
 
 def _take_message(step: Step, seen: Observation) -> None:
@@ -140,13 +151,24 @@ def _take_message(step: Step, seen: Observation) -> None:
     take_place(step, seen)
     _take_sample(step, seen)
     visit = step.vehicle.visit
-    if visit is not None and not manage_visit(step, seen.at) and visit.part.control is not None:
+    if (
+        visit is not None
+        and not manage_visit(step, seen.at)
+        and visit.part.control is not None
+        and not _is_known(step, seen)
+    ):
         follow(step, seen.at, is_heard=is_heard)
         if has_news(before, shown(step.vehicle)):
             update_visit(step, seen.at)
     if seen.is_plugged_in is False:
         # Last, so that what the unplugging message itself tells still belongs to the visit.
         take_plug_evidence(step, seen)
+
+
+def _is_known(step: Step, seen: Observation) -> bool:
+    """Whether a message told nothing that had not been told: it may come again, whatever has changed meanwhile."""
+    newest_at = step.before.newest_at
+    return newest_at is not None and seen.at <= newest_at and step.vehicle == step.before
 
 
 def _take_sample(step: Step, seen: Observation) -> None:

@@ -83,7 +83,7 @@ def update_visit(step: Step, at: datetime, cause: Cause = Cause.CHANGED) -> None
     if state is not wanted:
         state = next_state(state, _SUBSTATE_CAUSES[wanted])
     assert state is not None
-    if cause is Cause.PLUGGED_IN:
+    if session.charging_event_id != visit.part.charging_event_id:
         session = structs.replace(session, charging_event_id=visit.part.charging_event_id)
     until = max(at, visit.newest_at, visit.part.started_at)
     refresh_block_energies(visit.part, until)
@@ -155,7 +155,7 @@ def context_of(step: Step, visit: Visit) -> Context:
         capacity_wh=known_capacity_wh(vehicle, None if managed is None else managed.policy),
         default_capacity_wh=step.rules.default_capacity_wh,
         efficiency=step.rules.efficiency,
-        planned=_planned_spans(vehicle, visit),
+        planned=_planned_spans(visit),
     )
 
 
@@ -288,11 +288,20 @@ def _policy_for(vehicle: Vehicle, visit: Visit) -> ManagedBy | None:
     return None
 
 
-def _planned_spans(vehicle: Vehicle, visit: Visit) -> tuple[Span, ...]:
-    """When the vehicle was, or is, meant to charge; asked for only where it does not tell whether it does."""
+def _planned_spans(visit: Visit) -> tuple[Span, ...]:
+    """When the vehicle was, or is, meant to charge: what has begun, and what of the plan does not overlap it.
+
+    A message that tells that it charges says nothing of the time before: so they are always asked for.
+    """
     control = visit.part.control
-    charging = vehicle.charging
-    if control is None or (charging is not None and charging.is_charging and charging.at >= visit.plugged_in_at):
+    if control is None:
         return ()
-    started = [(block.start_at, block.end_at) for block in control.started if block.end_at is not None]
-    return (*started, *((block.start_at, block.end_at) for block in control.plan.blocks))
+    spans = [(block.start_at, block.end_at) for block in control.started if block.end_at is not None]
+    ended_at = spans[-1][1] if spans else visit.part.started_at
+    running = control.running
+    if running is not None and running.start_at < control.planned_at:
+        # A plan that was made anew knows nothing of the time before.
+        spans.append((running.start_at, control.planned_at))
+        ended_at = control.planned_at
+    ahead = [(max(block.start_at, ended_at), block.end_at) for block in control.plan.blocks if block.end_at > ended_at]
+    return (*spans, *ahead)

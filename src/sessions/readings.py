@@ -13,7 +13,8 @@ from msgspec import Struct
 
 from sessions.counters import STEP_LIMIT_W, Reading, put_reading
 from sessions.evidence import Observation
-from sessions.grid import MINUTE_US, QUARTER_US
+from sessions.grid import QUARTER_US
+from sessions.rates import Rate, put_rate, useful_rates
 from sessions.states import State, flipped_us, put_state
 
 # How far a message may be behind its vehicle's newest; later ones are refused before they get here.
@@ -28,14 +29,13 @@ _PACKER: Final = msgspec.msgpack.Encoder()
 class Quarter(Struct, frozen=True, array_like=True):
     """What is kept of one quarter-hour, each series in the order of its times (µs since 1970).
 
-    `index`: which one, counted since 1970. `counters`: see `put_reading`. `rates`: the last rate (W) told in each
-    minute, without those that counter readings make useless. `states`: see `put_state`. `levels`: the first and the
-    last level (%) told.
+    `index`: which one, counted since 1970. `counters`: see `put_reading`. `rates`: see `put_rate` and `useful_rates`.
+    `states`: see `put_state`. `levels`: the first and the last level (%) told.
     """
 
     index: int
     counters: tuple[Reading, ...] = ()
-    rates: tuple[tuple[int, int], ...] = ()
+    rates: tuple[Rate, ...] = ()
     states: tuple[State, ...] = ()
     levels: tuple[tuple[int, float], ...] = ()
 
@@ -133,9 +133,9 @@ def told(quarter: Quarter, at_us: int, seen: Observation) -> Quarter:
     if seen.counter_wh is not None:
         counters = put_reading(counters, at_us, seen.counter_wh, flipped_us(states))
     if seen.charge_rate_w is not None and seen.charge_rate_w <= STEP_LIMIT_W:
-        rates = _put_rate(rates, at_us, max(seen.charge_rate_w, 0))
+        rates = put_rate(rates, at_us, max(seen.charge_rate_w, 0))
     if len(rates) > 1 and counters and (rates is not quarter.rates or counters is not quarter.counters):
-        rates = _useful(rates, counters)
+        rates = useful_rates(rates, counters)
     if rates == quarter.rates:
         rates = quarter.rates
     is_known = counters is quarter.counters and rates is quarter.rates
@@ -153,34 +153,6 @@ def _put_level(levels: tuple[tuple[int, float], ...], at_us: int, percent: float
     if new > last:
         return first, new
     return (new, last) if new < first else levels
-
-
-def _put_rate(rates: tuple[tuple[int, int], ...], at_us: int, rate_w: int) -> tuple[tuple[int, int], ...]:
-    """The last rate of each minute; of two for one moment the higher is the later."""
-    new = (at_us, rate_w)
-    minute = at_us // MINUTE_US
-    place = len(rates)
-    while place and rates[place - 1] > new:
-        place -= 1
-    if place < len(rates) and rates[place][0] // MINUTE_US == minute:
-        return rates
-    is_same_minute = place > 0 and rates[place - 1][0] // MINUTE_US == minute
-    return (*rates[: place - is_same_minute], new, *rates[place:])
-
-
-def _useful(rates: tuple[tuple[int, int], ...], counters: tuple[Reading, ...]) -> tuple[tuple[int, int], ...]:
-    """The rates without those from between the first and the last counter reading, but for the newest of them.
-
-    By whole minutes, so that a rate which a later one of its minute had replaced stays replaced.
-    """
-    first, last = counters[0][0] // MINUTE_US, counters[-1][0] // MINUTE_US
-    if rates[0][0] // MINUTE_US >= first and rates[-1][0] // MINUTE_US <= last:
-        return rates[-1:]
-    return tuple(
-        rate
-        for rate, following in zip(rates, (*rates[1:], None), strict=True)
-        if following is None or rate[0] // MINUTE_US < first or following[0] // MINUTE_US > last
-    )
 
 
 def is_told(readings: Readings, at_us: int, counter_wh: int) -> bool:

@@ -135,10 +135,11 @@ def _walked_steadily(
     if at_us <= before.newest_us or context.unplugged_at is not None or newest is None or before.newest is None:
         return None
     is_full = len(newest.counters) == QUARTER_LIMIT_READINGS
-    if newest.index != before.newest.index or at_us <= totals.tip.passed_us or is_full:
-        return None
     place = newest.index - totals.started_us // QUARTER_US
-    found = steady(totals.tail, totals.tip, at_us, seen, _limit_wh(context)) if place >= 0 else None
+    if newest.index != before.newest.index or at_us <= totals.tip.passed_us or is_full or place < 0:
+        return None
+    first_us = max(totals.level_from_us, totals.started_us)
+    found = steady(totals.tail, totals.tip, at_us, seen, limit_wh=_limit_wh(context), first_us=first_us)
     if found is None:
         return None
     tip, gain_wh = found

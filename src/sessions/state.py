@@ -183,10 +183,11 @@ class Part(Struct):
 
 
 class Elsewhere(Struct, frozen=True):
-    """Another place than the visit's, named since `at`; `last_here_at`: the newest evidence before that."""
+    """Another place than the visit's, named from `at` to `named_at`; `last_here_at`: the newest evidence before that."""
 
     location_id: LocationId
     at: datetime
+    named_at: datetime
     last_here_at: datetime
 
 

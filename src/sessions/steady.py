@@ -11,20 +11,23 @@ from sessions.grid import QUARTER_US
 from sessions.levels import Rise
 
 
-def steady(tail: Energy, tip: Energy, at_us: int, seen: Observation, limit_wh: float) -> tuple[Energy, int] | None:
+def steady(
+    tail: Energy, tip: Energy, at_us: int, seen: Observation, *, limit_wh: float, first_us: int
+) -> tuple[Energy, int] | None:
     """The end of the walk with that message, and what its quarter-hour gains; null where only a walk can tell.
 
     `tail`, `tip`: where that quarter-hour begins, and the end of the walk up to the message before, which lies in it.
-    The vehicle is plugged in.
+    `first_us`: when the first level of the part was told. The vehicle is plugged in.
     """
     counter_wh, rate_w = seen.counter_wh, seen.charge_rate_w
-    if counter_wh is None or tip.bare or tip.given_wh or (rate_w is not None and rate_w > STEP_LIMIT_W):
+    is_broken = tip.restarts != tail.restarts or tip.implausible_steps != tail.implausible_steps
+    if counter_wh is None or is_broken or tip.bare or tip.given_wh or (rate_w is not None and rate_w > STEP_LIMIT_W):
         return None
     run = _risen(tip.run, at_us, counter_wh, limit_wh)
     if tip.run is None or run is None or seen.is_charging not in {None, tip.charging.is_on}:
         return None
     rise, percent = tip.rise, seen.level_percent
-    if rise is not None and percent is not None and _is_passive(tail.rise, rise, tip.run.read_us):
+    if rise is not None and percent is not None and _is_passive(tail.rise, rise, tip.run, first_us):
         rise = Rise(at_us, percent, rise.base_us, rise.highest_percent, rise.base_wh)
     elif rise is not None or percent is not None:
         return None
@@ -63,6 +66,9 @@ def _risen(run: Run | None, at_us: int, counter_wh: int, limit_wh: float) -> Run
     return Run(run.began_us, at_us, counter_wh)
 
 
-def _is_passive(before: Rise | None, rise: Rise, read_us: int) -> bool:
+def _is_passive(before: Rise | None, rise: Rise, run: Run, first_us: int) -> bool:
     """Tell whether the level says nothing of this quarter-hour: a counter has covered all of it so far."""
-    return before is not None and rise.base_us == before.told_us < rise.told_us and rise.told_us >= read_us
+    is_counted = rise.base_us < rise.told_us and rise.told_us >= run.read_us
+    if before is None:
+        return is_counted and rise.base_us == first_us <= run.began_us
+    return is_counted and rise.base_us == before.told_us

@@ -10,7 +10,7 @@ from typing import Final
 from msgspec import structs
 
 from models.command import Action, ChargeCommand, Reason
-from sessions.blocks import wanted_block
+from sessions.blocks import PAUSE, wanted_block
 from sessions.events import CommandIssued
 from sessions.faults import Fault, clear_fault
 from sessions.identity import command_id
@@ -36,6 +36,9 @@ def steer(step: Step, now: datetime) -> None:
     if step.visit.unplugged_at is not None:
         return
     wanted = wanted_block(control.plan, now)
+    if wanted is None and step.charging is not None and step.charging.is_charging:
+        # For a gap that would end no block it need not stop.
+        wanted = wanted_block(control.plan, now + PAUSE)
     action = Action.STOP if wanted is None else Action.START
     charging, sent = step.charging, control.sent
     is_told = charging is not None

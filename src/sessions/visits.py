@@ -50,8 +50,9 @@ def end_visit(step: Step, ended_at: datetime, at: datetime, *, is_silent: bool =
     settle_part(step, ended_at, at, Cause.UNPLUGGED, is_silent=is_silent)
     if policy_id is not None or not is_silent:
         leave(vehicle, max(ended_at, part.started_at))
-    if vehicle.evidence is not None and not vehicle.evidence.is_plugged_in:
-        # The last unplug may be later than the first, at which the visit ends.
+    if vehicle.evidence is not None and (is_silent or not vehicle.evidence.is_plugged_in):
+        # The last unplug may be later than the first, at which the visit ends. Of a visit that silence has ended, what
+        # comes late may still tell, but not the plug-in that comes again.
         leave(vehicle, vehicle.evidence.at)
     over_at = visit_end(vehicle, ended_at)
     if vehicle.visit_over_at is None or over_at > vehicle.visit_over_at:
@@ -161,8 +162,10 @@ def take_place(step: Step, seen: Observation) -> None:
         return
     if visit.here_at is None or seen.at > visit.here_at:
         visit.here_at = seen.at
-    if visit.elsewhere is not None and seen.at >= visit.elsewhere.at:
-        visit.elsewhere = None
+    named = visit.elsewhere
+    if named is not None and seen.at >= named.at:
+        is_before = seen.at < named.named_at
+        visit.elsewhere = structs.replace(named, at=named.named_at, last_here_at=seen.at) if is_before else None
 
 
 def _take_elsewhere(step: Step, visit: Visit, seen: Observation, location_id: LocationId) -> None:
@@ -173,17 +176,26 @@ def _take_elsewhere(step: Step, visit: Visit, seen: Observation, location_id: Lo
         # It was unplugged here, and is on its way.
         return
     known = visit.elsewhere
-    if known is None or known.location_id != location_id or seen.at < known.at:
-        visit.elsewhere = Elsewhere(location_id, seen.at, min(visit.newest_at, seen.at))
+    if known is None or (known.location_id != location_id and seen.at >= known.at):
+        known = Elsewhere(location_id, seen.at, seen.at, min(visit.newest_at, seen.at))
+    elif known.location_id != location_id:
         return
-    if seen.at < known.at + ELSEWHERE_TIME or seen.is_plugged_in is False:
+    elif seen.at < known.at:
+        known = structs.replace(known, at=seen.at, last_here_at=min(known.last_here_at, seen.at))
+    elif seen.at > known.named_at:
+        known = structs.replace(known, named_at=seen.at)
+    visit.elsewhere = known
+    if known.named_at < known.at + ELSEWHERE_TIME or seen.is_plugged_in is False or visit.unplugged_at is not None:
         return
-    end_visit(step, known.last_here_at, seen.at)
-    if not _is_within_past(step.vehicle, known.at):
+    here_at = known.last_here_at if visit.here_at is None else max(known.last_here_at, visit.here_at)
+    end_visit(step, here_at, known.named_at)
+    # A part may have begun since the first of the two; then the second is the first to tell of the next visit.
+    plugged_in_at = known.named_at if _is_within_past(step.vehicle, known.at) else known.at
+    if not _is_within_past(step.vehicle, plugged_in_at):
         evidence = step.vehicle.evidence
-        if evidence is None or seen.at > evidence.at:
-            step.vehicle.evidence = Evidence(seen.at, is_plugged_in=True)
-        _begin_visit(step, known.at, seen, location_id)
+        if evidence is None or known.named_at > evidence.at:
+            step.vehicle.evidence = Evidence(known.named_at, is_plugged_in=True)
+        _begin_visit(step, plugged_in_at, seen, location_id)
 
 
 def _take_same_moment(step: Step, known: Evidence, seen: Observation) -> None:

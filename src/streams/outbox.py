@@ -37,7 +37,7 @@ class OutputRecord:
 
 
 def output_record(output: Output, partition: int, updates: UpdateEncoder) -> OutputRecord:
-    """The record that publishes an output of the session logic. `updates`: that of the partition."""
+    """The record that publishes an output of the session logic. `updates`: makes the values of its session updates."""
     match output:
         case SessionChanged():
             return _session_updated(output, partition, updates)
@@ -89,15 +89,14 @@ def _cut(whole: bytes | None, limit_bytes: int, what: str, cuts: list[str]) -> b
 
 
 def _session_updated(output: SessionChanged, partition: int, updates: UpdateEncoder) -> OutputRecord:
-    session = output.head
+    head = output.head
     headers = UpdateHeaders(
-        session_id=session.id,
+        session_id=head.id,
         version=output.version,
         created_at=output.created_at,
         charging_event_id=output.charging_event_id,
         represents_charging_event=output.represents_charging_event,
-        vehicle_id=session.vehicle_id,
+        vehicle_id=head.vehicle_id,
     )
-    return OutputRecord(
-        SESSION_UPDATED, partition, session.id.encode(), updates.encode(output), [*encode_headers(headers)]
-    )
+    value = updates.encode(output)
+    return OutputRecord(SESSION_UPDATED, partition, head.id.encode(), value, [*encode_headers(headers)])

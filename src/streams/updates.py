@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from models.codec import encode
+from models.ids import SessionId
 from models.session import SessionState
 from models.webhook import SessionUpdated
 from sessions.events import SessionChanged
@@ -36,7 +37,7 @@ class UpdateEncoder:
     """Makes the value of each update of a partition."""
 
     def __init__(self) -> None:
-        self._told: OrderedDict[str, _Told] = OrderedDict()
+        self._told = OrderedDict[SessionId, _Told]()
 
     def encode(self, change: SessionChanged) -> bytes:
         """The value of the update, as JSON."""

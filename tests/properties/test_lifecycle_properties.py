@@ -1,77 +1,86 @@
 """Laws of the session logic over histories that nobody wrote down."""
 
+from collections.abc import Sequence
+
 import msgspec
 from hypothesis import given
-from msgspec import structs
 
-from models.session import Session
-from sessions.events import Event, Rules, SessionChanged, TelemetryReceived
+from sessions.events import Event, Output, PolicyWritten, Rules, TelemetryReceived, TimerDue
+from sessions.grid import MOMENT
 from sessions.lifecycle import apply
-from sessions.public import visit_session
+from sessions.prices import PriceBook
 from sessions.state import Vehicle
-from tests.builders import VEHICLE, run
-from tests.properties.histories import CHECK, histories, rules
+from streams.updates import UpdateEncoder
+from tests.laws import check_history, check_later, check_published, check_series, check_step
+from tests.properties.histories import CHECK_HISTORIES, Wish, bounded_timers, books, fold, histories, rules
+
+# Of what was told before, so much comes again after each event.
+REPEATED = 4
 
 
-@CHECK
-@given(histories(), rules)
-def test_laws_hold_at_every_moment(events: list[Event], with_rules: Rules) -> None:
-    """Whatever a vehicle tells, every law of `tests.laws` holds after every event."""
-    run(*events, rules=with_rules)
+def check_all(events: Sequence[Event | Wish], with_rules: Rules, prices: PriceBook) -> None:
+    """Hold a history to all laws that need no second one."""
+    outputs: list[Output] = []
+    encoder = UpdateEncoder()
+    with bounded_timers():
+        for before, event, decision in fold(events, with_rules, prices):
+            check_step(before, decision)
+            outputs += decision.outputs
+            check_later(before, event, decision)
+            check_published(outputs, decision.vehicle)
+            check_series(decision, encoder)
+            stored = msgspec.msgpack.encode(before)
+            kept = msgspec.msgpack.decode(stored, type=Vehicle)
+            again = apply(kept, event, with_rules, prices)
+            assert again == decision
+            assert msgspec.msgpack.encode(before) == stored
+    check_history(outputs, decision.vehicle)
 
 
-@CHECK
-@given(histories(max_size=24), rules)
-def test_duplicates_change_nothing(events: list[Event], with_rules: Rules) -> None:
-    """A message that comes again, at whatever later moment, publishes nothing and leaves the state as it is."""
-    vehicle = Vehicle(VEHICLE)
+def check_duplicates(events: Sequence[Event | Wish], with_rules: Rules, prices: PriceBook, repeated: int) -> None:
+    """Hold a history to this: a message that comes again changes nothing."""
     told: list[TelemetryReceived] = []
-    for event in events:
-        vehicle = apply(vehicle, event, with_rules).vehicle
-        if isinstance(event, TelemetryReceived):
-            told.append(event)
-        for again in told:
-            repeated = apply(vehicle, again, with_rules)
-            assert (repeated.outputs, repeated.vehicle) == ((), vehicle)
+    with bounded_timers():
+        for number, (_, event, decision) in enumerate(fold(events, with_rules, prices)):
+            if isinstance(event, TelemetryReceived):
+                told.append(event)
+            chosen = {(number * 7 + step * 11) % len(told) for step in range(repeated)} if told else set()
+            for again in [*told[-1:], *(told[index] for index in sorted(chosen))]:
+                vehicle = decision.vehicle
+                seen = apply(vehicle, again, with_rules, prices)
+                assert (seen.outputs, seen.vehicle) == ((), vehicle)
 
 
-@CHECK
-@given(histories(), rules)
-def test_state_survives_storage(events: list[Event], with_rules: Rules) -> None:
-    """A vehicle that is encoded and decoded after every event decides as one that stays in memory."""
-    stored = msgspec.json.encode(Vehicle(VEHICLE))
-    for event, kept in zip(events, run(*events, rules=with_rules).decisions, strict=True):
-        decision = apply(msgspec.json.decode(stored, type=Vehicle), event, with_rules)
-        assert decision == kept
-        stored = msgspec.json.encode(decision.vehicle)
+@CHECK_HISTORIES
+@given(histories(), rules, books())
+def test_laws_hold_at_every_moment(events: list[Event | Wish], with_rules: Rules, prices: PriceBook) -> None:
+    """Whatever a vehicle tells, every law of `tests.laws` holds after every event, and a restart changes nothing."""
+    check_all(events, with_rules, prices)
 
 
-@CHECK
-@given(histories(), rules)
-def test_what_is_public_is_published(events: list[Event], with_rules: Rules) -> None:
-    """What the newest update of an active session says is what is remembered, but for time that passed idly."""
-    vehicle = Vehicle(VEHICLE)
-    published: dict[str, Session] = {}
-    for event in events:
-        decision = apply(vehicle, event, with_rules)
-        vehicle = decision.vehicle
-        published |= {out.session.id: out.session for out in decision.outputs if isinstance(out, SessionChanged)}
-        for managed in vehicle.policies:
-            visit, current = vehicle.visit, managed.session
-            if visit is None or current is None or visit.part.policy_id != managed.policy.id:
-                continue
-            until = max(visit.newest_at, visit.part.started_at)
-            assert current.state is not None
-            now = visit_session(VEHICLE, visit, current.id, current.state, until)
-            assert without_idle_end(now) == without_idle_end(published[current.id])
+@CHECK_HISTORIES
+@given(histories(max_size=24), rules, books())
+def test_duplicates_change_nothing(events: list[Event | Wish], with_rules: Rules, prices: PriceBook) -> None:
+    """A message that comes again, at whatever later moment, publishes nothing and leaves the state as it is."""
+    check_duplicates(events, with_rules, prices, REPEATED)
 
 
-def without_idle_end(session: Session) -> Session:
-    """The session without what of its series carries no energy at the end, and without the ends of the intervals."""
-    energies = [point.kwh for point in session.statistics.timeseries]
-    while energies and energies[-1] == 0:
-        energies.pop()
-    points = tuple(
-        structs.replace(point, end_at=point.start_at) for point in session.statistics.timeseries[: len(energies)]
+@CHECK_HISTORIES
+@given(histories(max_size=24), rules, books())
+def test_time_that_passes_in_steps(events: list[Event | Wish], with_rules: Rules, prices: PriceBook) -> None:
+    """Timers fire at their due times, whenever they are asked for: between two messages, or with the later one."""
+    rare: list[Event] = [event for event in events if isinstance(event, TelemetryReceived | PolicyWritten)]
+    often: list[Event] = []
+    newest_at = None
+    for event in rare:
+        assert isinstance(event, TelemetryReceived | PolicyWritten)
+        at = event.message.at if isinstance(event, TelemetryReceived) else event.policy.at
+        if newest_at is None or at > newest_at:
+            often.append(TimerDue(at - MOMENT))
+            newest_at = at
+        often.append(event)
+    at_once, in_steps = (
+        [output for _, _, decision in fold(told, with_rules, prices) for output in decision.outputs]
+        for told in (rare, often)
     )
-    return structs.replace(session, statistics=structs.replace(session.statistics, timeseries=points))
+    assert at_once == in_steps

@@ -95,9 +95,6 @@ _CONTENTS: Final = {
     ),
 }
 
-# With a counter that begins anew at each plug-in, what a visit of less than 0.1 kWh has left is taken from the next.
-_LOSING_TABLES: Final = {table.name for table in (SAP, TRONDHEIM, DUNDEE, BOULDER)}
-
 
 def test_a_table_holds_what_is_known_of_it(published: Published) -> None:
     """Rows that contradict themselves are flagged, each for its reason, and no other row is."""
@@ -140,13 +137,8 @@ def test_each_row_with_a_charge_comes_back_as_one_unmanaged_session(published: P
     assert not found.differences, found.differences[:_SHOWN]
 
 
-def test_a_counter_that_begins_anew_at_each_plug_in_tells_the_same(
-    published: Published, request: pytest.FixtureRequest
-) -> None:
+def test_a_counter_that_begins_anew_at_each_plug_in_tells_the_same(published: Published) -> None:
     """A visit's energy is that of its own readings, whatever the counter showed in the one before."""
-    if published.table.name in _LOSING_TABLES:
-        reason = "a counter that falls by less than 0.1 kWh between two visits is taken for one that has not begun anew"
-        request.applymarker(pytest.mark.xfail(reason=reason, raises=AssertionError, strict=True))
     found = _Findings(published, is_managed=False)
     for lane in published.lanes[1::4]:
         driven = drives(lane)
@@ -155,16 +147,11 @@ def test_a_counter_that_begins_anew_at_each_plug_in_tells_the_same(
     assert not found.differences, found.differences[:_SHOWN]
 
 
-def test_a_plug_in_at_the_instant_of_the_last_plug_out_begins_a_session(
-    published: Published, request: pytest.FixtureRequest
-) -> None:
+def test_a_plug_in_at_the_instant_of_the_last_plug_out_begins_a_session(published: Published) -> None:
     """Of two visits that share an instant, the first ends and the second begins in it."""
     # What is plugged in and out in one instant has no order among others of that instant.
     lasting = [Lane(lane.vehicle_id, [row for row in lane.rows if row.start < row.end]) for lane in published.lanes]
     touching = [lane for lane in lasting if not all(_gaps(lane))][:_TOUCHING_LANES]
-    if touching:
-        reason = "a plug-in at the very instant of a plug-out is not taken: its visit begins with what is told next"
-        request.applymarker(pytest.mark.xfail(reason=reason, raises=AssertionError, strict=True))
     wrong: list[str] = []
     for lane in touching:
         driven = drives(lane, is_literal=True)

@@ -59,6 +59,8 @@ ANEW: dict[str, tuple[float, list[float], float]] = {
     "noise: half of it and more": (0.08, [0.04, 0.5], 0.42),
     "goes on": (0.08, [0.08, 0.5], 0.42),
     "begun anew after much": (9.0, [0.0, 0.5], 0.5),
+    "begun anew, and charged as much again": (0.9, [0.0, 0.3, 0.9], 0.9),
+    "begun anew, with no more than one reading": (0.3, [0.0, 0.3], 0.3),
 }
 
 

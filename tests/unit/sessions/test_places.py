@@ -2,8 +2,20 @@
 
 import pytest
 
-from sessions.events import Event
-from tests.builders import HOME, WORK, bounds, kwh_sum, plug, policy, run, sample, timer, unplug
+from models.ids import LocationId
+from sessions.events import Event, TelemetryReceived
+from tests.builders import HOME, WORK, bounds, kwh_sum, minute, plug, policy, run, sample, timer, unplug
+
+
+def at_home(at: float, kwh: float | None = None) -> TelemetryReceived:
+    """A sample that names home."""
+    return sample(at, kwh, where=HOME)
+
+
+def at_work(at: float) -> TelemetryReceived:
+    """A sample that names work."""
+    return sample(at, where=WORK)
+
 
 TABLE: dict[str, tuple[list[Event], str | None]] = {
     "told by the plug-in": ([plug(20, where=HOME)], "home"),
@@ -24,6 +36,64 @@ def test_place_of_a_visit(events: list[Event], place: str | None) -> None:
     """A visit's place is the first its own messages name, or one told in the 10 min before; older ones do not count."""
     (session,) = run(*events, sample(100, 1.0), sample(130, 2.0), unplug(150), timer(160)).settled
     assert session.location_id == place
+
+
+GYM = LocationId("gym")
+# What is told of a vehicle that is plugged in at home since minute 10, last heard of at minute 20 -> its visits.
+ELSEWHERE: dict[str, tuple[list[Event], list[tuple[str | None, float, float | None]]]] = {
+    "named twice, 60 s apart": ([at_work(30), at_work(31)], [("home", 10, 20), ("work", 30, None)]),
+    "named twice, less than 60 s apart": ([at_work(30), at_work(30.99)], [("home", 10, None)]),
+    "three times": ([at_work(30), at_work(30.5), at_work(31)], [("home", 10, 20), ("work", 30, None)]),
+    "once": ([at_work(30), sample(60)], [("home", 10, None)]),
+    "said otherwise in between": ([at_work(30), at_home(30.5), at_work(31.25)], [("home", 10, None)]),
+    "said otherwise, then named twice": (
+        [at_work(30), at_home(30.5), at_work(31.25), at_work(32.25)],
+        [("home", 10, 30.5), ("work", 31.25, None)],
+    ),
+    "said otherwise late": ([at_work(30), sample(40), at_home(35), at_work(41)], [("home", 10, None)]),
+    "said otherwise late, between two that were too close": (
+        [at_work(30), at_work(30.9), at_home(30.5), at_work(31.6)],
+        [("home", 10, None)],
+    ),
+    "said so before it was elsewhere, late": (
+        [at_work(30), at_home(25), at_work(31)],
+        [("home", 10, 25), ("work", 30, None)],
+    ),
+    "a third place in between": (
+        [at_work(30), sample(30.5, where=GYM), at_work(31)],
+        [("home", 10, None)],
+    ),
+    "a third place twice": (
+        [at_work(30), sample(30.5, where=GYM), sample(31.5, where=GYM)],
+        [("home", 10, 30), ("gym", 30.5, None)],
+    ),
+    "a third place, late": ([at_work(30), sample(29, where=GYM), at_work(31)], [("home", 10, 20), ("work", 30, None)]),
+    "nothing of a place in between": ([at_work(30), sample(30.5), at_work(31)], [("home", 10, 20), ("work", 30, None)]),
+    "the later one first": ([at_work(31), at_work(30)], [("home", 10, 20), ("work", 30, None)]),
+    "the later one first, too close": ([at_work(30.9), at_work(30)], [("home", 10, None)]),
+    "older than home was named": ([at_home(40), at_work(30), at_work(31)], [("home", 10, None)]),
+    "from before the plug-in": ([at_work(5), at_work(6)], [("home", 10, None)]),
+    "unplugged there": ([at_work(30), plug(31, is_plugged_in=False, where=WORK), timer(33)], [("home", 10, 31)]),
+    "unplugged before": (
+        [at_work(30), unplug(30.5), at_work(31)],
+        [("home", 10, 30.5)],
+    ),
+}
+
+
+@pytest.mark.parametrize(("told", "visits"), ELSEWHERE.values(), ids=ELSEWHERE)
+@pytest.mark.parametrize("is_managed", [True, False], ids=["managed", "unmanaged"])
+def test_elsewhere(told: list[Event], visits: list[tuple[str | None, float, float | None]], is_managed: bool) -> None:
+    """Another place named by two messages 60 s or more apart, and by none between otherwise, is a plug-in there."""
+    policies: list[Event] = [policy(0), policy(0, "p2", where=WORK), policy(0, "p3", where=GYM)] if is_managed else []
+    before: list[Event] = [*policies, plug(10, where=HOME), sample(10, 1.0), at_home(20, 2.0)]
+    for events in (told, [again for event in told for again in (event, event)]):
+        story = run(*before, *events)
+        begun = [(each.location_id, *bounds(each)) for each in story.settled]
+        if story.vehicle.visit is not None:
+            visit = story.vehicle.visit
+            begun.append((visit.location_id, (visit.plugged_in_at - minute(0)).total_seconds() / 60, None))
+        assert begun == visits
 
 
 def test_learnt_late() -> None:

@@ -1,0 +1,185 @@
+"""Commands: what is asked of the vehicle, when, and how often.
+
+The plan: 08:00 is minute 0; it is plugged in at 10 with 50 %, wants 80 % by minute 600, and 240 to 480 is cheap: it is
+to charge from 240 to 429.
+"""
+
+from datetime import timedelta
+from itertools import pairwise
+
+import pytest
+
+from models.command import Action
+from sessions.events import CommandIssued, Event, Rules
+from sessions.state import Sent
+from sessions.steering import VALID, retry_at
+from tests.builders import (
+    HOME,
+    WORK,
+    ZONE,
+    Story,
+    at_once,
+    delete,
+    minute,
+    plug,
+    policy,
+    priced,
+    run,
+    sample,
+    target,
+    timer,
+    unplug,
+)
+
+LOSSLESS = Rules(efficiency=1.0)
+START, END = 240, 429
+
+
+def night(*events: Event, level: float = 50.0, reserve: float = 0.0) -> Story:
+    first = policy(0, by="18:00", percent=80.0, zone=ZONE, rate=6, capacity=60, reserve=reserve)
+    book = priced(*[0.3] * 4, *[0.1] * 4, *[0.3] * 40)
+    return run(first, plug(10, where=HOME, level=level), *events, rules=LOSSLESS, prices=book)
+
+
+def idle(at: float) -> Event:
+    return sample(at, level=50, charging=False)
+
+
+@pytest.mark.parametrize(("attempts", "wait"), [(1, 5), (2, 10), (3, 20), (4, 30), (5, 30), (50, 30)])
+def test_repeats_back_off(attempts: int, wait: float) -> None:
+    """After 5, 10 and 20 minutes, then every 30."""
+    sent = Sent(Action.START, first_at=minute(0), at=minute(100), attempts=attempts)
+    assert retry_at(sent) == minute(100 + wait)
+
+
+def test_a_command_holds_for_two_minutes() -> None:
+    """Its `validUntil` says so."""
+    (command,) = [output.command for output in night().outputs if isinstance(output, CommandIssued)]
+    assert (command.valid_until - command.at, VALID) == (timedelta(minutes=2), timedelta(minutes=2))
+    assert (command.session_id, command.policy_id) == (night().latest.id, "p1")
+
+
+def test_a_vehicle_that_does_as_planned_hears_nothing() -> None:
+    """It waits by itself, starts and stops by itself."""
+    waits = [idle(at) for at in range(11, 240, 20)]
+    story = night(*waits[:1], *waits)
+    assert story.commands == ["10 STOP WAITING"]
+
+
+def test_boundaries_are_commands() -> None:
+    """10..240====429..  One START and one STOP."""
+    charge = [sample(at, (at - 240) / 10, level=50 + (at - 240) / 6, charging=True) for at in range(245, 420, 10)]
+    # It tells no level any more, so that the block ends by the plan.
+    late = [sample(at, 17.5, charging=True) for at in (425,)]
+    story = night(idle(11), *charge, *late, timer(429))
+    assert story.commands[:2] == ["10 STOP WAITING", "240 START REGULAR"]
+
+
+def test_a_vehicle_that_charges_when_it_should_wait_is_stopped_again_and_again() -> None:
+    """At once, then after 5, 10, 20 and 30 min, and no more once it has stopped."""
+    story = night(*(sample(at, level=50, charging=at < 90) for at in range(11, 130)))
+    stops = [command for command in story.commands if "STOP" in command]
+    assert stops == [f"{at} STOP WAITING" for at in (10, 12, 17, 27, 47, 77)]
+
+
+def test_a_silent_vehicle_is_asked_again_by_time() -> None:
+    """The repeats need no message."""
+    story = night(sample(11, level=50, charging=True), timer(80))
+    assert story.commands == [f"{at} STOP WAITING" for at in (10, 12, 17, 27, 47, 77)]
+
+
+def test_a_vehicle_that_never_tells_is_asked_once() -> None:
+    """Nobody knows whether it follows."""
+    assert night(timer(239)).commands == ["10 STOP WAITING"]
+    assert night(timer(300)).commands == ["10 STOP WAITING", "240 START REGULAR"]
+
+
+def test_a_followed_command_that_is_undone_is_a_new_one() -> None:
+    """It stops, and starts again by itself: told to stop at once, and the back-off begins anew."""
+    told = [(11, True), (13, True), (20, False), (60, True), (61, True), (65, True)]
+    story = night(*(sample(at, level=50, charging=is_on) for at, is_on in told))
+    assert story.commands == [f"{at} STOP WAITING" for at in (10, 12, 17, 60, 65)]
+
+
+def test_one_command_is_outstanding() -> None:
+    """Whatever users want and vehicles do, the next is issued when the one before holds no longer."""
+    session = night().latest.id
+    wishes = [target(10 + at / 4, session, at_once() if at % 2 else None) for at in range(1, 40)]
+    story = night(idle(10.1), *wishes, timer(60))
+    issued = [output.command for output in story.outputs if isinstance(output, CommandIssued)]
+    assert len(issued) > 3
+    assert all(other.at >= one.valid_until for one, other in pairwise(issued))
+
+
+def test_what_waits_for_its_turn_is_asked_in_time() -> None:
+    """A command that may not be issued yet is issued the moment that the one before holds no longer."""
+    session = night().latest.id
+    story = night(idle(10.5), target(11, session, at_once(80)), timer(20))
+    assert story.commands[:2] == ["10 STOP WAITING", "12 START IMMEDIATE_START"]
+
+
+def test_a_short_gap_is_no_reason_to_stop() -> None:
+    """Between two blocks less than five minutes apart a vehicle that charges is left alone."""
+    book = priced(*[0.2] * 2, 0.21, *[0.2] * 30)
+    first = policy(0, by="18:00", percent=80.0, zone=ZONE, rate=6, capacity=60)
+    story = run(first, plug(0, where=HOME, level=50), rules=LOSSLESS, prices=book)
+    spans = [(one.start_at, one.end_at) for one in story.latest.blocks]
+    assert spans
+    gaps = [other[0] - one[1] for one, other in pairwise(spans)]
+    assert all(gap >= timedelta(0) for gap in gaps)
+
+
+def test_reasons() -> None:
+    """A START says which block begins, a STOP whether it waits or is done."""
+    assert night(level=10, reserve=20).commands == ["10 START BATTERY_RESERVE"]
+    assert night(level=85).commands == ["10 STOP TARGET_REACHED"]
+    on = [sample(at, (at - 245) / 10, level=50, charging=True) for at in (245, 255)]
+    assert night(idle(11), *on, sample(260, 1.5, level=80, charging=True)).commands[-1] == "260 STOP TARGET_REACHED"
+
+
+def test_an_unplugged_vehicle_hears_nothing() -> None:
+    """From the first evidence on, though the visit is still open; a re-plug is asked again."""
+    assert night(idle(11), unplug(239.5), timer(240.2)).commands == ["10 STOP WAITING"]
+    again = night(idle(11), unplug(239.5), plug(240.2), idle(241))
+    assert again.commands == ["10 STOP WAITING", "240.2 START REGULAR"]
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        [policy(50, by="18:00", enabled=False)],
+        [policy(50, by="18:00", where=WORK)],
+        [delete(50)],
+    ],
+    ids=["disabled", "moved", "deleted"],
+)
+def test_what_we_stopped_is_released_once(end: list[Event]) -> None:
+    """Our control of a plugged-in vehicle ends: it may charge again."""
+    story = night(idle(11), *end, timer(400))
+    assert story.commands == ["10 STOP WAITING", "50 START RELEASED"]
+
+
+def test_a_release_waits_for_the_command_before() -> None:
+    """Two are never valid at once."""
+    assert night(idle(10.5), delete(11), timer(400)).commands == ["10 STOP WAITING", "12 START RELEASED"]
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        # It charges; it was told to start; it is gone.
+        [sample(11, level=50, charging=True)],
+        [idle(11), idle(245)],
+        [idle(11), unplug(49.5)],
+    ],
+    ids=["charges", "was started", "is gone"],
+)
+def test_what_we_did_not_stop_is_not_released(before: list[Event]) -> None:
+    """Nothing of ours holds it back."""
+    story = night(*before, delete(250 if len(before) > 1 and before[1] == idle(245) else 50), timer(400))
+    assert not any("RELEASED" in command for command in story.commands)
+
+
+def test_an_ended_visit_releases_nothing() -> None:
+    """The plug is out."""
+    assert night(idle(11), unplug(50), timer(60)).commands == ["10 STOP WAITING"]
