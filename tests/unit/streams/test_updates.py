@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from models.codec import encode
 from models.session import SessionState
 from models.webhook import SessionUpdated
-from sessions.events import Event, Output, Rules, SessionChanged, new_vehicle
-from sessions.lifecycle import apply
+from sessions.events import Event, Output, Rules, SessionChanged
+from sessions.prices import PriceBook
 from sessions.series import points
 from streams import updates
 from streams.updates import UpdateEncoder
-from tests.builders import HOME, VEHICLE, plug, policy, run, sample, timer, unplug
-from tests.properties.histories import CHECK, histories, rules
+from tests.builders import HOME, plug, policy, run, sample, timer, unplug
+from tests.properties.histories import CHECK, Wish, books, fold, histories, rules
 from tests.support.nights import drawn, spend
 
 
@@ -140,13 +140,8 @@ def test_the_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @CHECK
-@given(histories(max_size=40), rules, st.integers(0, 20))
-def test_any_history(events: list[Event], with_rules: Rules, restart_at: int) -> None:
+@given(histories(max_size=40), rules, books(), st.integers(0, 20))
+def test_any_history(events: list[Event | Wish], with_rules: Rules, prices: PriceBook, restart_at: int) -> None:
     """Whatever a vehicle tells, and whenever the worker begins anew, no byte differs."""
-    vehicle = new_vehicle(VEHICLE)
-    outputs: list[Output] = []
-    for event in events:
-        decision = apply(vehicle, event, with_rules)
-        vehicle = decision.vehicle
-        outputs += decision.outputs
+    outputs = [output for _, _, decision in fold(events, with_rules, prices) for output in decision.outputs]
     check(outputs, restart_at=restart_at)
