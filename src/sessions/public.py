@@ -21,6 +21,7 @@ from models.session import (
 from models.units import kwh_from_wh
 from sessions.block_energy import block_energies_wh
 from sessions.blocks import running_ends_at, upcoming_blocks
+from sessions.faults import newest_fault
 from sessions.planner import Plan
 from sessions.series import Series
 from sessions.state import Control, CurrentSession, ManagedBy, Part, StartedBlock, Target, Vehicle, Visit
@@ -95,7 +96,7 @@ class Shown(NamedTuple):
     started_at: datetime
     is_in_reserve: bool
     outcome: Outcome | None
-    errors: tuple[SessionError, ...]
+    error: SessionError | None
     totals: Totals
     plan: Plan
     started: tuple[StartedBlock, ...]
@@ -119,7 +120,7 @@ def shown(vehicle: Vehicle) -> Shown | None:
         part.started_at,
         control.is_in_reserve,
         control.outcome,
-        control.errors,
+        newest_fault(control),
         part.totals,
         control.plan,
         control.started,
