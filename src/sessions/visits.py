@@ -240,12 +240,6 @@ def _is_within_past(vehicle: Vehicle, at: datetime) -> bool:
     return vehicle.left_at is not None and at <= vehicle.left_at
 
 
-def _here_at(vehicle: Vehicle, location_id: LocationId | None) -> datetime | None:
-    """When the vehicle told last that it is at this place, as far as that is its newest word."""
-    place = vehicle.place
-    return place.at if place is not None and place.location_id == location_id else None
-
-
 def _told_place(vehicle: Vehicle, plugged_in_at: datetime) -> LocationId | None:
     """Where the vehicle is, by what it told shortly before that plug-in or since."""
     place = vehicle.place
@@ -262,7 +256,8 @@ def _begin_visit(step: Step, plugged_in_at: datetime, seen: Observation, locatio
         part=new_part(step, plugged_in_at, plugged_in_at),
         location_id=location_id,
         charger_id=seen.charger_id,
-        here_at=_here_at(vehicle, location_id),
+        # What was told before the visit was known of says nothing of its end.
+        here_at=vehicle.newest_at,
     )
 
 
@@ -288,7 +283,6 @@ def _move_plug_in_back(step: Step, seen: Observation) -> None:
         return
     if visit.location_id is None:
         visit.location_id = seen.location_id or _told_place(vehicle, at)
-        visit.here_at = _here_at(vehicle, visit.location_id)
     visit.plugged_in_at = visit.part.started_at = at
     visit.part.charging_event_id = event_id_at(vehicle, at, visit.part.charging_event_id)
     visit.part.kept = 0

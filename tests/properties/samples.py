@@ -42,7 +42,7 @@ def wild(draw: st.DrawFn, true_kwh: float) -> float:
 
 
 @st.composite
-def samples(  # noqa: PLR0913 - which fields a vehicle tells
+def samples(
     draw: st.DrawFn,
     *,
     counter: CounterErrors | None = exact,

@@ -3,13 +3,12 @@
 from collections.abc import Sequence
 
 import msgspec
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sessions.evidence import Observation
 from sessions.readings import Readings
-from sessions.samples import begin, rewalked, take, frame_of
+from sessions.samples import begin, frame_of, rewalked, take
 from sessions.totals import Context, Totals
 from tests.builders import minute
 from tests.properties.histories import CHECK
