@@ -248,16 +248,17 @@ def _told_place(vehicle: Vehicle, plugged_in_at: datetime) -> LocationId | None:
 
 def _begin_visit(step: Step, plugged_in_at: datetime, seen: Observation, location_id: LocationId | None) -> None:
     vehicle = step.vehicle
+    newest_at = max(seen.at, vehicle.newest_at or seen.at)
     vehicle.visit = Visit(
         plugged_in_at=plugged_in_at,
         user_id=seen.user_id,
         # Not the plug-in's own time: one that comes late opens a visit of which later messages have already told.
-        newest_at=max(seen.at, vehicle.newest_at or seen.at),
+        newest_at=newest_at,
         part=new_part(step, plugged_in_at, plugged_in_at),
         location_id=location_id,
         charger_id=seen.charger_id,
         # What was told before the visit was known of says nothing of its end.
-        here_at=vehicle.newest_at,
+        here_at=newest_at,
     )
 
 
