@@ -25,6 +25,7 @@ HISTORIES: dict[str, list[Event]] = {
         sample(5, where=WORK),
         sample(3, where=WORK),
     ],
+    "the vehicle has gone elsewhere": [plug(0, where=HOME), sample(5, where=WORK), sample(7, where=WORK)],
     "a plug-in comes late, after other news": [sample(30), plug(3)],
     "a charge is told while the unplug is pending, and the next visit begins": [
         plug(0),

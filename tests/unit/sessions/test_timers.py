@@ -7,7 +7,6 @@ from msgspec import structs
 
 from models.ids import PolicyId
 from models.session import SessionState
-from models.target import RegularOverride
 from sessions.events import Event, Rules, new_vehicle
 from sessions.identity import managed_session_id
 from sessions.prices import PriceBook
@@ -51,9 +50,8 @@ def test_what_is_set() -> None:
     assert due(policy(0, by="09:00")) == {"ROLL": 60}
     assert due(plug(10), sample(30)) == {"SILENCE": 30 + 3 * DAY_MIN, "TOO_LONG": 10 + 90 * DAY_MIN}
     assert due(plug(10), unplug(30)) == {"UNPLUG": 31, "SILENCE": 30 + 3 * DAY_MIN}
-    planned = due(
-        policy(0, by="12:00", zone=ZONE), plug(10, where=HOME), prices=priced(0.1, 0.2, book=priced(0.3, known=50))
-    )
+    book = priced(0.1, 0.2, book=priced(0.3, known=50))
+    planned = due(policy(0, by="12:00", zone=ZONE), plug(10, where=HOME), prices=book)
     assert planned == {
         "SILENCE": 10 + 3 * DAY_MIN,
         "TOO_LONG": 10 + 90 * DAY_MIN,
@@ -78,9 +76,8 @@ def test_two_wait_at_once() -> None:
 
 def test_kinds_in_order() -> None:
     """Of timers that are due at one moment, what ends a visit comes first, and what only waits comes last."""
-    assert [kind.name for kind in Kind] == [
-        "UNPLUG", "SILENCE", "TOO_LONG", "PRICES", "DEADLINE", "GIVE_WAY", "BOUNDARY", "PAUSE", "ASK", "CONTACT", "ROLL",
-    ]  # fmt: skip
+    ending, controlling = ["UNPLUG", "SILENCE", "TOO_LONG"], ["DEADLINE", "GIVE_WAY", "BOUNDARY", "PAUSE", "ASK"]
+    assert [kind.name for kind in Kind] == [*ending, "PRICES", *controlling, "CONTACT", "ROLL"]
 
 
 def test_an_unplug_that_is_confirmed_at_the_deadline() -> None:
@@ -176,8 +173,7 @@ def test_prices_that_become_known() -> None:
 
 def test_an_override_whose_time_has_passed() -> None:
     """A deadline that passed before the visit is judged with the plug-in, not with whatever comes next."""
-    wish: RegularOverride = ready(20)
-    story = run(policy(0), target(5, FIRST, wish), plug(30, where=HOME, level=50))
+    story = run(policy(0), target(5, FIRST, ready(20)), plug(30, where=HOME, level=50))
     control = story.vehicle.visit and story.vehicle.visit.part.control
     assert control
     assert control.judged is not None
