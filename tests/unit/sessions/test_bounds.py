@@ -67,16 +67,16 @@ def test_time_alone_ends_a_part_that_is_too_long() -> None:
 def test_a_part_has_a_longest_time() -> None:
     """A visit that is told of without a pause has parts of at most that time, disjoint in time and energy."""
     assert Rules().visit_max == timedelta(days=90)
-    told: list[Event] = [sample(30 + day * DAY_MIN, float(day)) for day in range(20)]
-    history: list[Event] = [policy(0), plug(10, where=HOME), *told, unplug(20 * DAY_MIN), timer(21 * DAY_MIN)]
-    story = run(*history, rules=Rules(visit_max=timedelta(days=9)))
-    longest_min = 9 * DAY_MIN
+    told: list[Event] = [sample(30 + day * DAY_MIN, float(day)) for day in range(7)]
+    history: list[Event] = [policy(0), plug(10, where=HOME), *told, unplug(7 * DAY_MIN), timer(8 * DAY_MIN)]
+    story = run(*history, rules=Rules(visit_max=timedelta(days=3)))
+    longest_min = 3 * DAY_MIN
     # Each ends at its last evidence, the message of the day before.
-    ends = [30 + 8 * DAY_MIN, 30 + 17 * DAY_MIN, 20 * DAY_MIN]
+    ends = [30 + 2 * DAY_MIN, 30 + 5 * DAY_MIN, 7 * DAY_MIN]
     assert [bounds(session) for session in story.settled] == [
         (10 + number * longest_min, end) for number, end in enumerate(ends)
     ]
-    assert sum(kwh_sum(session) for session in story.settled) == 19.0
+    assert sum(kwh_sum(session) for session in story.settled) == 6.0
 
 
 def test_the_bounds_are_rules() -> None:
