@@ -56,15 +56,7 @@ def check_history(outputs: Sequence[Output], vehicle: Vehicle) -> None:
 def check_later(before: Vehicle, event: Event, decision: Decision) -> None:
     """What is known only moves on; and late word of the plug, without a place, neither opens nor closes a visit."""
     after = decision.vehicle
-    for earlier, later in (
-        (before.newest_at, after.newest_at),
-        (before.left_at, after.left_at),
-        (
-            None if before.evidence is None else before.evidence.at,
-            None if after.evidence is None else after.evidence.at,
-        ),
-        (before.session_opened_at, after.session_opened_at),
-    ):
+    for earlier, later in zip(_moments(before), _moments(after), strict=True):
         assert earlier is None or (later is not None and later >= earlier)
     if not isinstance(event, TelemetryReceived) or event.message.location_id is not None:
         return
@@ -77,6 +69,11 @@ def check_later(before: Vehicle, event: Event, decision: Decision) -> None:
         return
     assert after.visit.unplugged_at == visit.unplugged_at
     assert after.visit.plugged_in_at <= visit.plugged_in_at
+
+
+def _moments(vehicle: Vehicle) -> tuple[datetime | None, ...]:
+    evidence_at = None if vehicle.evidence is None else vehicle.evidence.at
+    return vehicle.newest_at, vehicle.left_at, evidence_at, vehicle.session_opened_at
 
 
 def check_published(outputs: Sequence[Output], vehicle: Vehicle) -> None:

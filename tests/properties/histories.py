@@ -1,7 +1,7 @@
 """Histories that Hypothesis draws: one vehicle, up to three policies, two users, and the ways in which telemetry errs.
 
-Times tie, run late within the limit and sometimes beyond it; fields are missing or UNKNOWN; counters begin anew. Policies
-have deadlines, reserves and prices; users change their minds; the clock is the events' or the wall's.
+Times tie, run late within the limit and sometimes beyond it; fields are missing or UNKNOWN; counters begin anew.
+Policies have deadlines, reserves and prices; users change their minds; the clock is the events' or the wall's.
 """
 
 from collections.abc import Iterator, Sequence
