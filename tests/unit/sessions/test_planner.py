@@ -324,6 +324,19 @@ RUNNING: dict[str, tuple[PlanRequest, Blocks]] = {
         request(120, [1.25, 1.25] + [1] * 8 + [40], running=True),
         [("R", 0, 15), ("R", 30, 135)],
     ),
+    # To give up the part costs more than to give up the cheapest: 20 min, 0.4 min at the mean, 5 min at 1 saved.
+    "a gain of 2 % by the part": (
+        request(20, [0.375, 3, 0, 1, 2, 2, 2, 2.125], running=True),
+        [("R", 30, 50)],
+    ),
+    "a smaller gain by the part": (
+        request(20, [0.375, 3, 0, 1, 2, 2, 2, 2.25], running=True),
+        [("R", 0, 15), ("R", 30, 35)],
+    ),
+    "it is old, and goes on for a moment": (
+        request(20, [1, 1.01, 1.005, 1.005, 3], now=10, since=-10),
+        [("R", 10, 15), ("R", 30, 45)],
+    ),
     "a large gain": (request(20, [99, 99, 1, 1, 1], now=10, running=True), [("R", 30, 50)]),
     "it charges now anyway": (request(20, [1, 1, 9, 9], now=5, running=True), [("R", 5, 25)]),
     "a short job": (request(5, [1.125, 1, 1, 1], running=True), [("R", 15, 20)]),
