@@ -136,6 +136,62 @@ RESERVE: dict[str, tuple[PlanRequest, Blocks]] = {
 }
 
 
+# 5 min more than some quarter-hours: the next cheapest one stands alone, and is too short for a block.
+EXCHANGED: dict[str, tuple[PlanRequest, Blocks]] = {
+    "a part of the last one, the next whole": (
+        request(20, [99, 0.2, 9, 9, 0.1, 0.5, 99]),
+        [("R", 15, 30), ("R", 60, 65)],
+    ),
+    "of equal sums the earlier": (request(20, [99, 0.2, 9, 9, 0.1, 0.4, 99]), [("R", 15, 30), ("R", 60, 65)]),
+    "a part beside the last one": (request(20, [99, 0.2, 9, 9, 0.1, 0.3, 99]), [("R", 60, 80)]),
+    "a part of the dearest that leans": (
+        request(35, [99, 1.2, 50, 1.1, 1, 50, 99]),
+        [("R", 15, 30), ("R", 55, 75)],
+    ),
+    "a part of the dearest that leans back": (
+        request(50, [99, 1.2, 50, 1, 1.1, 50, 99, -9, 99]),
+        [("R", 15, 30), ("R", 45, 65), ("R", 105, 120)],
+    ),
+    "a part of the dearest, which is the last": (
+        request(35, [99, 1.2, 50, 1, 1.1, 50, 99]),
+        [("R", 15, 30), ("R", 45, 65)],
+    ),
+    "a pair for the dearest": (
+        request(35, [99, 1.1, 1.2, 99, 1, 99, -9, 99, 99]),
+        [("R", 15, 35), ("R", 90, 105)],
+    ),
+    "a pair for the dearest, the part first": (
+        request(35, [99, 1.2, 1.1, 99, 1, 99, -9, 99, 99]),
+        [("R", 25, 45), ("R", 90, 105)],
+    ),
+    "a dearer pair than the next": (
+        request(35, [99, 1.1, 99, 1.2, 1.3, 99, 1, 99, -9, 99, 99]),
+        [("R", 45, 65), ("R", 120, 135)],
+    ),
+    "the next and its dear neighbour": (
+        request(35, [99, 1.1, 2, 99, 1.5, 1.9, 99, 1, 99, -9, 99, 99]),
+        [("R", 15, 35), ("R", 135, 150)],
+    ),
+    "a pair that is too dear": (
+        request(35, [99, 1.1, 40, 99, 1, 2, 99, -9, 99, 99]),
+        [("R", 60, 80), ("R", 105, 120)],
+    ),
+    "no pair with what is left of the first interval": (
+        request(35, [0.5, 1.1, 99, 1, 99, -9, 99, 99], now=13),
+        [("R", 13, 28), ("R", 45, 60), ("R", 75, 80)],
+    ),
+    "beside the first interval": (request(35, [-9, 3, 99, 2, 99, -9, 99, 99]), [("R", 0, 20), ("R", 75, 90)]),
+    "beside the last interval": (request(35, [99, -9, 99, 2, 99, 99, 3, -9]), [("R", 15, 30), ("R", 100, 120)]),
+}
+
+
+@pytest.mark.parametrize("name", EXCHANGED)
+def test_exchanged(name: str) -> None:
+    """Where the cheapest part would be a block too short, the plan is the cheapest of those with another."""
+    asked, expected = EXCHANGED[name]
+    assert planned(asked) == expected
+
+
 @pytest.mark.parametrize("name", CHEAPEST)
 def test_cheapest(name: str) -> None:
     """Charging is where it is cheapest, of equal prices the earlier, in no block that is too short."""
