@@ -180,6 +180,10 @@ EXCHANGED: dict[str, tuple[PlanRequest, Blocks]] = {
         request(35, [0.5, 1.1, 99, 1, 99, -9, 99, 99], now=13),
         [("R", 13, 28), ("R", 45, 60), ("R", 75, 80)],
     ),
+    "a part of what is left of the first interval": (
+        request(32, [3, 2, 99, 2.5, 99, -9, 99, 99], now=10),
+        [("R", 13, 30), ("R", 75, 90)],
+    ),
     "beside the first interval": (request(35, [-9, 3, 99, 2, 99, -9, 99, 99]), [("R", 0, 20), ("R", 75, 90)]),
     "beside the last interval": (request(35, [99, -9, 99, 2, 99, 99, 3, -9]), [("R", 15, 30), ("R", 100, 120)]),
 }
@@ -373,6 +377,7 @@ RUNNING: dict[str, tuple[PlanRequest, Blocks]] = {
     # 75 min, 10 quarter-hours: 2 % of the energy is 1.5 min at the mean price, and not to charge now saves 15 x 0.125.
     "a gain of 2 %": (request(75, [1.125] + [1] * 8 + [3.375], running=True), [("R", 15, 90)]),
     "a smaller gain": (request(75, [1.125] + [1] * 8 + [3.5], running=True), [("R", 0, 75)]),
+    "a smaller gain in other money": (request(75, [18] + [16] * 8 + [56], running=True), [("R", 0, 75)]),
     "a smaller gain, but at rest": (request(75, [1.125] + [1] * 8 + [3.5]), [("R", 15, 90)]),
     "a gain of 2 % below zero": (request(75, [-0.875] + [-1] * 8 + [3.625], running=True), [("R", 15, 90)]),
     "a smaller gain below zero": (request(75, [-0.875] + [-1] * 8 + [3.75], running=True), [("R", 0, 75)]),
@@ -392,6 +397,10 @@ RUNNING: dict[str, tuple[PlanRequest, Blocks]] = {
     "it is old, and goes on for a moment": (
         request(20, [1, 1.01, 1.005, 1.005, 3], now=10, since=-10),
         [("R", 10, 15), ("R", 30, 45)],
+    ),
+    "it goes on, and the last interval finishes the job": (
+        request(20, [1.01, 1, 2, 0.5], window=50, running=True),
+        [("R", 0, 15), ("R", 45, 50)],
     ),
     "a large gain": (request(20, [99, 99, 1, 1, 1], now=10, running=True), [("R", 30, 50)]),
     "it charges now anyway": (request(20, [1, 1, 9, 9], now=5, running=True), [("R", 5, 25)]),
