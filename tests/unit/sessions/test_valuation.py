@@ -105,7 +105,8 @@ def test_only_what_is_needed(energy_wh: Sequence[int], records: list[Told]) -> N
 @pytest.mark.parametrize("energy_wh", [[], [0], [0, 0, 0]])
 def test_no_energy(energy_wh: Sequence[int]) -> None:
     """No energy costs nothing, in the currency of the prices."""
-    found = valued(energy_wh, Told(0, [0.1], 0, currency="SEK"))
+    beyond = Told(max(1, len(energy_wh)), [0.1], 0)
+    found = valued(energy_wh, Told(0, [0.1], 0, currency="SEK"), beyond)
     assert found == Valuation(currency="SEK", tariff_cost=TariffCost(actual=0.0, baseline=0.0, savings=0.0))
 
 
