@@ -183,7 +183,7 @@ class Part(Struct):
 
 
 class Elsewhere(Struct, frozen=True):
-    """Another place than the visit's, named from `at` to `named_at`; `last_here_at`: the newest evidence before that."""
+    """Another place than the visit's, named from `at` to `named_at`; `last_here_at`: the newest evidence before."""
 
     location_id: LocationId
     at: datetime

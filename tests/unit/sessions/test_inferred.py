@@ -58,7 +58,6 @@ SEEN: dict[str, list[Event]] = {
     "the second says plugged in": [sample(0, level=20), sample(60, level=30, plugged=True)],
     "a plug-in in between": [sample(0, level=20), plug(10), unplug(20), sample(60, level=30)],
     "the first was told in a visit": [plug(0), sample(1, level=20), unplug(10), sample(60, level=30)],
-    "an unplug in between": [sample(0, level=20), unplug(10), sample(60, level=30)],
     "the first was told shortly before the last unplug": [
         plug(0),
         sample(9, level=20),
@@ -72,6 +71,12 @@ SEEN: dict[str, list[Event]] = {
 def test_not_where_the_plug_tells(events: list[Event]) -> None:
     """Nothing is inferred while plugged in, nor across plug evidence, nor from a level of a visit."""
     assert [session for session in run(*events, timer(62)).settled if session.plugged_out_at == minute(60)] == []
+
+
+def test_word_that_it_is_unplugged() -> None:
+    """A vehicle that says it is unplugged, without a level, may still have charged where nobody saw it."""
+    story = run(sample(0, level=20), sample(10, plugged=False), sample(60, level=30, plugged=False))
+    assert [bounds(session) for session in story.settled] == [(0, 60)]
 
 
 def test_levels_follow_one_another() -> None:
