@@ -3,7 +3,7 @@
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint check fix bench chaos simulate clean
+.PHONY: help setup run test lint check fix bench mutants chaos simulate clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ fix: setup ## Format, and repair what the linter can
 
 bench: setup ## Benchmarks of the core; their figures go to benchmarks/results/latest.json
 	@PYTHONPATH=src:. $(BIN)/python -m benchmarks
+
+mutants: setup ## Small defects made on purpose: how many do the unit tests find? Ten minutes, in no other target
+	@$(BIN)/python scripts/mutants.py --minutes 10
 
 chaos: ## Faults on purpose (not there yet)
 	@echo "make chaos is not there yet: see 'Not yet' in README.md" >&2; exit 1

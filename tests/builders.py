@@ -266,7 +266,7 @@ def run(*events: Event, rules: Rules = RULES, before: Vehicle | None = None, pri
         check_step(vehicle, decision)
         vehicle = decision.vehicle
         decisions.append(decision)
-        if before is None:
+        if before is None and (decision.outputs or event is events[-1]):
             check_history([output for each in decisions for output in each.outputs], vehicle)
     return Story(vehicle, tuple(decisions))
 

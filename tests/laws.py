@@ -4,8 +4,8 @@ Reads only what was published and what is remembered; knows nothing of how eithe
 """
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
-from itertools import combinations, pairwise
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Final
 
 from msgspec import structs
@@ -23,6 +23,8 @@ from sessions.totals import Totals
 from streams.updates import UpdateEncoder
 
 _QUARTER_S: Final = 900
+# Later than anything that is told.
+_FAR: Final = datetime(9999, 1, 1, tzinfo=UTC)
 
 
 def check_step(before: Vehicle, decision: Decision) -> None:
@@ -38,15 +40,15 @@ def check_history(outputs: Sequence[Output], vehicle: Vehicle) -> None:
     erased: set[SessionId] = set()
     for output in outputs:
         if isinstance(output, SessionErased):
-            assert latest[output.session_id].session.state is not SessionState.SETTLED
+            assert latest[output.session_id].head.state is not SessionState.SETTLED
             erased.add(output.session_id)
         elif isinstance(output, SessionChanged):
-            assert output.session.id not in erased
-            check_successor(latest.get(output.session.id), output)
+            assert output.head.id not in erased
+            check_successor(latest.get(output.head.id), output)
             check_session(output.session)
-            latest[output.session.id] = output
+            latest[output.head.id] = output
     standing = [change for session_id, change in latest.items() if session_id not in erased]
-    check_current([change.session for change in standing], vehicle)
+    check_current([change.head for change in standing], vehicle)
     check_disjoint(standing)
     check_charging_events(standing)
 
@@ -54,12 +56,7 @@ def check_history(outputs: Sequence[Output], vehicle: Vehicle) -> None:
 def check_later(before: Vehicle, event: Event, decision: Decision) -> None:
     """What is known only moves on; and late word of the plug, without a place, neither opens nor closes a visit."""
     after = decision.vehicle
-    for earlier, later in (
-        (before.newest_at, after.newest_at),
-        (before.left_at, after.left_at),
-        (before.evidence and before.evidence.at, after.evidence and after.evidence.at),
-        (before.session_opened_at, after.session_opened_at),
-    ):
+    for earlier, later in zip(_moments(before), _moments(after), strict=True):
         assert earlier is None or (later is not None and later >= earlier)
     if not isinstance(event, TelemetryReceived) or event.message.location_id is not None:
         return
@@ -72,6 +69,11 @@ def check_later(before: Vehicle, event: Event, decision: Decision) -> None:
         return
     assert after.visit.unplugged_at == visit.unplugged_at
     assert after.visit.plugged_in_at <= visit.plugged_in_at
+
+
+def _moments(vehicle: Vehicle) -> tuple[datetime | None, ...]:
+    evidence_at = None if vehicle.evidence is None else vehicle.evidence.at
+    return vehicle.newest_at, vehicle.left_at, evidence_at, vehicle.session_opened_at
 
 
 def check_published(outputs: Sequence[Output], vehicle: Vehicle) -> None:
@@ -111,10 +113,10 @@ def check_successor(known: SessionChanged | None, change: SessionChanged) -> Non
         assert change.version == 1
         return
     assert change.version == known.version + 1
-    assert known.session.state is not SessionState.SETTLED
+    assert known.head.state is not SessionState.SETTLED
     assert change.session != known.session
-    assert (change.session.policy_id, change.session.user_id) == (known.session.policy_id, known.session.user_id)
-    check_target(known.session, change.session)
+    assert (change.head.policy_id, change.head.user_id) == (known.head.policy_id, known.head.user_id)
+    check_target(known.head, change.head)
 
 
 def check_target(known: Session, session: Session) -> None:
@@ -205,23 +207,26 @@ def check_disjoint(standing: Sequence[SessionChanged]) -> None:
 
     Two that stand for the same charging event may: the first of them was a guess.
     """
-    begun = sorted((change for change in standing if change.session.plugged_in_at is not None), key=_by_start)
-    assert sum(change.session.plugged_out_at is None for change in begun) <= 1
-    for one, other in combinations(begun, 2):
-        if one.charging_event_id != other.charging_event_id:
-            end = one.session.plugged_out_at
+    begun = sorted((change for change in standing if change.head.plugged_in_at is not None), key=_by_start)
+    assert sum(change.head.plugged_out_at is None for change in begun) <= 1
+    latest: SessionChanged | None = None
+    for change in begun:
+        if latest is not None and latest.charging_event_id != change.charging_event_id:
+            end = latest.head.plugged_out_at
             assert end is not None
-            assert end <= _start(other.session)
+            assert end <= _start(change.head)
+        if latest is None or _end(change) >= _end(latest):
+            latest = change
 
 
 def check_charging_events(standing: Sequence[SessionChanged]) -> None:
     """Each charging event that has begun is represented: by its managed session where it has one."""
     events: dict[str, list[SessionChanged]] = {}
     for change in standing:
-        if change.session.plugged_in_at is not None:
+        if change.head.plugged_in_at is not None:
             events.setdefault(change.charging_event_id, []).append(change)
     for sharing in events.values():
-        assert sum(change.session.policy_id is not None for change in sharing) <= 1
+        assert sum(change.head.policy_id is not None for change in sharing) <= 1
         assert any(change.represents_charging_event for change in sharing)
 
 
@@ -244,8 +249,12 @@ def _start(session: Session) -> datetime:
 
 def _by_start(change: SessionChanged) -> tuple[datetime, bool, datetime]:
     # An open session comes after those of its moment that have ended.
-    start, end = _start(change.session), change.session.plugged_out_at
+    start, end = _start(change.head), change.head.plugged_out_at
     return start, end is None, end or start
+
+
+def _end(change: SessionChanged) -> datetime:
+    return change.head.plugged_out_at or _FAR
 
 
 def _lies_on_grid(moment: datetime) -> bool:

@@ -207,7 +207,7 @@ class _Search:
             if bound >= best_cost:
                 break
             found = self._between(edges).best(edges.rest_us, leans=(edges.leans_low, edges.leans_high))
-            if found is not None and found.cost + edges.cost < best_cost:
+            if found.cost + edges.cost < best_cost:
                 best_cost = found.cost + edges.cost
                 part, part_us = edges.part or (found.part, edges.rest_us % QUARTER_US)
                 best = _Taken([*edges.whole, *found.whole], part, part_us, edges.tight_us)

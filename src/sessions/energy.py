@@ -7,6 +7,7 @@ reading count, the same quarter-hours are walked again.
 """
 
 from itertools import chain
+from math import inf
 from typing import Final
 
 from msgspec import Struct, structs
@@ -298,6 +299,9 @@ class _Walk:
         bare_us = _length_us(spans)
         rise_wh = round(risen_percent(rise.highest_percent, percent) * self._frame.wh_per_percent)
         energy_wh = lift_wh(rise_wh, self._sum_wh - rise.base_wh, bare_us, at_us - rise.base_us)
+        if self._is_known and self._frame.limit_wh == inf:
+            # Nobody told the capacity: by a guessed one no level may add to what was counted.
+            energy_wh = 0
         if is_step_steep(energy_wh, bare_us):
             self._implausible_steps += 1
         elif energy_wh:

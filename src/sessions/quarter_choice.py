@@ -43,10 +43,10 @@ class Found(NamedTuple):
 
 
 class _Change(NamedTuple):
-    """One way to place the part: at `part`; `out` is no longer taken whole, `enters` is. `extra`: what it adds."""
+    """One way to place the part: at `place`; `out` is no longer taken whole, `enters` is. `extra`: what it adds."""
 
     extra: int
-    part: int
+    place: int
     out: int | None = None
     enters: int | None = None
 
@@ -68,12 +68,11 @@ class QuarterChoice:
             return None
         return self.sums[count] * QUARTER_US + (self.ordered[count] * part_us if part_us else 0)
 
-    def best(self, rest_us: int, leans: tuple[bool, bool]) -> Found | None:
-        """The best for that amount: the cheapest whole ones and a part, or one exchange away from these.
+    def best(self, rest_us: int, leans: tuple[bool, bool]) -> Found:
+        """The best for an amount that fits: the cheapest whole ones and a part, or one exchange away from these.
 
-        `leans`: whether the interval before, and the one after, are taken whole, so that a part may lean on it.
-
-        More exchanges never pay: the part needs one neighbour taken whole, or to be the last, and no more.
+        `leans`: whether the interval before, and the one after, are taken whole, so that a part may lean on it. More
+        exchanges never pay: the part needs one neighbour taken whole, or to be the last, and no more.
         """
         count, part_us = divmod(rest_us, QUARTER_US)
         chosen = self.ordered[:count]
@@ -82,49 +81,44 @@ class QuarterChoice:
             return Found(base, [key & _PLACE for key in chosen], None)
         used = flags([key & _PLACE for key in chosen], len(self.keys))
         used[self.low - 1], used[self.high + 1] = leans
-        change = self._exchanged(count, part_us, used, self._leaning(count, part_us, used))
-        if change is None:
-            return None
+        change = self._leaning(count, part_us, used)
+        if count and change.place != self.ordered[count] & _PLACE:
+            change = self._paired(count, part_us, used, self._swapped(count, part_us, used, change))
         whole = [key & _PLACE for key in chosen if key != change.out]
         if change.enters is not None:
             whole.append(change.enters & _PLACE)
-        return Found(base + change.extra, whole, change.part)
+        return Found(base + change.extra, whole, change.place)
 
-    def _leaning(self, count: int, part_us: int, used: bytearray) -> _Change | None:
-        """The part beside a chosen one, or as the last: the cheapest other, or the dearest chosen if that is better."""
+    def _leaning(self, count: int, part_us: int, used: bytearray) -> _Change:
+        """The part beside one that is taken, or after all: there is always such a place."""
         latest = used.rfind(1)
-        best = None
         for key in self.ordered[count:]:
             place = key & _PLACE
             if used[place - 1] or used[place + 1] or place > latest:
-                best = _Change(key * part_us, place)
-                break
+                return _Change(key * part_us, place)
+        raise AssertionError("the stretch is full")
+
+    def _swapped(self, count: int, part_us: int, used: bytearray, best: _Change) -> _Change:
+        """The next cheapest taken whole, and of a chosen one only the part: of the dearest that allows it."""
+        latest = used.rfind(1)
         next_key = self.ordered[count]
         for key in reversed(self.ordered[:count]):
             place = key & _PLACE
             if used[place - 1] or used[place + 1] or place == latest:
                 extra = next_key * QUARTER_US - key * (QUARTER_US - part_us)
-                if best is None or extra < best.extra:
-                    best = _Change(extra, place, out=key, enters=next_key)
-                break
+                return _Change(extra, place, out=key, enters=next_key) if extra < best.extra else best
         return best
 
-    def _exchanged(self, count: int, part_us: int, used: bytearray, best: _Change | None) -> _Change | None:
-        """The part beside one that is taken for its sake, in place of the dearest chosen or of the part's own place."""
-        if count == 0:
-            return best
-        worst = self.ordered[count - 1]
+    def _paired(self, count: int, part_us: int, used: bytearray, best: _Change) -> _Change:
+        """The dearest chosen one given up for another, with the part beside that."""
+        worst, next_key = self.ordered[count - 1], self.ordered[count]
         for key in self.ordered[count:]:
-            if best is not None and key * QUARTER_US - worst * (QUARTER_US - part_us) >= best.extra:
+            more = (key - worst) * QUARTER_US
+            if more + next_key * part_us >= best.extra:
                 break
             for place in ((key & _PLACE) - 1, (key & _PLACE) + 1):
-                if not self.low <= place <= self.high:
-                    continue
-                beside = self.keys[place]
-                if used[place]:
-                    extra, out = key * QUARTER_US - beside * (QUARTER_US - part_us), beside
-                else:
-                    extra, out = (key - worst) * QUARTER_US + beside * part_us, worst
-                if best is None or extra < best.extra:
-                    best = _Change(extra, place, out=out, enters=key)
+                if self.low <= place <= self.high and not used[place]:
+                    extra = more + self.keys[place] * part_us
+                    if extra < best.extra:
+                        best = _Change(extra, place, out=worst, enters=key)
         return best

@@ -20,6 +20,9 @@ Rate = tuple[int, int]
 def put_rate(rates: tuple[Rate, ...], at_us: int, rate_w: int) -> tuple[Rate, ...]:
     """The rates with another one; of two for one moment the higher is the later. The same object if that is no news."""
     new, minute = (at_us, rate_w), at_us // MINUTE_US
+    if not rates or at_us > rates[-1][0]:
+        is_third = len(rates) > 1 and rates[-2][0] // MINUTE_US == minute
+        return (*(rates[:-1] if is_third else rates), new)
     place = len(rates)
     while place and rates[place - 1] >= new:
         place -= 1
@@ -38,21 +41,16 @@ def put_rate(rates: tuple[Rate, ...], at_us: int, rate_w: int) -> tuple[Rate, ..
 def useful_rates(rates: tuple[Rate, ...], counters: tuple[Reading, ...]) -> tuple[Rate, ...]:
     """The rates without those from between close counter readings, but for the newest there.
 
-    Of the minute in which such readings begin, and before them, only the first rate is kept: the last of that minute
-    may be gone, and it would not do if another one took its place.
+    Only whole minutes between them are cleared: where a minute keeps some of its rates, the others must not come back.
     """
-    first, last = counters[max(len(counters) - 2, 0)], counters[-1]
-    if _is_close(first, last) and rates[0][0] >= first[0] and rates[-1][0] <= last[0]:
-        return rates[-1:]
     for first_us, last_us in _close_spans(counters):
-        following_us = [at_us for at_us, _ in rates[1:]] + [last_us + 1]
-        minutes = [0, *(at_us // MINUTE_US for at_us, _ in rates)]
-        rates = tuple(
-            rate
-            for number, rate in enumerate(rates)
-            if following_us[number] > last_us
-            or (rate[0] < first_us and not minutes[number] == minutes[number + 1] == first_us // MINUTE_US)
-        )
+        first, last = first_us // MINUTE_US, last_us // MINUTE_US
+        newest = len(rates) - 1
+        while newest >= 0 and rates[newest][0] > last_us:
+            newest -= 1
+        cleared = [rate for rate in rates[:newest] if not first < rate[0] // MINUTE_US < last] if newest > 0 else []
+        if newest > 0 and len(cleared) < newest:
+            rates = (*cleared, *rates[newest:])
     return rates
 
 
@@ -62,10 +60,13 @@ def _is_close(before: Reading, after: Reading) -> bool:
 
 def _close_spans(counters: tuple[Reading, ...]) -> list[tuple[int, int]]:
     """The first and the last time of counter readings that follow each other closely."""
-    spans = [(counters[0][0], counters[0][0])]
+    if len(counters) == 2:
+        # The usual case, at once.
+        first, last = counters
+        return [(first[0], last[0])] if _is_close(first, last) else []
+    spans: list[tuple[int, int]] = []
     for before, after in pairwise(counters):
         if _is_close(before, after):
-            spans[-1] = (spans[-1][0], after[0])
-        else:
-            spans.append((after[0], after[0]))
+            first_us = spans.pop()[0] if spans and spans[-1][1] == before[0] else before[0]
+            spans.append((first_us, after[0]))
     return spans

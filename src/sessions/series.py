@@ -34,12 +34,11 @@ def series_until(
 ) -> Series:
     """The intervals of a part as of `until`."""
     origin = quarter_start(started_at)
-    if until > started_at:
-        # A moment on the grid belongs to the quarter-hour that it ends.
-        count = -((origin - until) // QUARTER)
-    else:
+    # A moment on the grid belongs to the quarter-hour that it ends.
+    count = max(-((origin - until) // QUARTER), 0)
+    if until <= started_at:
         # A part of no length still shows the energy that was seen after its end, in an interval of no length.
-        count = 1 if any(energy_wh) else 0
+        count = int(any(energy_wh))
     return Series(started_at, until, energy_wh, levels, kept, origin, count)
 
 

@@ -183,7 +183,7 @@ class Part(Struct):
 
 
 class Elsewhere(Struct, frozen=True):
-    """Another place than the visit's, named from `at` to `named_at`; `last_here_at`: the newest evidence before that."""
+    """Another place than the visit's, named from `at` to `named_at`; `last_here_at`: the newest evidence before."""
 
     location_id: LocationId
     at: datetime
@@ -194,7 +194,8 @@ class Elsewhere(Struct, frozen=True):
 class Visit(Struct):
     """An open plug visit. `unplugged_at`: the first evidence of an unplug that is not confirmed yet.
 
-    `here_at`: the newest message that named its place. `elsewhere`: another place that was named once since.
+    `here_at`: up to then nothing says that it is over: the newest message when it began, or that named its place since.
+    `elsewhere`: another place that was named since.
     """
 
     plugged_in_at: datetime

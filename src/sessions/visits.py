@@ -252,12 +252,6 @@ def _is_within_past(vehicle: Vehicle, at: datetime) -> bool:
     return vehicle.left_at is not None and at <= vehicle.left_at
 
 
-def _here_at(vehicle: Vehicle, location_id: LocationId | None) -> datetime | None:
-    """When the vehicle told last that it is at this place, as far as that is its newest word."""
-    place = vehicle.place
-    return place.at if place is not None and place.location_id == location_id else None
-
-
 def _told_place(vehicle: Vehicle, plugged_in_at: datetime) -> LocationId | None:
     """Where the vehicle is, by what it told shortly before that plug-in or since."""
     place = vehicle.place
@@ -266,15 +260,17 @@ def _told_place(vehicle: Vehicle, plugged_in_at: datetime) -> LocationId | None:
 
 def _begin_visit(step: Step, plugged_in_at: datetime, seen: Observation, location_id: LocationId | None) -> None:
     vehicle = step.vehicle
+    newest_at = max(seen.at, vehicle.newest_at or seen.at)
     vehicle.visit = Visit(
         plugged_in_at=plugged_in_at,
         user_id=seen.user_id,
         # Not the plug-in's own time: one that comes late opens a visit of which later messages have already told.
-        newest_at=max(seen.at, vehicle.newest_at or seen.at),
+        newest_at=newest_at,
         part=new_part(step, plugged_in_at, plugged_in_at),
         location_id=location_id,
         charger_id=seen.charger_id,
-        here_at=_here_at(vehicle, location_id),
+        # What was told before the visit was known of says nothing of its end.
+        here_at=newest_at,
     )
 
 
@@ -300,7 +296,6 @@ def _move_plug_in_back(step: Step, seen: Observation) -> None:
         return
     if visit.location_id is None:
         visit.location_id = seen.location_id or _told_place(vehicle, at)
-        visit.here_at = _here_at(vehicle, visit.location_id)
     visit.plugged_in_at = visit.part.started_at = at
     _take_guess(step, visit.part, at)
     visit.part.kept = 0

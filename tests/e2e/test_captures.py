@@ -128,6 +128,12 @@ def test_an_ac_charge_at_home_is_one_managed_session(client: Client) -> None:
     # The battery-side counter, DCChargingEnergyIn (docs/reference/captures.md).
     assert totals["kwhSum"] == pytest.approx(7.66, rel=0.01)
     assert_adds_up(session)
+    (block,) = session["blocks"]
+    assert_near(block["startAt"], "2025-01-19T09:03:20Z", 15)
+    assert_near(block["endAt"], "2025-01-19T09:51:18Z", 15)
+    assert block["kwhSum"] == totals["kwhSum"]
+    # 80 % were wanted, and nobody has told a price.
+    assert (session["outcome"]["latest"]["state"], session["valuation"]) == ("FAILED", None)
     assert client.on_topic(session["id"]) == session
     by_id = client.http.get(f"/flex/vehicle-policies/{policy_id}/sessions/{session['id']}")
     assert by_id.json() == session

@@ -1,7 +1,7 @@
 """Histories that Hypothesis draws: one vehicle, up to three policies, two users, and the ways in which telemetry errs.
 
-Times tie, run late within the limit and sometimes beyond it; fields are missing or UNKNOWN; counters begin anew. Policies
-have deadlines, reserves and prices; users change their minds; the clock is the events' or the wall's.
+Times tie, run late within the limit and sometimes beyond it; fields are missing or UNKNOWN; counters begin anew.
+Policies have deadlines, reserves and prices; users change their minds; the clock is the events' or the wall's.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,9 +23,23 @@ from sessions.lifecycle import apply
 from sessions.prices import PriceBook
 from sessions.state import Vehicle, managed_by
 from sessions.step import Step
-from tests.builders import ANN, BOB, HOME, VEHICLE, WORK, ZONE, at_once, delete, plug, policy, priced, ready, sample
+from tests.builders import (
+    ANN,
+    BOB,
+    HOME,
+    VEHICLE,
+    WORK,
+    ZONE,
+    at_once,
+    delete,
+    plug,
+    policy,
+    priced,
+    ready,
+    sample,
+    timer,
+)
 from tests.builders import target as wanted
-from tests.builders import timer
 
 # The same examples on every run, on every machine.
 CHECK: Final = settings(

@@ -1,9 +1,10 @@
 """Samples of one vehicle that Hypothesis draws: whatever fields, sometimes wrong, and in whatever order they arrive.
 
-Minute 0 is the plug-in. Times lie within 24 h of each other, so none is too late whatever the order.
+Minute 0 is the plug-in.
 """
 
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from typing import Final
 
 from hypothesis import strategies as st
@@ -13,10 +14,13 @@ from sessions.events import TelemetryReceived
 from sessions.evidence import Observation, observe
 from tests.builders import sample
 
+# Times within it are not too late for each other.
 DAY_MIN: Final = 1_430
+DAYS_MIN: Final = 5 * DAY_MIN
 
 # Dense polls, sparse ones, two messages of one minute, a long silence.
 _STEPS_MIN = st.sampled_from([0.05, 0.3, 1.0, 1.0, 1.0, 2.0, 5.0, 7.0, 14.9, 15.0, 16.0, 40.0, 300.0])
+_LONG_STEPS_MIN = st.sampled_from([1.0, 15.0, 40.0, 300.0, 700.0, 1_500.0])
 _POWERS_KW = st.sampled_from([0.0, 0.0, 1.7, 11.0, 150.0])
 _RATES_KW = st.sampled_from([0.0, 1.4, 7.36, 11.0, -3.0])
 _LEVELS = st.sampled_from([20.0, 20.7, 21.9, 22.0, 24.5, 30.0, 55.5])
@@ -52,13 +56,20 @@ def samples(
     max_min: float = DAY_MIN,
     min_step: float = 0.0,
     has_charges: bool = False,
+    is_full: bool = False,
 ) -> list[Observation]:
-    """Samples in the order of their times. `has_charges`: the vehicle charges for ten minutes of every twenty."""
+    """Samples in the order of their times. `has_charges`: the vehicle charges for ten minutes of every twenty.
+
+    `is_full`: every sample tells everything, and none comes long after the one before.
+    """
     told: list[Observation] = []
     at_min, counter_kwh = 0.0, draw(st.sampled_from([0.0, 0.02, 12.0]))
-    sparse = draw(st.sampled_from([[False], [True], [False, False, True]]))
+    gap = st.nothing() if is_full else st.none()
+    sparse = [False] if is_full else draw(st.sampled_from([[False], [True], [False, False, True]]))
     for _ in range(draw(st.integers(1, max_size))):
-        step_min = max(draw(_STEPS_MIN), min_step)
+        step_min = max(draw(_STEPS_MIN if max_min <= DAY_MIN else _LONG_STEPS_MIN), min_step)
+        if is_full:
+            step_min = min(step_min, 5.0)
         at_min += step_min
         counter_kwh += min(draw(_POWERS_KW) * step_min / 60, 50.0)
         if at_min > max_min:
@@ -69,9 +80,9 @@ def samples(
         event = sample(
             at_min,
             kwh,
-            rate=draw(st.none() | rates_kw) if rate else None,
-            level=draw(st.none() | _LEVELS) if level else None,
-            charging=draw(st.none() | (st.just(is_on) if has_charges else st.booleans())) if charging else None,
+            rate=draw(gap | rates_kw) if rate else None,
+            level=draw(gap | _LEVELS) if level else None,
+            charging=draw(gap | (st.just(is_on) if has_charges else st.booleans())) if charging else None,
         )
         told.append(seen(event))
     return told
@@ -86,3 +97,11 @@ def seen(event: TelemetryReceived) -> Observation:
 def shuffled(told: Sequence[Observation]) -> st.SearchStrategy[list[Observation]]:
     """The same samples in another order of arrival."""
     return st.permutations(list(told))
+
+
+@st.composite
+def delayed(draw: st.DrawFn, told: Sequence[Observation]) -> list[Observation]:
+    """The same samples, each delayed by at most a day."""
+    delays_min = [draw(st.sampled_from([0.0, 0.0, 3.0, 60.0, DAY_MIN])) for _ in told]
+    arrivals = [each.at + timedelta(minutes=delay_min) for each, delay_min in zip(told, delays_min, strict=True)]
+    return [told[number] for _, number in sorted(zip(arrivals, range(len(told)), strict=True))]

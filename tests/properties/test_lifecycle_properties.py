@@ -5,14 +5,15 @@ from collections.abc import Sequence
 import msgspec
 from hypothesis import given
 
-from sessions.events import Event, Output, PolicyWritten, Rules, TelemetryReceived, TimerDue
+from sessions.events import Event, Output, PolicyRestored, PolicyWritten, Rules, TelemetryReceived, TimerDue
 from sessions.grid import MOMENT
 from sessions.lifecycle import apply
 from sessions.prices import PriceBook
 from sessions.state import Vehicle
 from streams.updates import UpdateEncoder
+from tests.builders import minute
 from tests.laws import check_history, check_later, check_published, check_series, check_step
-from tests.properties.histories import CHECK_HISTORIES, Wish, bounded_timers, books, fold, histories, rules
+from tests.properties.histories import CHECK_HISTORIES, Wish, books, bounded_timers, fold, histories, rules
 
 # Of what was told before, so much comes again after each event.
 REPEATED = 4
@@ -51,6 +52,29 @@ def check_duplicates(events: Sequence[Event | Wish], with_rules: Rules, prices: 
                 assert (seen.outputs, seen.vehicle) == ((), vehicle)
 
 
+def check_steps(events: Sequence[Event | Wish], with_rules: Rules, prices: PriceBook) -> None:
+    """Hold a history to this: whether time passes before a message or with it is all the same."""
+    rare: list[Event] = [event for event in events if isinstance(event, TelemetryReceived | PolicyWritten)]
+    often: list[Event] = []
+    newest_at = None
+    for event in rare:
+        if isinstance(event, TelemetryReceived) and (newest_at is None or event.message.at > newest_at):
+            newest_at = event.message.at
+            often.append(TimerDue(newest_at - MOMENT))
+        often.append(event)
+    end = [TimerDue(minute(20_000))]
+    at_once, in_steps = (
+        [
+            output
+            for _, _, decision in fold([*told, *end], with_rules, prices)
+            for output in decision.outputs
+            if not isinstance(output, PolicyRestored)
+        ]
+        for told in (rare, often)
+    )
+    assert at_once == in_steps
+
+
 @CHECK_HISTORIES
 @given(histories(), rules, books())
 def test_laws_hold_at_every_moment(events: list[Event | Wish], with_rules: Rules, prices: PriceBook) -> None:
@@ -69,18 +93,4 @@ def test_duplicates_change_nothing(events: list[Event | Wish], with_rules: Rules
 @given(histories(max_size=24), rules, books())
 def test_time_that_passes_in_steps(events: list[Event | Wish], with_rules: Rules, prices: PriceBook) -> None:
     """Timers fire at their due times, whenever they are asked for: between two messages, or with the later one."""
-    rare: list[Event] = [event for event in events if isinstance(event, TelemetryReceived | PolicyWritten)]
-    often: list[Event] = []
-    newest_at = None
-    for event in rare:
-        assert isinstance(event, TelemetryReceived | PolicyWritten)
-        at = event.message.at if isinstance(event, TelemetryReceived) else event.policy.at
-        if newest_at is None or at > newest_at:
-            often.append(TimerDue(at - MOMENT))
-            newest_at = at
-        often.append(event)
-    at_once, in_steps = (
-        [output for _, _, decision in fold(told, with_rules, prices) for output in decision.outputs]
-        for told in (rare, often)
-    )
-    assert at_once == in_steps
+    check_steps(events, with_rules, prices)

@@ -1,8 +1,10 @@
 """Laws of a part's statistics over samples that nobody wrote down, in whatever order they arrive."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,7 +14,7 @@ from sessions.samples import begin, frame_of, rewalked, take
 from sessions.totals import Context, Totals
 from tests.builders import minute
 from tests.properties.histories import CHECK
-from tests.properties.samples import exact, noisy, samples, shuffled, wild
+from tests.properties.samples import DAYS_MIN, delayed, exact, noisy, samples, shuffled, wild
 
 CONTEXT = Context(
     started_at=minute(0),
@@ -49,7 +51,14 @@ def public(totals: Totals) -> tuple[object, ...]:
     )
 
 
-ARBITRARY = samples(counter=wild).flatmap(shuffled) | samples(counter=wild) | samples(counter=noisy, max_size=40)
+ARBITRARY = (
+    samples(counter=wild).flatmap(shuffled)
+    | samples(counter=wild)
+    | samples(counter=noisy, max_size=40)
+    | samples(counter=wild, is_full=True)
+    | samples(counter=noisy, is_full=True, has_charges=True, max_size=40)
+    | samples(counter=wild, max_min=DAYS_MIN).flatmap(delayed)
+)
 
 
 @CHECK
@@ -86,15 +95,24 @@ def test_energies_add_up(told: list[Observation]) -> None:
         assert not totals.energy_wh or totals.energy_wh[-1] > 0
 
 
+Orders = tuple[list[Observation], list[Observation]]
+
+
 @st.composite
-def _two_orders(draw: st.DrawFn, told: st.SearchStrategy[list[Observation]]) -> tuple[list[Observation], ...]:
+def _two_orders(draw: st.DrawFn, told: st.SearchStrategy[list[Observation]]) -> Orders:
     one = draw(told)
     return one, draw(shuffled(one))
 
 
+@st.composite
+def _two_orders_of_days(draw: st.DrawFn, told: st.SearchStrategy[list[Observation]]) -> Orders:
+    one = draw(told)
+    return one, draw(delayed(one))
+
+
 @CHECK
 @given(_two_orders(samples(counter=exact, has_charges=True, max_size=30)))
-def test_the_order_of_arrival_does_not_matter(orders: tuple[list[Observation], ...]) -> None:
+def test_the_order_of_arrival_does_not_matter(orders: Orders) -> None:
     """The same samples in any order give the same energies and levels.
 
     The counter never falls, and no state contradicts those told within two minutes around it.
@@ -105,14 +123,36 @@ def test_the_order_of_arrival_does_not_matter(orders: tuple[list[Observation], .
 
 @CHECK
 @given(_two_orders(samples(counter=wild, min_step=15.0)))
-def test_the_order_of_sparse_samples_does_not_matter(orders: tuple[list[Observation], ...]) -> None:
+def test_the_order_of_sparse_samples_does_not_matter(orders: Orders) -> None:
     """Whatever the counter shows, the order of arrival does not matter where no quarter-hour has a reading to drop."""
     one, other = orders
     assert public(fold(one)[1]) == public(fold(other)[1])
 
 
 @CHECK
-@given(samples(counter=exact))
+@given(_two_orders_of_days(samples(counter=wild, min_step=15.0, max_min=DAYS_MIN)))
+def test_what_is_late_by_a_day_counts(orders: Orders) -> None:
+    """Of a visit of days, too, each sample may come a day late."""
+    one, other = orders
+    assert public(fold(one)[1]) == public(fold(other)[1])
+
+
+@CHECK
+@given(samples(counter=None, level=False, charging=False, max_min=DAYS_MIN, max_size=40))
+def test_rates_are_integrated(told: list[Observation]) -> None:
+    """Without a counter, each rate counts until the next one, for 15 minutes at most, as far as time has passed."""
+    _, totals = fold(told)
+    rates = [(each.at, max(each.charge_rate_w, 0)) for each in told if each.charge_rate_w is not None]
+    ends = [at for at, _ in rates[1:]] + [max((each.at for each in told), default=minute(0))]
+    hours = [
+        min(end - at, timedelta(minutes=15)) / timedelta(hours=1) for (at, _), end in zip(rates, ends, strict=False)
+    ]
+    energy_wh = sum(rate_w * length for (_, rate_w), length in zip(rates, hours, strict=False))
+    assert totals.energy_sum_wh == pytest.approx(energy_wh, abs=0.5 + 1e-6)
+
+
+@CHECK
+@given(samples(counter=exact) | samples(counter=exact, max_min=DAYS_MIN))
 def test_counters_tell_all_energy(told: list[Observation]) -> None:
     """A counter that never falls tells the energy from its first reading to its last, whatever rates and levels say."""
     counted = [each for each in told if each.counter_wh is not None]

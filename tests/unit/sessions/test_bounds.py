@@ -67,16 +67,16 @@ def test_time_alone_ends_a_part_that_is_too_long() -> None:
 def test_a_part_has_a_longest_time() -> None:
     """A visit that is told of without a pause has parts of at most that time, disjoint in time and energy."""
     assert Rules().visit_max == timedelta(days=90)
-    told: list[Event] = [sample(30 + day * DAY_MIN, float(day)) for day in range(20)]
-    history: list[Event] = [policy(0), plug(10, where=HOME), *told, unplug(20 * DAY_MIN), timer(21 * DAY_MIN)]
-    story = run(*history, rules=Rules(visit_max=timedelta(days=9)))
-    longest_min = 9 * DAY_MIN
+    told: list[Event] = [sample(30 + day * DAY_MIN, float(day)) for day in range(7)]
+    history: list[Event] = [policy(0), plug(10, where=HOME), *told, unplug(7 * DAY_MIN), timer(8 * DAY_MIN)]
+    story = run(*history, rules=Rules(visit_max=timedelta(days=3)))
+    longest_min = 3 * DAY_MIN
     # Each ends at its last evidence, the message of the day before.
-    ends = [30 + 8 * DAY_MIN, 30 + 17 * DAY_MIN, 20 * DAY_MIN]
+    ends = [30 + 2 * DAY_MIN, 30 + 5 * DAY_MIN, 7 * DAY_MIN]
     assert [bounds(session) for session in story.settled] == [
         (10 + number * longest_min, end) for number, end in enumerate(ends)
     ]
-    assert sum(kwh_sum(session) for session in story.settled) == 19.0
+    assert sum(kwh_sum(session) for session in story.settled) == 6.0
 
 
 def test_the_bounds_are_rules() -> None:
@@ -86,3 +86,32 @@ def test_the_bounds_are_rules() -> None:
     assert bounds(quiet.settled[0]) == (10, 30)
     long = run(*CHARGING, sample(50, 3.0), sample(69, 4.0), sample(80, 5.0), rules=short)
     assert bounds(long.settled[0]) == (10, 69)
+
+
+@pytest.mark.parametrize("is_managed", [True, False])
+def test_silence_is_told(is_managed: bool) -> None:
+    """A session that silence has ended says so, managed or not, at the time at which it was given up."""
+    told = CHARGING if is_managed else CHARGING[1:]
+    story = run(*told, sample(31, level=50), sample(30 + 9 * DAY_MIN))
+    (session,) = story.settled
+    error = session.error.latest
+    assert error is not None
+    assert (error.code, error.occurred_at) == ("VISIT_TIMED_OUT", minute(31 + 3 * DAY_MIN))
+    assert (bounds(session), session.policy_id) == ((10, 31), "p1" if is_managed else None)
+
+
+def test_an_end_that_was_told_is_no_silence() -> None:
+    """A session whose plug-out was told has no such error."""
+    for told in (CHARGING, CHARGING[1:]):
+        (session,) = run(*told, unplug(40), timer(500 * DAY_MIN)).settled
+        assert (session.error.latest, bounds(session)) == (None, (10, 40))
+
+
+def test_a_part_that_was_too_long_is_told() -> None:
+    """A session that has lasted its longest time says so, and the next part has its own energy."""
+    long = Rules(visit_max=timedelta(minutes=60))
+    story = run(*CHARGING, sample(50, 3.0), sample(80, 5.0), unplug(90), timer(91), rules=long)
+    codes = [session.error.latest and session.error.latest.code for session in story.settled]
+    assert codes == ["VISIT_TIMED_OUT", None]
+    assert [kwh_sum(session) for session in story.settled] == [3.0, 2.0]
+    assert [bounds(session) for session in story.settled] == [(10, 50), (70, 90)]

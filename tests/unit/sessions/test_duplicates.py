@@ -19,6 +19,13 @@ HISTORIES: dict[str, list[Event]] = {
     "a place is told before a plug-in that comes late": [sample(5, where=HOME), plug(3)],
     "a place is told too early, until the plug-in moves back": [sample(-5, where=HOME), plug(10), plug(3)],
     "two places are told, then a plug-in comes late": [sample(1, where=WORK), sample(5, where=HOME), plug(3)],
+    "another place is told before a plug-in that comes late": [sample(5, where=WORK), plug(3, where=HOME)],
+    "another place is told, the later message first": [
+        plug(0, where=HOME),
+        sample(5, where=WORK),
+        sample(3, where=WORK),
+    ],
+    "the vehicle has gone elsewhere": [plug(0, where=HOME), sample(5, where=WORK), sample(7, where=WORK)],
     "a plug-in comes late, after other news": [sample(30), plug(3)],
     "a charge is told while the unplug is pending, and the next visit begins": [
         plug(0),

@@ -154,8 +154,12 @@ def test_out_and_in_at_one_moment(
     """A plug-in at the moment of the unplug comes after it, a sample's does not, in any order and however often."""
     rules = Rules(unplug_debounce=timedelta(seconds=debounce_s))
     for order in permutations(events):
-        told: tuple[Event, ...]
-        for told in ((*order, timer(60)), (*order, *order, timer(60)), (*order, order[0], timer(60), *order)):
+        histories: list[list[Event]] = [
+            [*order, timer(60)],
+            [*order, *order, timer(60)],
+            [*order, order[0], timer(60), *order],
+        ]
+        for told in histories:
             story = run(*PLUGGED, *told, rules=rules)
             begun = {one.session.id: one.session for one in story.changes if one.session.plugged_in_at is not None}
             assert [bounds(session) for session in begun.values()] == (with_debounce if debounce_s else without)
@@ -166,8 +170,8 @@ def test_out_and_in_at_one_moment(
 def test_in_and_out_at_one_moment() -> None:
     """Of a vehicle that was not plugged in before, a plug-in and an unplug of one moment leave it unplugged."""
     for order in permutations([plug(50, where=HOME), unplug(50)]):
-        told: tuple[Event, ...]
-        for told in ((*order, timer(60)), (*order, *order, timer(60), *order)):
+        histories: list[list[Event]] = [[*order, timer(60)], [*order, *order, timer(60), *order]]
+        for told in histories:
             story = run(policy(0), unplug(10), *told)
             assert story.vehicle.visit is None
             assert [bounds(session) for session in story.settled] in ([], [(50, 50)])

@@ -136,6 +136,66 @@ RESERVE: dict[str, tuple[PlanRequest, Blocks]] = {
 }
 
 
+# 5 min more than some quarter-hours: the next cheapest one stands alone, and is too short for a block.
+EXCHANGED: dict[str, tuple[PlanRequest, Blocks]] = {
+    "a part of the last one, the next whole": (
+        request(20, [99, 0.2, 9, 9, 0.1, 0.5, 99]),
+        [("R", 15, 30), ("R", 60, 65)],
+    ),
+    "of equal sums the earlier": (request(20, [99, 0.2, 9, 9, 0.1, 0.4, 99]), [("R", 15, 30), ("R", 60, 65)]),
+    "a part beside the last one": (request(20, [99, 0.2, 9, 9, 0.1, 0.3, 99]), [("R", 60, 80)]),
+    "a part of the dearest that leans": (
+        request(35, [99, 1.2, 50, 1.1, 1, 50, 99]),
+        [("R", 15, 30), ("R", 55, 75)],
+    ),
+    "a part of the dearest that leans back": (
+        request(50, [99, 1.2, 50, 1, 1.1, 50, 99, -9, 99]),
+        [("R", 15, 30), ("R", 45, 65), ("R", 105, 120)],
+    ),
+    "a part of the dearest, which is the last": (
+        request(35, [99, 1.2, 50, 1, 1.1, 50, 99]),
+        [("R", 15, 30), ("R", 45, 65)],
+    ),
+    "a pair for the dearest": (
+        request(35, [99, 1.1, 1.2, 99, 1, 99, -9, 99, 99]),
+        [("R", 15, 35), ("R", 90, 105)],
+    ),
+    "a pair for the dearest, the part first": (
+        request(35, [99, 1.2, 1.1, 99, 1, 99, -9, 99, 99]),
+        [("R", 25, 45), ("R", 90, 105)],
+    ),
+    "a dearer pair than the next": (
+        request(35, [99, 1.1, 99, 1.2, 1.3, 99, 1, 99, -9, 99, 99]),
+        [("R", 45, 65), ("R", 120, 135)],
+    ),
+    "the next and its dear neighbour": (
+        request(35, [99, 1.1, 2, 99, 1.5, 1.9, 99, 1, 99, -9, 99, 99]),
+        [("R", 15, 35), ("R", 135, 150)],
+    ),
+    "a pair that is too dear": (
+        request(35, [99, 1.1, 40, 99, 1, 2, 99, -9, 99, 99]),
+        [("R", 60, 80), ("R", 105, 120)],
+    ),
+    "no pair with what is left of the first interval": (
+        request(35, [0.5, 1.1, 99, 1, 99, -9, 99, 99], now=13),
+        [("R", 13, 28), ("R", 45, 60), ("R", 75, 80)],
+    ),
+    "a part of what is left of the first interval": (
+        request(32, [3, 2, 99, 2.5, 99, -9, 99, 99], now=10),
+        [("R", 13, 30), ("R", 75, 90)],
+    ),
+    "beside the first interval": (request(35, [-9, 3, 99, 2, 99, -9, 99, 99]), [("R", 0, 20), ("R", 75, 90)]),
+    "beside the last interval": (request(35, [99, -9, 99, 2, 99, 99, 3, -9]), [("R", 15, 30), ("R", 100, 120)]),
+}
+
+
+@pytest.mark.parametrize("name", EXCHANGED)
+def test_exchanged(name: str) -> None:
+    """Where the cheapest part would be a block too short, the plan is the cheapest of those with another."""
+    asked, expected = EXCHANGED[name]
+    assert planned(asked) == expected
+
+
 @pytest.mark.parametrize("name", CHEAPEST)
 def test_cheapest(name: str) -> None:
     """Charging is where it is cheapest, of equal prices the earlier, in no block that is too short."""
@@ -317,12 +377,30 @@ RUNNING: dict[str, tuple[PlanRequest, Blocks]] = {
     # 75 min, 10 quarter-hours: 2 % of the energy is 1.5 min at the mean price, and not to charge now saves 15 x 0.125.
     "a gain of 2 %": (request(75, [1.125] + [1] * 8 + [3.375], running=True), [("R", 15, 90)]),
     "a smaller gain": (request(75, [1.125] + [1] * 8 + [3.5], running=True), [("R", 0, 75)]),
+    "a smaller gain in other money": (request(75, [18] + [16] * 8 + [56], running=True), [("R", 0, 75)]),
     "a smaller gain, but at rest": (request(75, [1.125] + [1] * 8 + [3.5]), [("R", 15, 90)]),
     "a gain of 2 % below zero": (request(75, [-0.875] + [-1] * 8 + [3.625], running=True), [("R", 15, 90)]),
     "a smaller gain below zero": (request(75, [-0.875] + [-1] * 8 + [3.75], running=True), [("R", 0, 75)]),
     "the block goes on for a quarter-hour": (
         request(120, [1.25, 1.25] + [1] * 8 + [40], running=True),
         [("R", 0, 15), ("R", 30, 135)],
+    ),
+    # To give up the part costs more than to give up the cheapest: 20 min, 0.4 min at the mean, 5 min at 1 saved.
+    "a gain of 2 % by the part": (
+        request(20, [0.375, 3, 0, 1, 2, 2, 2, 2.125], running=True),
+        [("R", 30, 50)],
+    ),
+    "a smaller gain by the part": (
+        request(20, [0.375, 3, 0, 1, 2, 2, 2, 2.25], running=True),
+        [("R", 0, 15), ("R", 30, 35)],
+    ),
+    "it is old, and goes on for a moment": (
+        request(20, [1, 1.01, 1.005, 1.005, 3], now=10, since=-10),
+        [("R", 10, 15), ("R", 30, 45)],
+    ),
+    "it goes on, and the last interval finishes the job": (
+        request(20, [1.01, 1, 2, 0.5], window=50, running=True),
+        [("R", 0, 15), ("R", 45, 50)],
     ),
     "a large gain": (request(20, [99, 99, 1, 1, 1], now=10, running=True), [("R", 30, 50)]),
     "it charges now anyway": (request(20, [1, 1, 9, 9], now=5, running=True), [("R", 5, 25)]),

@@ -242,3 +242,58 @@ def test_a_policy_record_that_nobody_can_read_is_overwritten() -> None:
         PolicyRestored(PolicyId("p1"), standing.policy),
     )
     assert run(shown(None, is_readable=False)).last().outputs == (PolicyRestored(PolicyId("p1"), None),)
+
+
+FULL: list[Event] = [policy(0), plug(10, where=HOME, level=100)]
+RELEASES: dict[str, tuple[list[Event], list[str]]] = {
+    "disabled": ([policy(40, enabled=False)], ["10 STOP TARGET_REACHED", "40 START RELEASED"]),
+    "deleted": ([delete(40)], ["10 STOP TARGET_REACHED", "40 START RELEASED"]),
+    "moved": ([policy(40, where=WORK)], ["10 STOP TARGET_REACHED", "40 START RELEASED"]),
+    "while the stop still holds": ([delete(11)], ["10 STOP TARGET_REACHED", "12 START RELEASED"]),
+    "while it charges all the same": (
+        [sample(11, charging=True), delete(11.5)],
+        ["10 STOP TARGET_REACHED"],
+    ),
+    "while the unplug is pending": ([unplug(40), delete(40.5)], ["10 STOP TARGET_REACHED"]),
+    "unplugged": ([unplug(40), timer(50)], ["10 STOP TARGET_REACHED"]),
+    "changed only": ([policy(40, capacity=60.0)], ["10 STOP TARGET_REACHED"]),
+}
+
+
+@pytest.mark.parametrize(("told", "commands"), RELEASES.values(), ids=RELEASES)
+def test_released(told: list[Event], commands: list[str]) -> None:
+    """A policy that lets go of a plugged-in vehicle which it has stopped lets it charge again."""
+    assert run(*FULL, *told).commands == commands
+
+
+def test_nothing_to_release() -> None:
+    """A vehicle that was told to charge needs no release."""
+    assert run(policy(0), plug(10, where=HOME, level=50), delete(40)).commands == ["10 START REGULAR"]
+
+
+def test_deadlines_of_a_policy_that_waits() -> None:
+    """A changed schedule is another target of the session that waits; the same one is none."""
+    story = run(policy(0, by="09:00"), policy(10, by="10:00"), policy(20, by="10:00", rate=11.0))
+    assert story.states == ["p1 UPCOMING 1", "p1 UPCOMING 2"]
+    assert story.latest.target.latest is not None
+    assert story.latest.target.latest.id == 2
+
+
+def test_a_policy_that_was_moved_here_and_there_at_once() -> None:
+    """Where a policy moves away from the visit, its own next session waits at the other place."""
+    story = run(policy(0), *CHARGING, policy(40, where=WORK))
+    assert story.phases[-2:] == ["p1 SETTLED", "p1 UPCOMING"]
+    assert story.latest.location_id == WORK
+    back = run(policy(0), *CHARGING, policy(40, where=WORK), policy(45))
+    assert back.phases[-1] == "p1 ACTIVE:REGULAR"
+    assert bounds(back.latest) == (40, None)
+
+
+def test_another_policy_takes_the_rest_of_a_visit() -> None:
+    """The part that one policy leaves may be another's: each session has its own part, and its own charging event."""
+    story = run(policy(0), *CHARGING, delete(40), policy(45, "p2"), sample(50, 3.0), unplug(60), timer(61))
+    assert [(session.policy_id, bounds(session), kwh_sum(session)) for session in story.settled] == [
+        ("p1", (10, 40), 2.0),
+        ("p2", (40, 60), 1.0),
+    ]
+    assert len({one.charging_event_id for one in story.changes if one.session in story.settled}) == 2

@@ -105,7 +105,8 @@ def test_only_what_is_needed(energy_wh: Sequence[int], records: list[Told]) -> N
 @pytest.mark.parametrize("energy_wh", [[], [0], [0, 0, 0]])
 def test_no_energy(energy_wh: Sequence[int]) -> None:
     """No energy costs nothing, in the currency of the prices."""
-    found = valued(energy_wh, Told(0, [0.1], 0, currency="SEK"))
+    beyond = Told(max(1, len(energy_wh)), [0.1], 0)
+    found = valued(energy_wh, Told(0, [0.1], 0, currency="SEK"), beyond)
     assert found == Valuation(currency="SEK", tariff_cost=TariffCost(actual=0.0, baseline=0.0, savings=0.0))
 
 
@@ -123,7 +124,10 @@ def test_no_zone() -> None:
 
 @pytest.mark.parametrize(("power_w", "is_valued"), [(1, False), (100, True), (99, False)])
 def test_the_longest_baseline(power_w: int, is_valued: bool) -> None:
-    """A baseline of 180 days, the longest part of a visit that a setting allows, is valued; a longer one is not, and takes no time either."""
+    """A baseline of 180 days, the longest part of a visit that a setting allows, is valued; a longer one is not.
+
+    Nor does it take any time.
+    """
     energy_wh = 100 * 24 * 180
     book = price_book(*(Told(DAY * day, [0.1] * DAY, 0) for day in range(190)))
     found = tariff_cost(book, NORTH, minute(0), [energy_wh], power_w=power_w, at=minute(0) + timedelta(days=1))
