@@ -386,6 +386,12 @@ def test_settled_blocks_end_where_they_ended() -> None:
     assert spans == [(242, 300), (320, 342)]
 
 
+def test_a_block_that_paused_ends_where_it_paused() -> None:
+    """242====300 (off) 302 (out)  Not at the plug-out."""
+    story = night(off(11, 0.0, level=50), off(240, 0.0), *charged(242, 297), off(300, 5.8), unplug(302), timer(304))
+    assert blocks(story.settled[0]) == ["REGULAR 242-300 5.8"]
+
+
 def test_bounds_of_past_blocks_never_move() -> None:
     """Whatever comes late: only energies do."""
     told = [off(11, 0.0, level=50), off(240, 0.0), *charged(242, 297), off(300, 5.8), off(310, 5.8)]
