@@ -501,6 +501,23 @@ def test_verdicts_by_the_last_deadline_that_passed() -> None:
     assert (outcome.state, outcome.target_id, outcome.minimum_charge_target_reached_at) == ("SUCCEEDED", 1, minute(300))
 
 
+def test_a_deadline_that_passed_in_silence_counts_once_the_vehicle_is_heard() -> None:
+    """11 (silence)..600..610 (80 %)..out at 620  It was missed, and reached ten minutes late."""
+    story = night(off(11, level=50), timer(601), off(610, level=80), unplug(620), timer(622))
+    outcome = story.settled[0].outcome.latest
+    assert outcome is not None
+    assert (outcome.state, outcome.target_id, outcome.minimum_charge_target_reached_at) == ("FAILED", 1, minute(610))
+    assert outcome.battery_level_at_ready_by == 50
+
+
+def test_a_deadline_that_passed_after_the_last_word_does_not_count() -> None:
+    """80 % at 300 (silence for 72 h)  It ended at its last word, and had been reached by then."""
+    story = night(off(11, level=50), off(300, level=80), timer(300 + 3 * DAY))
+    outcome = story.settled[0].outcome.latest
+    assert outcome is not None
+    assert (outcome.state, outcome.target_id, outcome.minimum_charge_target_reached_at) == ("SUCCEEDED", 1, minute(300))
+
+
 def test_a_level_told_with_the_plug_out_counts() -> None:
     """It was reached by then."""
     story = night(off(11, level=50), unplug(300, level=80), timer(302))

@@ -119,14 +119,16 @@ def test_what_waits_for_its_turn_is_asked_in_time() -> None:
 
 
 def test_a_short_gap_is_no_reason_to_stop() -> None:
-    """Between two blocks less than five minutes apart a vehicle that charges is left alone."""
-    book = priced(*[0.2] * 2, 0.21, *[0.2] * 30)
+    """240===296.25  300=====480  Of less than five minutes: a vehicle that charges is left alone."""
+    book = priced(*[0.3] * 4, 0.11, *[0.1] * 3, *[0.3] * 40)
     first = policy(0, by="18:00", percent=80.0, zone=ZONE, rate=6, capacity=60)
-    story = run(first, plug(0, where=HOME, level=50), rules=LOSSLESS, prices=book)
+    story = run(first, plug(10, where=HOME, level=42.5), rules=LOSSLESS, prices=book)
     spans = [(one.start_at, one.end_at) for one in story.latest.blocks]
-    assert spans
-    gaps = [other[0] - one[1] for one, other in pairwise(spans)]
-    assert all(gap >= timedelta(0) for gap in gaps)
+    assert spans == [(minute(240), minute(296.25)), (minute(300), minute(480))]
+    charge = [sample(at, (at - 240) / 10, level=42.5 + (at - 240) / 6, charging=True) for at in range(240, 310, 5)]
+    told = [idle(11), idle(239), *charge]
+    later = run(*told, before=story.vehicle, rules=LOSSLESS, prices=book)
+    assert later.commands == []
 
 
 def test_reasons() -> None:
@@ -157,6 +159,11 @@ def test_what_we_stopped_is_released_once(end: list[Event]) -> None:
     """Our control of a plugged-in vehicle ends: it may charge again."""
     story = night(idle(11), *end, timer(400))
     assert story.commands == ["10 STOP WAITING", "50 START RELEASED"]
+
+
+def test_a_vehicle_that_never_tells_is_released_too() -> None:
+    """It was told to stop, and nobody knows better."""
+    assert night(delete(50), timer(400)).commands == ["10 STOP WAITING", "50 START RELEASED"]
 
 
 def test_a_release_waits_for_the_command_before() -> None:
