@@ -66,13 +66,10 @@ def test_a_vehicle_that_does_as_planned_hears_nothing() -> None:
     assert story.commands == ["10 STOP WAITING"]
 
 
-def test_boundaries_are_commands() -> None:
-    """10..240====429..  One START and one STOP."""
-    charge = [sample(at, (at - 240) / 10, level=50 + (at - 240) / 6, charging=True) for at in range(245, 420, 10)]
-    # It tells no level any more, so that the block ends by the plan.
-    late = [sample(at, 17.5, charging=True) for at in (425,)]
-    story = night(idle(11), *charge, *late, timer(429))
-    assert story.commands[:2] == ["10 STOP WAITING", "240 START REGULAR"]
+def test_a_block_is_left_alone_until_its_end() -> None:
+    """10..240====429..  One START, and no STOP before the block is over."""
+    charge = [sample(at, (at - 240) / 10.5, level=50 + (at - 240) / 6.3, charging=True) for at in range(245, 429, 3)]
+    assert night(idle(11), *charge).commands == ["10 STOP WAITING", "240 START REGULAR"]
 
 
 def test_a_vehicle_that_charges_when_it_should_wait_is_stopped_again_and_again() -> None:
