@@ -75,7 +75,7 @@ def _changed(node: ast.AST, variant: int) -> str | None:
     return f"{before}  ->  {ast.unparse(node)}"
 
 
-def _is_expression_changed(node: ast.AST) -> bool:  # noqa: C901 - a table of kinds
+def _is_expression_changed(node: ast.AST) -> bool:
     if isinstance(node, ast.Compare) and type(node.ops[0]) in COMPARED:
         node.ops[0] = COMPARED[type(node.ops[0])]()
     elif isinstance(node, ast.BoolOp):

@@ -25,6 +25,13 @@ HISTORIES: dict[str, list[Event]] = {
         sample(5, where=WORK),
         sample(3, where=WORK),
     ],
+    "another place is told while the unplug is pending, which a re-plug cancels": [
+        plug(0, where=HOME),
+        sample(9, where=WORK),
+        unplug(10),
+        sample(10.75, where=WORK),
+        plug(10.5),
+    ],
     "the vehicle has gone elsewhere": [plug(0, where=HOME), sample(5, where=WORK), sample(7, where=WORK)],
     "a plug-in comes late, after other news": [sample(30), plug(3)],
     "a charge is told while the unplug is pending, and the next visit begins": [
