@@ -11,8 +11,6 @@ from datetime import timedelta
 from itertools import chain, pairwise
 from typing import Final
 
-import pytest
-
 from sessions.events import Event, Rules
 from tests.laws import check_history
 from tests.replays.driver import Drive, Lane, drives, policies, telemetry
