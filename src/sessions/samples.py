@@ -9,7 +9,7 @@ from math import inf
 from msgspec import structs
 
 from sessions.counters import QUARTER_LIMIT_READINGS, STEP_LIMIT_W, Run
-from sessions.energy import RATE_HOLDS_US, Energy, Frame, continued, walk
+from sessions.energy import Energy, Frame, continued
 from sessions.events import Counted
 from sessions.evidence import Observation
 from sessions.grid import QUARTER_US, micros
@@ -27,6 +27,7 @@ from sessions.readings import (
 )
 from sessions.steady import gained, steady
 from sessions.totals import BASELINE_US, FULL_PERCENT, Context, Totals, with_level, with_level_from
+from sessions.walk import RATE_HOLDS_US, walk
 
 
 def begin(readings: Readings, context: Context, before: Totals | None = None) -> Totals:
