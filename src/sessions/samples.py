@@ -139,8 +139,8 @@ def _walked_steadily(
     place = newest.index - totals.started_us // QUARTER_US
     if newest.index != before.newest.index or at_us <= totals.tip.passed_us or is_full or place < 0:
         return None
-    first_us = max(totals.level_from_us, totals.started_us)
-    found = steady(totals.tail, totals.tip, at_us, seen, limit_wh=_limit_wh(context), first_us=first_us)
+    first_level = (max(totals.level_from_us, totals.started_us), totals.level_from or 0.0)
+    found = steady(totals.tail, totals.tip, at_us, seen, limit_wh=_limit_wh(context), first_level=first_level)
     if found is None:
         return None
     tip, gain_wh = found

@@ -166,7 +166,7 @@ class _Walk:
         if usable and not (is_idle and 0 < rise_percent <= IDLE_RISE_PERCENT):
             self._bare = self._bare[len(usable) :]
             self._lift(at_us, percent, rise, usable)
-        elif usable or is_counted:
+        elif usable or (is_counted and at_us > read_us):
             self._rise = structs.replace(rise, told_us=at_us, percent=percent, since_wh=0)
         else:
             self._rise = Rise(at_us, percent, at_us, next_highest(rise.highest_percent, percent), self._sum_wh)
