@@ -157,13 +157,16 @@ def _walked(totals: Totals, before: Readings, known: Readings, at_us: int, frame
 
 def _walked_on(totals: Totals, before: Readings, known: Readings, frame: Frame) -> Totals:
     """Walk the newest quarter-hour again; the one before it is over once another begins."""
-    tail, over, newest = totals.tail, before.newest, _newest(totals, known)
+    first, tail, energy_wh = totals.started_us // QUARTER_US, totals.tail, totals.energy_wh
+    over, newest = before.newest, _newest(totals, known)
+    changed_from = tail.tail_from - first
     if over is not None and totals.walked_from <= over.index < newest.index:
-        tail, _ = walk(tail, over, frame)
+        following, tail_wh = walk(tail, over, frame)
+        energy_wh = _joined(energy_wh, changed_from, tail_wh)
+        tail = following
     tip, tail_wh = walk(tail, newest, frame, known.newest_us)
-    first = totals.started_us // QUARTER_US
-    energy_wh = _joined(totals.energy_wh, tail.tail_from - first, tail_wh)
-    return structs.replace(totals, tail=tail, tip=tip, energy_wh=energy_wh, changed_from=tail.tail_from - first)
+    energy_wh = _joined(energy_wh, tail.tail_from - first, tail_wh)
+    return structs.replace(totals, tail=tail, tip=tip, energy_wh=energy_wh, changed_from=changed_from)
 
 
 def rewalked(totals: Totals, known: Readings, frame: Frame, index: int = 0) -> Totals:
