@@ -35,7 +35,10 @@ SPREADS: dict[str, tuple[list[TelemetryReceived], list[int]]] = {
         [500, 1_500],
     ),
     "a charge that goes on": ([sample(10, 0.0), sample(40, charging=True), sample(50, 2.0)], [0, 0, 1_000, 1_000]),
-    "a charge from before the plug-in": ([sample(9, charging=True), sample(10, 0.0), sample(40, 3.0)], [500, 1_500, 1_000]),
+    "a charge from before the plug-in": (
+        [sample(9, charging=True), sample(10, 0.0), sample(40, 3.0)],
+        [500, 1_500, 1_000],
+    ),
     "by the state of the power": (
         [sample(10, 0.0), sample(30, state="PLUGGED_IN:CHARGING"), sample(60, 3.0, state="PLUGGED_IN:COMPLETE")],
         [0, 0, 1_500, 1_500],
@@ -162,7 +165,7 @@ CHANGES: list[tuple[TelemetryReceived, int]] = [
     (sample(21, 1.0), 1),
     (sample(30, charging=True), 1),
     (sample(64, charging=True), 3),
-    (sample(80, 3.4), 4),
+    (sample(80, 3.4), 3),
 ]
 
 

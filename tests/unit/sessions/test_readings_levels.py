@@ -53,7 +53,10 @@ INTERVALS: dict[str, tuple[list[TelemetryReceived], tuple[int | None, ...]]] = {
     "rounded down": ([plug(10, level=20.5), sample(12, level=21.9), sample(50, level=30)], (21, None, None, 30)),
     "none": ([sample(12, 0.0)], ()),
     "before the start": ([sample(9, level=20)], ()),
-    "late, the last of its interval": ([sample(16, level=20), sample(40, level=30), sample(20, level=21)], (None, 21, 30)),
+    "late, the last of its interval": (
+        [sample(16, level=20), sample(40, level=30), sample(20, level=21)],
+        (None, 21, 30),
+    ),
     "late, not the last": ([sample(20, level=20), sample(40, level=30), sample(16, level=21)], (None, 20, 30)),
     "late, the only one": ([sample(10, level=20), sample(40, level=30), sample(16, level=21)], (20, 21, 30)),
     "at a boundary": ([sample(15, level=20), sample(30, level=21)], (None, 20, 21)),
@@ -72,7 +75,10 @@ RISES: dict[str, tuple[list[TelemetryReceived], list[float]]] = {
     "from the first level on": ([sample(15, level=20), sample(30, level=23)], [0, 3]),
     "told before the plug-in": ([sample(8, level=20), sample(25, level=23)], [1, 2]),
     "twice in a quarter-hour": ([sample(10, level=20), sample(11, level=20.5), sample(14, level=21)], [1]),
-    "level by level": ([sample(10, level=20), sample(25, level=22), sample(40, level=23)], [2 / 3, 4 / 3 + 1 / 3, 2 / 3]),
+    "level by level": (
+        [sample(10, level=20), sample(25, level=22), sample(40, level=23)],
+        [2 / 3, 4 / 3 + 1 / 3, 2 / 3],
+    ),
     "only above the highest": ([sample(10, level=20), sample(25, level=18), sample(40, level=21)], [0, 1 / 3, 2 / 3]),
     "a fall of 2 points is none": ([sample(10, level=20), sample(25, level=18), sample(40, level=20)], []),
     "a larger fall begins a run": (
@@ -80,7 +86,12 @@ RISES: dict[str, tuple[list[TelemetryReceived], list[float]]] = {
         [0, 0, 3],
     ),
     "over the charging": (
-        [sample(10, level=20, charging=False), sample(20, charging=True), sample(25, charging=False), sample(40, level=23)],
+        [
+            sample(10, level=20, charging=False),
+            sample(20, charging=True),
+            sample(25, charging=False),
+            sample(40, level=23),
+        ],
         [0, 3],
     ),
     "a gap of a quarter-hour between rates": (
@@ -181,7 +192,10 @@ ESTIMATES: dict[str, tuple[list[TelemetryReceived], float | None]] = {
     "as told": ([sample(10, level=20.5)], 20.5),
     "carried on by the counter": ([sample(10, 0.0, level=20), sample(40, 2.0)], 20 + 2 / 60 * 90),
     "carried on by the rate": ([sample(10, level=20, rate=6), sample(20)], 20 + 1 / 60 * 90),
-    "the rate is replaced": ([sample(10, 0.0, level=20, rate=6), sample(20, rate=6), sample(25, 2.0)], 20 + 2 / 60 * 90),
+    "the rate is replaced": (
+        [sample(10, 0.0, level=20, rate=6), sample(20, rate=6), sample(25, 2.0)],
+        20 + 2 / 60 * 90,
+    ),
     "told since": ([sample(10, 0.0, level=20), sample(40, 2.0, level=26)], 26),
     "told within the stretch": ([sample(10, 0.0), sample(30, level=26), sample(40, 3.0)], 26 + 1 / 60 * 90),
     "told before the plug-in": ([sample(9, level=20), sample(10, 0.0), sample(40, 2.0)], 20 + 2 / 60 * 90),
