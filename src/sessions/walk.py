@@ -138,7 +138,8 @@ class _Walk:
             self._run = Run(at_us, at_us, counter_wh)
             return
         is_idle = self._charging.is_on is False
-        step, self._run = read(run, at_us, counter_wh, limit_wh=frame.limit_wh, is_idle=is_idle)
+        is_first = run.read_us < frame.open_us
+        step, self._run = read(run, at_us, counter_wh, limit_wh=frame.limit_wh, is_idle=is_idle, is_first=is_first)
         if step is Step.RISES:
             self._cover(run.read_us, at_us, max(counter_wh - run.highest_wh, 0))
             return

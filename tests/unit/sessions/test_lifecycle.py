@@ -228,7 +228,12 @@ def test_the_newest_word_counts() -> None:
     for vehicle in (run(told, late).vehicle, run(late, told).vehicle):
         level, capacity, limit = vehicle.level, vehicle.capacity, vehicle.charge_limit
         charging, power, place = vehicle.charging, vehicle.power_state, vehicle.place
-        assert level and capacity and limit and charging and power and place
+        assert level
+        assert capacity
+        assert limit
+        assert charging
+        assert power
+        assert place
         assert {each.at for each in (level, capacity, limit, charging, power, place)} == {minute(20)}
         assert (level.percent, capacity.capacity_wh, limit.percent, charging.is_charging) == (50, 60_000, 80, True)
         assert (power.state.value, place.location_id) == ("PLUGGED_IN:CHARGING", HOME)

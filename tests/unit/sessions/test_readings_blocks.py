@@ -38,7 +38,13 @@ BLOCKS: dict[str, tuple[list[TelemetryReceived], list[tuple[float, float]], list
     ),
     "measured later: of the block before": ([sample(20, 0.0), sample(64, 4.4)], [(20, 40)], [4_400], 4_400),
     "measured later: of the last that began": ([sample(20, 0.0), sample(90, 7.0)], TWO, [2_500, 4_500], 7_000),
-    "before every block": ([sample(10, 0.0), sample(40, 3.0)], [(45, 50)], [0], 3_000),
+    "long before every block": ([sample(10, 0.0), sample(40, 3.0)], [(75, 80)], [0], 3_000),
+    "shortly before a block: it charged before it said so": (
+        [sample(10, 0.0), sample(40, 3.0)],
+        [(45, 50)],
+        [2_500],
+        3_000,
+    ),
     "charging known, but none in a block": (_charge(30, 40, 0, 1), [(45, 50)], [0], 1_000),
     "not started yet: nothing in it": (_charge(20, 40, 0, 2), [(20, 40), (45, 60)], [2_000, 0], 2_000),
     "a running block, planned beyond now": (_charge(20, 40, 0, 2), [(20, 100)], [2_000], 2_000),
@@ -54,6 +60,6 @@ def test_blocks(
 ) -> None:
     """A block gets what was charged within it, and what is measured after it while nobody says what charges."""
     part = told(events).part
-    found = block_energies_wh(part, [(minute(start), minute(end)) for start, end in blocks])
+    found = block_energies_wh(part, [(minute(start), minute(end)) for start, end in blocks], minute(10_000))
     assert (found, part.energy_sum_wh) == (energies, sum_wh)
     assert sum(found) <= part.energy_sum_wh

@@ -4,7 +4,7 @@ import pytest
 
 from sessions.events import Counted, TelemetryReceived
 from sessions.samples import moved_back
-from sessions.totals import estimated_level
+from sessions.totals import Context, estimated_level
 from tests.builders import plug, sample, unplug
 from tests.support.statistics import Visit, context, told
 
@@ -30,6 +30,11 @@ FROM_AND_TO: dict[str, tuple[list[TelemetryReceived], list[TelemetryReceived], t
     "two for one moment": ([], [sample(60, level=50), sample(60, level=51), sample(60, level=49)], (51, 51)),
     "two for one moment after": ([], [sample(61, level=50), sample(61, level=51), sample(61, level=49)], (51, 51)),
 }
+
+
+def battery_of(known: Context) -> tuple[int, float]:
+    """Capacity and efficiency, as the level is carried on by them."""
+    return known.capacity_wh or known.default_capacity_wh, known.efficiency
 
 
 @pytest.mark.parametrize(("before", "after", "levels"), FROM_AND_TO.values(), ids=FROM_AND_TO)
@@ -116,7 +121,8 @@ RISES: dict[str, tuple[list[TelemetryReceived], list[float]]] = {
 @pytest.mark.parametrize(("events", "points"), RISES.values(), ids=RISES)
 def test_rises(events: list[TelemetryReceived], points: list[float]) -> None:
     """Where neither counter nor rate covers, a rise above the run's highest level tells the energy."""
-    assert told(events).energy_wh == pytest.approx([point * POINT_WH for point in points], abs=1)
+    known = context(capacity_wh=60_000)
+    assert told(events, known).energy_wh == pytest.approx([point * POINT_WH for point in points], abs=1)
 
 
 # The same, where there are counters.
@@ -160,7 +166,8 @@ GAPS: dict[str, tuple[list[TelemetryReceived], list[float]]] = {
 @pytest.mark.parametrize(("events", "points"), GAPS.values(), ids=GAPS)
 def test_gaps_of_the_counter(events: list[TelemetryReceived], points: list[float]) -> None:
     """Where a counter leaves a gap, the level fills it with what the counter did not show."""
-    assert told(events).energy_wh == pytest.approx([point * POINT_WH for point in points], abs=1)
+    known = context(capacity_wh=60_000)
+    assert told(events, known).energy_wh == pytest.approx([point * POINT_WH for point in points], abs=1)
 
 
 @pytest.mark.parametrize(("capacity_wh", "energy_wh"), [(None, 667), (90_000, 1_000)])
@@ -210,14 +217,14 @@ def test_estimated_level(events: list[TelemetryReceived], level: float | None) -
     """The level now is the last one told, carried on by the energy since, times efficiency over capacity."""
     visit = Visit().tell(*(event for event in events if event.message.at < context(10).started_at)).plug_in(context(10))
     visit.tell(*(event for event in events if event.message.at >= context(10).started_at))
-    assert estimated_level(visit.part, context(10)) == pytest.approx(level)
+    assert estimated_level(visit.part, *battery_of(context(10))) == pytest.approx(level)
 
 
 def test_a_known_capacity_carries_a_level_on() -> None:
     """The larger the battery, the less its level rises."""
     known = context(10, capacity_wh=90_000, efficiency=0.8)
     visit = told([sample(10, 0.0, level=20), sample(40, 9.0)], known)
-    assert estimated_level(visit.part, known) == pytest.approx(28)
+    assert estimated_level(visit.part, *battery_of(known)) == pytest.approx(28)
 
 
 def test_levels_move_with_the_start() -> None:

@@ -1,12 +1,16 @@
 """Rates: how long one holds, what of them is kept, and that a counter replaces them."""
 
+from typing import TYPE_CHECKING
+
 import pytest
 
-from sessions.counters import Reading
 from sessions.events import Counted, TelemetryReceived
 from sessions.rates import Rate, put_rate, useful_rates
 from tests.builders import plug, sample
 from tests.support.statistics import context, told
+
+if TYPE_CHECKING:
+    from sessions.counters import Reading
 
 # What is told after a plug-in at minute 10 -> the energies of the quarter-hours in Wh.
 INTEGRALS: dict[str, tuple[list[TelemetryReceived], list[int]]] = {
