@@ -12,6 +12,8 @@ from sessions.grid import QUARTER_US
 
 # A level that falls by more begins a new run: less is the display or the cold.
 FALL_LIMIT_PERCENT: Final = 2.0
+# A battery at rest may show so much more than when its charge ended; a car that is known not to charge gained nothing.
+IDLE_RISE_PERCENT: Final = 2.0
 # A counter that was read so shortly before may be read again at any moment: no level adds to it yet.
 COUNTER_HOLDS_US: Final = QUARTER_US
 # Of less bare time a level tells no more than an even share of its rise: it may owe that to what lies around.

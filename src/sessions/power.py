@@ -18,7 +18,8 @@ class Power(Struct, frozen=True, array_like=True):
     """The window under way, from `from_us`; the mean of the one before; and the highest that two in a row reached.
 
     `run_us`: the run of the counter that tells it; null: rates tell it. `from_wh`: what the counter showed then;
-    `energy`: what the rates gave since then, in W·µs. `rate`: the newest one, and when.
+    `energy`: what the rates gave since then, in W·µs. `rate`: the newest one, and when. `is_counted`: a counter told
+    the peak.
     """
 
     run_us: int | None = None
@@ -28,19 +29,21 @@ class Power(Struct, frozen=True, array_like=True):
     rate: tuple[int, int] | None = None
     mean_w: int = 0
     peak_w: int | None = None
+    is_counted: bool = False
 
 
 def power_by_counter(power: Power, run: Run) -> Power:
     """After a reading. Counters of few digits stand and jump: a window lasts from one rise to another."""
-    if power.run_us != run.began_us:
-        # What rates told of the power is no more asked for once a counter does.
-        peak_w = None if power.run_us is None else power.peak_w
-        return Power(run.began_us, run.read_us, run.highest_wh, peak_w=peak_w)
-    passed_us = run.read_us - power.from_us
-    if passed_us < MEAN_US or run.highest_wh == power.from_wh:
-        return power
-    mean_w = (run.highest_wh - power.from_wh) * HOUR_US // passed_us
-    return Power(run.began_us, run.read_us, run.highest_wh, mean_w=mean_w, peak_w=_higher(power, mean_w))
+    mean_w, peak_w, is_counted = 0, power.peak_w, power.is_counted
+    if power.run_us == run.began_us:
+        passed_us = run.read_us - power.from_us
+        if passed_us < MEAN_US or run.highest_wh == power.from_wh:
+            return power
+        mean_w = (run.highest_wh - power.from_wh) * HOUR_US // passed_us
+        borne_out_w = min(power.mean_w, mean_w)
+        if borne_out_w > (peak_w or 0) or (borne_out_w and not is_counted):
+            peak_w, is_counted = borne_out_w, True
+    return Power(run.began_us, run.read_us, run.highest_wh, mean_w=mean_w, peak_w=peak_w, is_counted=is_counted)
 
 
 def power_by_rate(power: Power, at_us: int, rate_w: int, holds_us: int) -> Power:
@@ -53,9 +56,6 @@ def power_by_rate(power: Power, at_us: int, rate_w: int, holds_us: int) -> Power
     if passed_us < MEAN_US:
         return Power(None, power.from_us, 0, energy, (at_us, rate_w), power.mean_w, power.peak_w)
     mean_w = energy // passed_us
-    return Power(None, at_us, rate=(at_us, rate_w), mean_w=mean_w, peak_w=_higher(power, mean_w))
-
-
-def _higher(power: Power, mean_w: int) -> int | None:
     borne_out_w = min(power.mean_w, mean_w)
-    return max(borne_out_w, power.peak_w or 0) or None
+    peak_w = borne_out_w if borne_out_w > (power.peak_w or 0) else power.peak_w
+    return Power(None, at_us, rate=(at_us, rate_w), mean_w=mean_w, peak_w=peak_w)

@@ -44,13 +44,17 @@ def useful_rates(rates: tuple[Rate, ...], counters: tuple[Reading, ...]) -> tupl
     Only whole minutes between them are cleared: where a minute keeps some of its rates, the others must not come back.
     """
     for first_us, last_us in _close_spans(counters):
-        first, last = first_us // MINUTE_US, last_us // MINUTE_US
+        cleared_us = (first_us // MINUTE_US + 1) * MINUTE_US, last_us // MINUTE_US * MINUTE_US
         newest = len(rates) - 1
-        while newest >= 0 and rates[newest][0] > last_us:
+        while newest > 0 and rates[newest][0] > last_us:
             newest -= 1
-        cleared = [rate for rate in rates[:newest] if not first < rate[0] // MINUTE_US < last] if newest > 0 else []
-        if newest > 0 and len(cleared) < newest:
-            rates = (*cleared, *rates[newest:])
+        start = 0
+        while start < newest and rates[start][0] < cleared_us[0]:
+            start += 1
+        end = start
+        while end < newest and rates[end][0] < cleared_us[1]:
+            end += 1
+        rates = rates[:start] + rates[end:] if end > start else rates
     return rates
 
 

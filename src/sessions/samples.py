@@ -9,7 +9,7 @@ from math import inf
 from msgspec import structs
 
 from sessions.counters import QUARTER_LIMIT_READINGS, STEP_LIMIT_W, Run
-from sessions.energy import RATE_HOLDS_US, Energy, Frame, continued, walk
+from sessions.energy import Energy, Frame, continued
 from sessions.events import Counted
 from sessions.evidence import Observation
 from sessions.grid import QUARTER_US, micros
@@ -27,6 +27,7 @@ from sessions.readings import (
 )
 from sessions.steady import gained, steady
 from sessions.totals import BASELINE_US, FULL_PERCENT, Context, Totals, with_level, with_level_from
+from sessions.walk import RATE_HOLDS_US, walk
 
 
 def begin(readings: Readings, context: Context, before: Totals | None = None) -> Totals:
@@ -138,8 +139,8 @@ def _walked_steadily(
     place = newest.index - totals.started_us // QUARTER_US
     if newest.index != before.newest.index or at_us <= totals.tip.passed_us or is_full or place < 0:
         return None
-    first_us = max(totals.level_from_us, totals.started_us)
-    found = steady(totals.tail, totals.tip, at_us, seen, limit_wh=_limit_wh(context), first_us=first_us)
+    first_level = (max(totals.level_from_us, totals.started_us), totals.level_from or 0.0)
+    found = steady(totals.tail, totals.tip, at_us, seen, limit_wh=_limit_wh(context), first_level=first_level)
     if found is None:
         return None
     tip, gain_wh = found
@@ -156,17 +157,13 @@ def _walked(totals: Totals, before: Readings, known: Readings, at_us: int, frame
 
 def _walked_on(totals: Totals, before: Readings, known: Readings, frame: Frame) -> Totals:
     """Walk the newest quarter-hour again; the one before it is over once another begins."""
-    tail, over, newest, energy_wh = totals.tail, before.newest, _newest(totals, known), totals.energy_wh
-    first = totals.started_us // QUARTER_US
+    first, tail, energy_wh = totals.started_us // QUARTER_US, totals.tail, totals.energy_wh
+    over, newest = before.newest, _newest(totals, known)
     changed_from = tail.tail_from - first
     if over is not None and totals.walked_from <= over.index < newest.index:
         following, tail_wh = walk(tail, over, frame)
-        # Plans and capacity may have changed since it was walked: what it gives now is what holds.
-        walked_wh = _joined(energy_wh, changed_from, tail_wh)
-        place = following.tail_from - first
-        if walked_wh[:place] == energy_wh[:place]:
-            changed_from = place
-        tail, energy_wh = following, walked_wh
+        energy_wh = _joined(energy_wh, changed_from, tail_wh)
+        tail = following
     tip, tail_wh = walk(tail, newest, frame, known.newest_us)
     energy_wh = _joined(energy_wh, tail.tail_from - first, tail_wh)
     return structs.replace(totals, tail=tail, tip=tip, energy_wh=energy_wh, changed_from=changed_from)

@@ -8,28 +8,26 @@ from sessions.counters import STEP_LIMIT_W, Run, is_step_steep
 from sessions.energy import Energy
 from sessions.evidence import Observation
 from sessions.grid import QUARTER_US
-from sessions.levels import Rise
+from sessions.levels import Rise, next_highest
 
 
 def steady(
-    tail: Energy, tip: Energy, at_us: int, seen: Observation, *, limit_wh: float, first_us: int
+    tail: Energy, tip: Energy, at_us: int, seen: Observation, *, limit_wh: float, first_level: tuple[int, float]
 ) -> tuple[Energy, int] | None:
     """The end of the walk with that message, and what its quarter-hour gains; null where only a walk can tell.
 
     `tail`, `tip`: where that quarter-hour begins, and the end of the walk up to the message before, which lies in it.
-    `first_us`: when the first level of the part was told. The vehicle is plugged in.
+    `first_level`: when and with which level the part begins, if it has one. The vehicle is plugged in.
     """
-    counter_wh, rate_w = seen.counter_wh, seen.charge_rate_w
+    counter_wh, rate_w, percent = seen.counter_wh, seen.charge_rate_w, seen.level_percent
     is_broken = tip.restarts != tail.restarts or tip.implausible_steps != tail.implausible_steps
     if counter_wh is None or is_broken or tip.bare or tip.given_wh or (rate_w is not None and rate_w > STEP_LIMIT_W):
         return None
     run = _risen(tip.run, at_us, counter_wh, limit_wh)
     if tip.run is None or run is None or seen.is_charging not in {None, tip.charging.is_on}:
         return None
-    rise, percent = tip.rise, seen.level_percent
-    if rise is not None and percent is not None and _is_passive(tail.rise, rise, tip.run, first_us):
-        rise = Rise(at_us, percent, rise.base_us, rise.highest_percent, rise.base_wh)
-    elif rise is not None or percent is not None:
+    highest_percent = _highest_before(tail, tip.run, first_level)
+    if (tip.rise is None) is not (percent is None) or (percent is not None and highest_percent is None):
         return None
     gain_wh = counter_wh - tip.run.highest_wh
     if tip.worse:
@@ -44,6 +42,9 @@ def steady(
     rate = tip.rate if rate_w is None else (at_us, max(rate_w, 0))
     counts = tip.implausible_steps, tip.restarts
     sum_wh = tip.sum_wh + gain_wh
+    rise = None
+    if percent is not None and highest_percent is not None:
+        rise = Rise(at_us, percent, at_us, next_highest(highest_percent, percent), sum_wh)
     return Energy(
         tail_from, at_us, tail_wh, sum_wh, run, tip.charging, rate, 0, (), (), rise, 0, True, *counts
     ), gain_wh
@@ -66,9 +67,10 @@ def _risen(run: Run | None, at_us: int, counter_wh: int, limit_wh: float) -> Run
     return Run(run.began_us, at_us, counter_wh)
 
 
-def _is_passive(before: Rise | None, rise: Rise, run: Run, first_us: int) -> bool:
-    """Tell whether the level says nothing of this quarter-hour: a counter has covered all of it so far."""
-    is_counted = rise.base_us < rise.told_us and rise.told_us >= run.read_us
-    if before is None:
-        return is_counted and rise.base_us == first_us <= run.began_us
-    return is_counted and rise.base_us == before.told_us
+def _highest_before(tail: Energy, run: Run, first_level: tuple[int, float]) -> float | None:
+    """The highest level before this quarter-hour, if its counter leaves no gap for a level to fill."""
+    if tail.rise is None:
+        return first_level[1] if run.began_us <= first_level[0] else None
+    if tail.run is None or (tail.bare and tail.bare[0][0] < tail.run.read_us):
+        return None
+    return next_highest(tail.rise.highest_percent, tail.rise.percent)

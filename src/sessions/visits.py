@@ -172,7 +172,7 @@ def _take_elsewhere(step: Step, visit: Visit, seen: Observation, location_id: Lo
     """The second such message says that the vehicle was plugged in elsewhere, at the time of the first."""
     if (visit.here_at is not None and seen.at <= visit.here_at) or seen.at < visit.plugged_in_at:
         return
-    if visit.unplugged_at is not None:
+    if seen.is_plugged_in is False or visit.unplugged_at is not None:
         # It was unplugged here, and is on its way.
         return
     known = visit.elsewhere
@@ -185,7 +185,7 @@ def _take_elsewhere(step: Step, visit: Visit, seen: Observation, location_id: Lo
     elif seen.at > known.named_at:
         known = structs.replace(known, named_at=seen.at)
     visit.elsewhere = known
-    if known.named_at < known.at + ELSEWHERE_TIME or seen.is_plugged_in is False or visit.unplugged_at is not None:
+    if known.named_at < known.at + ELSEWHERE_TIME:
         return
     here_at = known.last_here_at if visit.here_at is None else max(known.last_here_at, visit.here_at)
     end_visit(step, here_at, known.named_at)
@@ -242,7 +242,10 @@ def _take_plug_in(step: Step, seen: Observation, news: Evidence) -> None:
     if visit is None:
         _begin_visit(step, seen.at, seen, seen.location_id or _told_place(vehicle, seen.at))
         return
-    visit.unplugged_at = None
+    if visit.unplugged_at is not None:
+        # It is here: what was told until now of another place no longer counts.
+        visit.unplugged_at = visit.elsewhere = None
+        visit.here_at = max(seen.at, vehicle.newest_at or seen.at)
     if seen.charger_id is not None:
         visit.charger_id = seen.charger_id
 

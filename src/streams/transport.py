@@ -1,7 +1,8 @@
 """Faust's Kafka transport with what the merge needs: whether a partition is read to its end, and back-pressure.
 
 A partition is at its end when the consumer's position has reached the highwater of the newest fetch and everything that
-was fetched has reached the agent. Partitions whose merge buffer is full are not fetched further.
+was fetched has reached the agent. The position moves in another thread, before the records that it has passed are here:
+so it is looked at only when they have come. Partitions whose merge buffer is full are not fetched further.
 """
 
 import asyncio
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 # How long the broker may hold a fetch open: bounds how long a drained partition waits for the next fetch.
 FETCH_WAIT_MS = 100
-# While some partitions are held back, look again so often whether they have room.
+# While some partitions are held back, or not read to their end, look again so often whether they have room, or are.
 HELD_BACK_POLL_S = 0.02
 
 
@@ -50,6 +51,8 @@ class Consumer(AIOKafkaConsumer):
         super().__init__(*args, **kwargs)
         self._fetched_offset: dict[TP, int] = {}
         self._arrived_offset: dict[TP, int] = {}
+        # Those whose position was at the highwater when records came last.
+        self._drained: set[TP] = set()
         self.is_full: Callable[[TP], bool] = lambda _: False
 
     def _new_consumer_thread(self) -> ConsumerThread:
@@ -61,14 +64,13 @@ class Consumer(AIOKafkaConsumer):
 
     def is_at_end(self, tp: TP) -> bool:
         """Tell whether, as far as is known, nothing of this partition is unread."""
-        if self._arrived_offset.get(tp, -1) < self._fetched_offset.get(tp, -1):
-            return False
-        return bool(self._thread.is_position_at_highwater(tp))
+        return tp in self._drained and self._arrived_offset.get(tp, -1) >= self._fetched_offset.get(tp, -1)
 
     def forget_positions(self) -> None:
         """Partitions have moved: what was counted says nothing any more."""
         self._fetched_offset.clear()
         self._arrived_offset.clear()
+        self._drained.clear()
 
     async def _getmany(self, active_partitions: Any, timeout: float) -> Any:  # noqa: ASYNC109  # Faust's signature
         wanted = active_partitions
@@ -78,12 +80,18 @@ class Consumer(AIOKafkaConsumer):
                 # An empty set would mean every partition to the fetcher.
                 await asyncio.sleep(HELD_BACK_POLL_S)
                 return {}
-            if len(wanted) < len(active_partitions):
+            if len(wanted) < len(active_partitions) or not self._drained.issuperset(wanted):
                 timeout = min(timeout, HELD_BACK_POLL_S)
         records = await super()._getmany(wanted, timeout)
         for tp, batch in records.items():
             if batch:
                 self._fetched_offset[tp] = batch[-1].offset
+        # Nothing is being fetched now, so no position runs ahead of what has come.
+        for tp in wanted or ():
+            if self._thread.is_position_at_highwater(tp):
+                self._drained.add(tp)
+            else:
+                self._drained.discard(tp)
         return records
 
 

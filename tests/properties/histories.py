@@ -48,7 +48,7 @@ CHECK: Final = settings(
 # Histories take longer than samples.
 # A silent vehicle is asked every half hour until it is given up: no history of days comes near to this.
 FIRED_LIMIT: Final = 50_000
-CHECK_HISTORIES: Final = settings(CHECK, max_examples=60)
+CHECK_HISTORIES: Final = settings(CHECK, max_examples=100)
 
 _STEPS_MIN = st.sampled_from([0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 7.5, 15.0, 40.0, 300.0])
 _LATE_MIN = st.sampled_from([0.0] * 8 + [0.25, 0.5, 1.0, 3.0, 9.0, 30.0, 200.0, 1_500.0])

@@ -32,6 +32,8 @@ def test_late_evidence_inside_a_guess(is_managed: bool) -> None:
     assert first.session.id != last.session.id
     assert (first.represents_charging_event, last.represents_charging_event) == (True, True)
     assert (last.session.policy_id is not None) == is_managed
+    kept = [(each.session_id, each.is_managed, each.is_guess) for each in story.vehicle.charging_events]
+    assert kept == [(first.session.id, False, True), (last.session.id, is_managed, False)]
 
 
 def test_a_plug_in_that_moves_back_into_a_guess() -> None:

@@ -8,6 +8,11 @@ from sessions.lifecycle import apply
 from tests.builders import BOB, HOME, RULES, WORK, plug, policy, run, sample, timer, unplug
 
 HISTORIES: dict[str, list[Event]] = {
+    "a managed vehicle says that it charges, and that it draws nothing": [
+        policy(-30),
+        sample(348, 2.883, charging=True, level=20.7, capacity=40, limit=50, rate=0.0, where=HOME),
+        sample(400, 2.9, charging=True, rate=0.0),
+    ],
     "plug in, sample, unplug, settled": [
         policy(-5),
         plug(0, where=HOME, level=50),
@@ -24,6 +29,13 @@ HISTORIES: dict[str, list[Event]] = {
         plug(0, where=HOME),
         sample(5, where=WORK),
         sample(3, where=WORK),
+    ],
+    "another place is told while the unplug is pending, which a re-plug cancels": [
+        plug(0, where=HOME),
+        sample(9, where=WORK),
+        unplug(10),
+        sample(10.75, where=WORK),
+        plug(10.5),
     ],
     "the vehicle has gone elsewhere": [plug(0, where=HOME), sample(5, where=WORK), sample(7, where=WORK)],
     "a plug-in comes late, after other news": [sample(30), plug(3)],

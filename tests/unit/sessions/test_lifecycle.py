@@ -2,9 +2,30 @@
 
 import pytest
 
+from models.codec import Refusal
+from models.ids import PolicyId
 from models.session import SessionState
-from sessions.events import Event, SessionChanged
-from tests.builders import ANN, BOB, HOME, WORK, battery, bounds, kwh, kwh_sum, minute, plug, policy, run, sample, timer
+from sessions.events import Counted, Event, SessionChanged
+from sessions.identity import managed_session_id
+from tests.builders import (
+    ANN,
+    BOB,
+    HOME,
+    VEHICLE,
+    WORK,
+    at_once,
+    battery,
+    bounds,
+    kwh,
+    kwh_sum,
+    minute,
+    plug,
+    policy,
+    run,
+    sample,
+    target,
+    timer,
+)
 from tests.builders import unplug as out
 
 
@@ -177,3 +198,64 @@ def test_another_user_while_the_unplug_is_pending() -> None:
     """A message of another user while the unplug is pending ends the visit at the unplug."""
     story = run(policy(0), plug(10, where=HOME), out(20), sample(20.5), sample(20.75, user=BOB))
     assert bounds(story.settled[0]) == (10, 20)
+
+
+def test_a_target_is_for_one_session() -> None:
+    """An override changes the session that it names, and no other; of one that nobody has it is only counted."""
+    both = (policy(0), policy(0, "p2", where=WORK))
+    named = managed_session_id(PolicyId("p2"), VEHICLE, minute(0.001 / 60))
+    story = run(*both, target(5, named, at_once()))
+    assert [(one.session.policy_id, one.session.id) for one in story.changes[2:]] == [("p2", named)]
+    unknown = run(*both, target(5, "of-nobody", at_once()))
+    assert (len(unknown.changes), unknown.counted) == (2, [Counted.TARGET_TOO_LATE])
+    assert (
+        run(*both, target(5, named, at_once()), target(5, named, None), target(4, named, None)).states == story.states
+    )
+    again = run(*both, target(5, named, at_once()), target(6, named, None))
+    assert again.states == [*story.states, "p2 UPCOMING 3"]
+
+
+def test_a_target_from_ahead_of_the_log() -> None:
+    """An override from more than 5 min ahead of the log is refused."""
+    story = run(policy(0), target(20, "any", at_once(), logged=10))
+    assert (story.refusals, story.counted) == ([Refusal.IN_FUTURE], [])
+
+
+def test_the_newest_word_counts() -> None:
+    """Of what a vehicle tells of itself the newest counts, not the last to arrive."""
+    told = sample(20, level=50, capacity=60, limit=80, charging=True, state="PLUGGED_IN:CHARGING", where=HOME)
+    late = sample(15, level=40, capacity=40, limit=90, charging=False, state="PLUGGED_IN:STOPPED", where=WORK)
+    for vehicle in (run(told, late).vehicle, run(late, told).vehicle):
+        level, capacity, limit = vehicle.level, vehicle.capacity, vehicle.charge_limit
+        charging, power, place = vehicle.charging, vehicle.power_state, vehicle.place
+        assert level and capacity and limit and charging and power and place
+        assert {each.at for each in (level, capacity, limit, charging, power, place)} == {minute(20)}
+        assert (level.percent, capacity.capacity_wh, limit.percent, charging.is_charging) == (50, 60_000, 80, True)
+        assert (power.state.value, place.location_id) == ("PLUGGED_IN:CHARGING", HOME)
+
+
+def test_since_when_it_charges() -> None:
+    """A state of charging counts from when it was first told, however often it is told again."""
+    told = (
+        sample(10, charging=True),
+        sample(20, charging=True),
+        sample(30, charging=False),
+        sample(40, charging=False),
+    )
+    for end, since in ((2, 10), (3, 30), (4, 30)):
+        charging = run(*told[:end]).vehicle.charging
+        assert charging is not None
+        assert (charging.since, charging.at) == (minute(since), minute(10 * end))
+
+
+def test_a_counter_tells_whether_it_charges() -> None:
+    """Of a vehicle that never says so, a counter that grew since the last message tells that it charged, else not."""
+    told = (plug(10), sample(20, 1.0), sample(30, 2.0), sample(40, 2.0))
+    found = [run(*told[:end]).vehicle.charging for end in (3, 4)]
+    assert [each and (each.is_charging, each.is_told, each.since) for each in found] == [
+        (True, False, minute(20)),
+        (False, False, minute(30)),
+    ]
+    says = run(plug(10), sample(20, 1.0, charging=False), sample(30, 2.0)).vehicle.charging
+    assert says is not None
+    assert (says.is_charging, says.is_told, says.at) == (False, True, minute(20))

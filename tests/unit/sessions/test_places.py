@@ -74,6 +74,10 @@ ELSEWHERE: dict[str, tuple[list[Event], list[tuple[str | None, float, float | No
     "older than home was named": ([at_home(40), at_work(30), at_work(31)], [("home", 10, None)]),
     "from before the plug-in": ([at_work(5), at_work(6)], [("home", 10, None)]),
     "unplugged there": ([at_work(30), plug(31, is_plugged_in=False, where=WORK), timer(33)], [("home", 10, 31)]),
+    "unplugged there, told late": (
+        [at_work(50), sample(51), plug(40, is_plugged_in=False, where=WORK)],
+        [("home", 10, 40)],
+    ),
     "unplugged before": (
         [at_work(30), unplug(30.5), at_work(31), timer(33)],
         [("home", 10, 30.5)],

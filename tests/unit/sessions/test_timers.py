@@ -180,6 +180,12 @@ def test_an_override_whose_time_has_passed() -> None:
     assert not [each for each in timers(story.vehicle, RULES, NO_PRICES) if each.due_at < minute(30)]
 
 
+def test_an_override_whose_time_has_passed_where_the_place_is_learnt_late() -> None:
+    """So it is where the visit becomes managed only later, by a message that tells its place."""
+    story = run(policy(0), target(5, FIRST, ready(20)), plug(10, level=50), sample(30, where=HOME))
+    assert not [each for each in timers(story.vehicle, RULES, NO_PRICES) if each.due_at < minute(30)]
+
+
 def test_nothing_is_due_twice() -> None:
     """What has fired is no longer due: asked again at the same moment, a vehicle publishes nothing."""
     story = run(policy(0, by="09:00", reserve=20), plug(10, where=HOME, level=10), timer(2_000), timer(2_000))

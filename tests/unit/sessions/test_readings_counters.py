@@ -1,0 +1,231 @@
+"""Counters: baselines, runs, noise, resets, drains, placeholders, and steps that no vehicle can make."""
+
+import pytest
+
+from sessions.counters import QUARTER_LIMIT_READINGS, Reading, put_reading
+from sessions.events import Counted, TelemetryReceived
+from tests.builders import plug, sample
+from tests.support.statistics import Visit, context, told
+
+RESTARTED, IMPLAUSIBLE, LATE = (
+    Counted.COUNTER_RESTARTED,
+    Counted.IMPLAUSIBLE_ENERGY_STEP,
+    Counted.LATE_READING_IGNORED,
+)
+
+# Readings (minute, kWh) around a plug-in at minute 60 -> energy in Wh.
+BASELINES: dict[str, tuple[list[tuple[float, float]], int]] = {
+    "newest within 5 min before": ([(50, 1.0), (55, 2.0), (59, 3.0), (70, 5.0)], 2_000),
+    "newest within the quarter-hour of the plug-in": ([(55, 2.0), (58, 2.5), (59, 3.0), (62, 3.4), (63, 5.0)], 2_000),
+    "exactly 5 min before": ([(55, 2.0), (70, 5.0)], 3_000),
+    "older: the first after": ([(54.99, 2.0), (70, 5.0), (80, 6.5)], 1_500),
+    "none before: the first after": ([(70, 5.0), (80, 6.5)], 1_500),
+    "with the plug-in": ([(60, 5.0), (80, 6.5)], 1_500),
+    "a single reading": ([(70, 5.0)], 0),
+    "no reading": ([], 0),
+    "higher than the first after: the counter began anew": ([(59, 9.0), (61, 0.5), (70, 1.5)], 1_000),
+}
+
+
+@pytest.mark.parametrize(("readings", "energy_wh"), BASELINES.values(), ids=BASELINES)
+def test_baseline(readings: list[tuple[float, float]], energy_wh: int) -> None:
+    """Energy counts from the newest reading at most 5 min before the plug-in, else from the first after it."""
+    visit = Visit().tell(*(sample(at, kwh) for at, kwh in readings if at < 60))
+    visit.plug_in(context(60)).tell(*(sample(at, kwh) for at, kwh in readings if at >= 60))
+    assert visit.sum_wh == energy_wh
+
+
+@pytest.mark.parametrize("start", [61.5, 63], ids=["between readings", "with a reading"])
+def test_baseline_in_the_middle_of_readings(start: float) -> None:
+    """A plug-in between readings of one quarter-hour starts from the one before it, whatever is kept of them later."""
+    visit = Visit().tell(*(sample(60 + number, number / 10) for number in range(4) if 60 + number < start))
+    visit.plug_in(context(start)).tell(
+        *(sample(60 + number, number / 10) for number in range(4) if 60 + number >= start)
+    )
+    visit.tell(sample(64, 0.4), sample(65, 0.5))
+    assert visit.sum_wh == (400 if start == 61.5 else 300)
+
+
+# Readings one minute apart from the plug-in on -> energy in Wh, and what is counted.
+RUNS: dict[str, tuple[list[float], int, list[Counted]]] = {
+    "rises": ([1.0, 1.5, 3.0], 2_000, []),
+    "noise: a fall of 0.1 kWh": ([1.0, 2.0, 1.9, 1.9], 1_000, []),
+    "only what exceeds the highest adds": ([1.0, 2.0, 1.9, 2.1], 1_100, []),
+    "a larger fall begins anew": ([1.0, 2.0, 1.899, 2.5], 1_601, [RESTARTED]),
+    "reset to zero": ([5.0, 6.0, 0.0, 1.5], 2_500, [RESTARTED]),
+    "reset to zero, and stays there": ([5.0, 6.0, 0.0, 0.0, 0.0, 1.5], 2_500, [RESTARTED]),
+    "leading placeholder zero": ([0.0, 50.0, 51.0], 1_000, [IMPLAUSIBLE]),
+    "400 kW": ([0.0, 6.666], 6_666, []),
+    "above 400 kW": ([0.0, 6.667], 0, [IMPLAUSIBLE]),
+    "to a lifetime register and back": ([1.0, 2.0, 9_000.0, 2.5, 3.0], 1_500, [IMPLAUSIBLE, RESTARTED]),
+    "to a lifetime register for good": ([1.0, 2.0, 20_000.0, 20_000.5, 20_001.5], 2_500, [IMPLAUSIBLE]),
+    "placeholder zero": ([12.0, 0.0, 12.3, 12.5], 200, [RESTARTED, IMPLAUSIBLE]),
+    "placeholder zeros in a row": ([12.0, 0.0, 0.0, 12.3, 12.5], 200, [RESTARTED, IMPLAUSIBLE]),
+    "two resets": ([1.0, 2.0, 0.5, 1.0, 0.2, 0.7], 2_000, [RESTARTED, RESTARTED]),
+}
+
+
+@pytest.mark.parametrize(("readings", "energy_wh", "counted"), RUNS.values(), ids=RUNS)
+def test_runs(readings: list[float], energy_wh: int, counted: list[Counted]) -> None:
+    """Within a run only what exceeds its highest reading adds; a larger fall or an impossible step begins another."""
+    visit = told(sample(60 + at, kwh) for at, kwh in enumerate(readings))
+    assert (visit.sum_wh, visit.counted) == (energy_wh, counted)
+
+
+# Readings 20 minutes apart, in which no step is too steep -> energy in Wh.
+ZEROS: dict[str, tuple[list[float], int]] = {
+    "back to where it was": ([12.0, 0.0, 12.3, 12.5], 200),
+    "back within noise": ([12.0, 0.0, 11.9, 12.5], 600),
+    "below noise: it began anew": ([12.0, 0.0, 11.899, 12.5], 12_500),
+    "back to twice as much, still nearer to it than to zero": ([12.0, 0.0, 24.0, 24.5], 500),
+    "far above: it began anew": ([12.0, 0.0, 24.001, 24.5], 24_500),
+    "a value near zero is no placeholder": ([12.0, 0.001, 12.3], 12_299),
+    "a zero at first": ([0.0, 12.3, 12.5], 12_500),
+    "a zero that the run rose from": ([12.0, 0.0, 1.0, 12.3], 12_300),
+    "zeros in a row": ([12.0, 0.0, 0.0, 12.3, 12.5], 200),
+}
+
+
+@pytest.mark.parametrize(("readings", "energy_wh"), ZEROS.values(), ids=ZEROS)
+def test_placeholder_zeros(readings: list[float], energy_wh: int) -> None:
+    """A zero from which a counter comes back to where it stood was none: coming back adds nothing."""
+    assert told(sample(60 + 20 * at, kwh) for at, kwh in enumerate(readings)).sum_wh == energy_wh
+
+
+DRAINS: dict[str, tuple[list[TelemetryReceived], int]] = {
+    "falls slowly while it does not charge": (
+        [sample(30, 9.79, charging=False), sample(40, 9.9), sample(50, 9.79), sample(60, 9.9)],
+        10_210,
+    ),
+    "to the half": ([sample(30, 5.105, charging=False), sample(40, 5.5)], 10_210),
+    "below the half: it began anew": ([sample(30, 5.104, charging=False), sample(40, 5.5)], 10_606),
+    "while it charges: it began anew": ([sample(30, 9.79, charging=True), sample(40, 9.9)], 10_320),
+    "while nobody knows: it began anew": ([sample(30, 9.79), sample(40, 9.9)], 10_320),
+    "charges again, above the highest": (
+        [sample(30, 9.79, charging=False), sample(40, 10.15, charging=True), sample(50, 11.0)],
+        11_000,
+    ),
+    "charges again, below it: it began anew": (
+        [sample(30, 9.79, charging=False), sample(31, 9.8, charging=True), sample(32, 9.9), sample(33, 10.0)],
+        10_410,
+    ),
+}
+
+
+@pytest.mark.parametrize(("events", "energy_wh"), DRAINS.values(), ids=DRAINS)
+def test_drains(events: list[TelemetryReceived], energy_wh: int) -> None:
+    """A fall to no less than half, while the vehicle is known not to charge, begins no run (decision 5)."""
+    assert told([sample(10, 0.0), sample(20, 10.21), *events]).sum_wh == energy_wh
+
+
+@pytest.mark.parametrize(("step_kwh", "energy_wh"), [(66.666, 66_666), (66.667, 0)])
+def test_step_above_capacity(step_kwh: float, energy_wh: int) -> None:
+    """A step above the capacity over the efficiency (60 kWh / 0.9) adds nothing."""
+    told_both = [sample(10, 0.0), sample(600, step_kwh)]
+    assert told(told_both, context(capacity_wh=60_000)).sum_wh == energy_wh
+
+
+def test_a_battery_of_unknown_size_takes_any_step() -> None:
+    """Where nobody told the capacity, only the power limits a step."""
+    assert told([sample(10, 0.0), sample(600, 90.0)]).sum_wh == 90_000
+
+
+def test_idle_readings_between_visits() -> None:
+    """What a counter gains while nothing is plugged in belongs to no part."""
+    visit = told([sample(10, 0.0), sample(20, 1.0)])
+    assert visit.sum_wh == 1_000
+    visit.plug_out().tell(sample(40, 5.0)).plug_in(context(50)).tell(sample(52, 6.0), sample(60, 7.0))
+    assert visit.sum_wh == 1_000
+
+
+def test_one_reading_tells_no_energy() -> None:
+    """Energy is known from the second reading of a run on, even if it is none."""
+    visit = told([sample(10, 5.0)])
+    assert not visit.part.is_energy_known
+    assert visit.tell(sample(20, 5.0)).part.is_energy_known
+    restarted = told([sample(10, 5.0), sample(20, 1.0)])
+    assert not restarted.part.is_energy_known
+
+
+LATE_READINGS: dict[str, tuple[list[tuple[float, float]], list[Counted]]] = {
+    "between its neighbours": ([(20, 1.5)], []),
+    "of another quarter-hour": ([(40, 1.7)], []),
+    "again": ([(15, 1.0)], []),
+    "again, as the newest": ([(70, 2.0)], []),
+    "that does not fit where readings were dropped": ([(62, 1.0), (64, 1.9), (66, 1.95), (65, 9.0)], [LATE]),
+    "that fits there": ([(62, 1.0), (64, 1.9), (66, 1.95), (65, 1.92)], []),
+    "from before all that is known": ([(3_000, 2.0), (100, 1.0)], [LATE]),
+}
+
+
+@pytest.mark.parametrize(("late", "counted"), LATE_READINGS.values(), ids=LATE_READINGS)
+def test_late_readings(late: list[tuple[float, float]], counted: list[Counted]) -> None:
+    """A late reading finds its place; one that cannot is counted."""
+    visit = told([sample(15, 1.0), sample(70, 2.0)])
+    visit.tell(*(sample(at, kwh) for at, kwh in late))
+    assert (visit.sum_wh, visit.counted) == (1_000, counted)
+
+
+def test_a_late_reading_that_begins_a_run_takes_energy_back() -> None:
+    """What lay across a late break of the counter is no difference of one run any more."""
+    visit = told([sample(15, 1.0), sample(70, 2.0), sample(40, 0.5)])
+    assert (visit.sum_wh, visit.counted) == (1_500, [RESTARTED])
+
+
+def test_two_values_for_one_moment() -> None:
+    """Of two readings of one moment the higher stands, whichever comes first."""
+    for values in ([2.0, 2.5], [2.5, 2.0]):
+        visit = told([sample(10, 1.0), *(sample(20, kwh) for kwh in values), sample(30, 3.0)])
+        assert visit.sum_wh == 2_000
+        assert visit.tell(sample(20, 2.25)).sum_wh == 2_000
+
+
+def _put(*told_readings: tuple[float, int], flip: float = 0) -> list[tuple[float, int, bool]]:
+    readings: tuple[Reading, ...] = ()
+    for at_min, counter_wh in told_readings:
+        readings = put_reading(readings, round(at_min * 60_000_000), counter_wh, round(flip * 60_000_000))
+    return [(at_us / 60_000_000, counter_wh, is_merged) for at_us, counter_wh, is_merged in readings]
+
+
+KEPT: dict[str, tuple[list[tuple[float, int]], list[tuple[float, int, bool]]]] = {
+    "a rise": ([(1, 10), (2, 20), (3, 30), (4, 40)], [(1, 10, False), (4, 40, True)]),
+    "two": ([(1, 10), (2, 20)], [(1, 10, False), (2, 20, False)]),
+    "no change": ([(1, 10), (2, 10), (3, 10)], [(1, 10, False), (3, 10, True)]),
+    "a peak": ([(1, 10), (2, 30), (3, 20)], [(1, 10, False), (2, 30, False), (3, 20, False)]),
+    "a dip": ([(1, 10), (2, 5), (3, 20)], [(1, 10, False), (2, 5, False), (3, 20, False)]),
+    "in reverse": ([(4, 40), (3, 30), (2, 20), (1, 10)], [(1, 10, False), (4, 40, True)]),
+    "the middle late": ([(1, 10), (3, 30), (2, 20)], [(1, 10, False), (3, 30, True)]),
+    "the middle late, twice": ([(1, 10), (3, 30), (2, 20), (2, 20)], [(1, 10, False), (3, 30, True)]),
+    "a late peak": ([(1, 10), (3, 30), (2, 40)], [(1, 10, False), (2, 40, False), (3, 30, False)]),
+    "late where some were dropped": ([(1, 10), (2, 20), (4, 40), (3, 99)], [(1, 10, False), (4, 40, True)]),
+    "after a zero": ([(1, 0), (2, 10), (3, 20), (4, 30)], [(1, 0, False), (2, 10, False), (4, 30, True)]),
+    "zeros": ([(1, 0), (2, 0), (3, 10), (4, 30)], [(1, 0, False), (3, 10, True), (4, 30, False)]),
+    "too steep": ([(1, 10), (2, 6_677), (3, 6_678)], [(1, 10, False), (2, 6_677, False), (3, 6_678, False)]),
+    "too steep after": ([(1, 10), (2, 11), (3, 6_678)], [(1, 10, False), (2, 11, False), (3, 6_678, False)]),
+    "as steep as can be": ([(1, 10), (2, 6_676), (3, 13_342)], [(1, 10, False), (3, 13_342, True)]),
+}
+
+
+@pytest.mark.parametrize(("told_readings", "kept"), KEPT.values(), ids=KEPT)
+def test_what_is_kept(told_readings: list[tuple[float, int]], kept: list[tuple[float, int, bool]]) -> None:
+    """Of a quarter-hour's readings those are dropped that lie between their neighbours in time and in value."""
+    assert _put(*told_readings) == kept
+
+
+@pytest.mark.parametrize(("flip", "count"), [(1, 2), (1.01, 3), (2, 3), (2.01, 3)])
+def test_readings_next_to_a_change_are_kept(flip: float, count: int) -> None:
+    """A reading is kept beside the moment at which the vehicle began or stopped charging."""
+    assert len(_put((1, 10), (2, 20), (3, 30), flip=flip)) == count
+
+
+def test_readings_of_a_quarter_hour_are_limited() -> None:
+    """A counter that goes up and down all the time is remembered by its first and its newest readings."""
+    kept = _put(*((number / 10, 100 + 90 * (number % 2)) for number in range(100)))
+    assert len(kept) == QUARTER_LIMIT_READINGS
+    assert kept[:2] == [(0, 100, False), (8.5, 190, True)]
+    assert kept[-1] == (9.9, 190, False)
+
+
+def test_plug_events_tell_no_counter() -> None:
+    """A plug event changes no run."""
+    assert told([sample(10, 0.0), plug(15), sample(20, 1.0), plug(21)]).sum_wh == 1_000
