@@ -26,10 +26,10 @@ _EMPTY: Final = b'"timeseries":[]'
 
 
 class _Told(Struct, frozen=True):
-    """What an update told of the intervals that were over: their number, and their bytes, each with a comma behind."""
+    """What an update told of the intervals that were over: the bytes of each with a comma behind, and its end."""
 
     version: int
-    count: int
+    ends: list[int]
     raw: bytes
 
 
@@ -47,13 +47,17 @@ class UpdateEncoder:
         if series is None or not count:
             return head
         told = self._told.pop(change.head.id, None)
-        if told is None or told.version != change.version - 1 or told.count > min(series.kept, count - 1):
-            told = _Told(0, 0, b"")
-        over = told.raw
-        if told.count < count - 1:
-            over += _ENCODER.encode(points(series, told.count, count - 1))[1:-1] + b","
+        ends, over = ([], b"") if told is None or told.version != change.version - 1 else (told.ends, told.raw)
+        kept = min(len(ends), series.kept, count - 1)
+        if kept < len(ends):
+            # A quarter-hour that is over may change once more, and what comes late changes earlier ones.
+            del ends[kept:]
+            over = over[: ends[-1] if ends else 0]
+        for point in points(series, kept, count - 1):
+            over += _ENCODER.encode(point) + b","
+            ends.append(len(over))
         if change.head.state is not SessionState.SETTLED:
-            self._told[change.head.id] = _Told(change.version, count - 1, over)
+            self._told[change.head.id] = _Told(change.version, ends, over)
             if len(self._told) > MEMORY_LIMIT:
                 self._told.popitem(last=False)
         last = _ENCODER.encode(points(series, count - 1))
