@@ -172,9 +172,10 @@ def test_a_policy_manages_its_own_user_only() -> None:
 
 
 def test_late_message_of_another_user() -> None:
-    """A message of another user that is older than the newest one ends nothing."""
-    story = run(policy(0), plug(10, where=HOME), sample(20), plug(15, user=BOB))
-    assert story.last().outputs == ()
+    """A message of another user that is older than the newest one ends nothing, and says nothing."""
+    before = (policy(0), plug(10, where=HOME), sample(20))
+    story = run(*before, sample(15, 1.0, level=50, where=WORK, plugged=False, user=BOB))
+    assert (story.last().outputs, story.vehicle) == ((), run(*before).vehicle)
 
 
 def test_late_plug_in_moves_the_start_back() -> None:
