@@ -196,6 +196,8 @@ def _take_elsewhere(step: Step, visit: Visit, seen: Observation, location_id: Lo
         if evidence is None or known.named_at > evidence.at:
             step.vehicle.evidence = Evidence(known.named_at, is_plugged_in=True)
         _begin_visit(step, plugged_in_at, seen, location_id)
+        # Nobody knows which of the two places a plug-in from before that moment was told at.
+        leave(step.vehicle, plugged_in_at)
 
 
 def _take_same_moment(step: Step, known: Evidence, seen: Observation) -> None:

@@ -8,10 +8,10 @@ from tests.properties.histories import CHECK, Wish, books, histories, rules
 from tests.properties.test_lifecycle_properties import check_all, check_duplicates, check_steps
 
 # Seeded like the quick ones, so that a failure comes back.
-LONG = settings(CHECK, max_examples=600)
+LONG = settings(CHECK, max_examples=150)
 
 
-@LONG
+@settings(LONG, max_examples=100)
 @given(histories(max_size=60), rules, books())
 def test_laws_hold_at_every_moment(events: list[Event | Wish], with_rules: Rules, prices: PriceBook) -> None:
     """Whatever a vehicle tells, every law of `tests.laws` holds after every event, and a restart changes nothing."""
@@ -22,7 +22,7 @@ def test_laws_hold_at_every_moment(events: list[Event | Wish], with_rules: Rules
 @given(histories(max_size=40), rules, books())
 def test_duplicates_change_nothing(events: list[Event | Wish], with_rules: Rules, prices: PriceBook) -> None:
     """A message that comes again, at whatever later moment, publishes nothing and leaves the state as it is."""
-    check_duplicates(events, with_rules, prices, repeated=12)
+    check_duplicates(events, with_rules, prices, repeated=8)
 
 
 @LONG

@@ -37,6 +37,19 @@ HISTORIES: dict[str, list[Event]] = {
         sample(10.75, where=WORK),
         plug(10.5),
     ],
+    "the vehicle has gone elsewhere, as late messages tell": [
+        plug(0, where=HOME),
+        sample(9, where=WORK),
+        sample(20, plugged=True),
+        sample(7, where=WORK),
+        sample(30),
+    ],
+    "a plug-in is told from between two places": [
+        plug(0, where=WORK),
+        plug(23, where=HOME),
+        plug(15),
+        sample(27, plugged=True, where=HOME),
+    ],
     "the vehicle has gone elsewhere": [plug(0, where=HOME), sample(5, where=WORK), sample(7, where=WORK)],
     "a plug-in comes late, after other news": [sample(30), plug(3)],
     "a charge is told while the unplug is pending, and the next visit begins": [

@@ -5,8 +5,10 @@ import pytest
 from models.codec import Refusal
 from models.ids import PolicyId
 from models.session import SessionState
+from models.telemetry import PowerDeliveryState
 from sessions.events import Counted, Event, SessionChanged
 from sessions.identity import managed_session_id
+from sessions.state import Capacity, ChargeLimit, Level, Place, PowerState
 from tests.builders import (
     ANN,
     BOB,
@@ -170,9 +172,10 @@ def test_a_policy_manages_its_own_user_only() -> None:
 
 
 def test_late_message_of_another_user() -> None:
-    """A message of another user that is older than the newest one ends nothing."""
-    story = run(policy(0), plug(10, where=HOME), sample(20), plug(15, user=BOB))
-    assert story.last().outputs == ()
+    """A message of another user that is older than the newest one ends nothing, and says nothing."""
+    before = (policy(0), plug(10, where=HOME), sample(20))
+    story = run(*before, sample(15, 1.0, level=50, where=WORK, plugged=False, user=BOB))
+    assert (story.last().outputs, story.vehicle) == ((), run(*before).vehicle)
 
 
 def test_late_plug_in_moves_the_start_back() -> None:
@@ -226,17 +229,14 @@ def test_the_newest_word_counts() -> None:
     told = sample(20, level=50, capacity=60, limit=80, charging=True, state="PLUGGED_IN:CHARGING", where=HOME)
     late = sample(15, level=40, capacity=40, limit=90, charging=False, state="PLUGGED_IN:STOPPED", where=WORK)
     for vehicle in (run(told, late).vehicle, run(late, told).vehicle):
-        level, capacity, limit = vehicle.level, vehicle.capacity, vehicle.charge_limit
-        charging, power, place = vehicle.charging, vehicle.power_state, vehicle.place
-        assert level
-        assert capacity
-        assert limit
-        assert charging
-        assert power
-        assert place
-        assert {each.at for each in (level, capacity, limit, charging, power, place)} == {minute(20)}
-        assert (level.percent, capacity.capacity_wh, limit.percent, charging.is_charging) == (50, 60_000, 80, True)
-        assert (power.state.value, place.location_id) == ("PLUGGED_IN:CHARGING", HOME)
+        at = minute(20)
+        assert vehicle.level == Level(at, 50)
+        assert vehicle.capacity == Capacity(at, 60_000)
+        assert vehicle.charge_limit == ChargeLimit(at, 80)
+        assert vehicle.power_state == PowerState(at, PowerDeliveryState.CHARGING)
+        assert vehicle.place == Place(at, HOME)
+        assert vehicle.charging is not None
+        assert (vehicle.charging.at, vehicle.charging.is_charging) == (at, True)
 
 
 def test_since_when_it_charges() -> None:

@@ -96,6 +96,8 @@ def test_elsewhere(told: list[Event], visits: list[tuple[str | None, float, floa
         begun = [(each.location_id, *bounds(each)) for each in story.settled]
         if story.vehicle.visit is not None:
             visit = story.vehicle.visit
+            assert story.vehicle.evidence is not None
+            assert story.vehicle.evidence.at >= visit.plugged_in_at
             begun.append((visit.location_id, (visit.plugged_in_at - minute(0)).total_seconds() / 60, None))
         assert begun == visits
 
