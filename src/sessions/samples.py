@@ -163,11 +163,8 @@ def _walked_on(totals: Totals, before: Readings, known: Readings, frame: Frame) 
     if over is not None and totals.walked_from <= over.index < newest.index:
         following, tail_wh = walk(tail, over, frame)
         # Plans and capacity may have changed since it was walked: what it gives now is what holds.
-        walked_wh = _joined(energy_wh, changed_from, tail_wh)
-        place = following.tail_from - first
-        if walked_wh[:place] == energy_wh[:place]:
-            changed_from = place
-        tail, energy_wh = following, walked_wh
+        energy_wh = _joined(energy_wh, changed_from, tail_wh)
+        tail = following
     tip, tail_wh = walk(tail, newest, frame, known.newest_us)
     energy_wh = _joined(energy_wh, tail.tail_from - first, tail_wh)
     return structs.replace(totals, tail=tail, tip=tip, energy_wh=energy_wh, changed_from=changed_from)
