@@ -14,6 +14,7 @@ from models.ids import LocationId
 from sessions.counters import COUNTER_NOISE_WH
 from sessions.dedup import guess_at
 from sessions.evidence import Observation
+from sessions.grid import micros
 from sessions.parts import (
     begin_part,
     context_of,
@@ -26,6 +27,7 @@ from sessions.parts import (
 from sessions.samples import moved_back
 from sessions.state import Elsewhere, Evidence, Part, Place, Vehicle, Visit
 from sessions.step import Step
+from sessions.totals import with_level_from
 from sessions.transitions import Cause
 
 # A location told so shortly before a plug-in is where the vehicle was plugged in.
@@ -304,7 +306,9 @@ def _move_plug_in_back(step: Step, seen: Observation) -> None:
     visit.plugged_in_at = visit.part.started_at = at
     _take_guess(step, visit.part, at)
     visit.part.kept = 0
-    visit.part.totals = moved_back(vehicle.readings, visit.part.totals, context_of(step, visit))
+    totals = moved_back(vehicle.readings, visit.part.totals, context_of(step, visit))
+    # What the plug-in itself tells counts before all that was remembered of that time.
+    visit.part.totals = with_level_from(totals, micros(at), seen.level_percent)
 
 
 def _take_guess(step: Step, part: Part, at: datetime) -> None:

@@ -13,7 +13,7 @@ from msgspec import structs
 from sessions.counters import Run, Step, is_step_steep, read
 from sessions.energy import Bare, Charging, Energy, Frame
 from sessions.grid import HOUR_US, MINUTE_US, QUARTER_US, SpanUs, clipped, micros, shares_wh
-from sessions.levels import COUNTER_HOLDS_US, IDLE_RISE_PERCENT, Rise, lift_wh, next_highest, risen_percent
+from sessions.levels import COUNTER_HOLDS_US, GAP_US, IDLE_RISE_PERCENT, Rise, lift_wh, next_highest, risen_percent
 from sessions.readings import Quarter
 
 # A vehicle that still charges says so again within this time.
@@ -222,8 +222,8 @@ class _Walk:
         bare_us = _length_us(spans)
         rise_wh = round(risen_percent(rise.highest_percent, percent) * self._frame.wh_per_percent)
         energy_wh = lift_wh(rise_wh, self._sum_wh - rise.base_wh, bare_us, at_us - rise.base_us)
-        if self._is_known and self._frame.limit_wh == inf:
-            # Nobody told the capacity: by a guessed one no level may add to what was counted.
+        if self._is_known and self._frame.limit_wh == inf and bare_us < GAP_US:
+            # Nobody told the capacity: by a guessed one no level may correct what was counted but for a moment.
             energy_wh = 0
         if is_step_steep(energy_wh, bare_us):
             self._implausible_steps += 1
