@@ -131,8 +131,18 @@ def begin_part(step: Step, started_at: datetime) -> None:
     visit.part = new_part(step, started_at, visit.plugged_in_at, before=before)
 
 
-def new_part(step: Step, started_at: datetime, plugged_in_at: datetime, before: Totals | None = None) -> Part:
-    """A part of a visit from this moment on. `before`: the totals of the one that ends with it."""
+def new_part(
+    step: Step,
+    started_at: datetime,
+    plugged_in_at: datetime,
+    before: Totals | None = None,
+    *,
+    level_percent: float | None = None,
+) -> Part:
+    """A part of a visit from this moment on. `before`: the totals of the one that ends with it.
+
+    `level_percent`: what the plug-in itself tells, if the part begins with it.
+    """
     vehicle = step.vehicle
     context = Context(
         started_at=started_at,
@@ -141,7 +151,7 @@ def new_part(step: Step, started_at: datetime, plugged_in_at: datetime, before: 
         default_capacity_wh=step.rules.default_capacity_wh,
         efficiency=step.rules.efficiency,
     )
-    totals = begin(vehicle.readings, context, before)
+    totals = begin(vehicle.readings, context, before, level_percent=level_percent)
     return Part(started_at, event_id_at(vehicle, started_at), totals)
 
 
