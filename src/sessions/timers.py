@@ -70,8 +70,18 @@ class Wake(Struct, frozen=True):
 
 def wake(vehicle: Vehicle, rules: Rules, prices: PriceBook) -> Wake | None:
     """When the vehicle's next timer fires by the wall though it stays silent; None: it has none."""
-    due = [Wake(timer.due_at, _delay(vehicle, timer).total_seconds()) for timer in timers(vehicle, rules, prices)]
-    return min(due, key=lambda each: each.due_at + timedelta(seconds=each.delay_s), default=None)
+    visit, unplug_at = vehicle.visit, None
+    due = [_rolls_at(visit, managed) for managed in vehicle.policies]
+    if visit is not None:
+        unplug_at, *others = _visit_moments(vehicle, visit, rules, prices)
+        due += others
+    earliest_at = min((due_at for due_at in due if due_at is not None), default=None)
+    delay = timedelta(seconds=vehicle.delay_s)
+    if unplug_at is not None:
+        unplug_delay = min(delay, DELAY_LIMIT)
+        if earliest_at is None or unplug_at + unplug_delay <= earliest_at + delay:
+            return Wake(unplug_at, unplug_delay.total_seconds())
+    return None if earliest_at is None else Wake(earliest_at, vehicle.delay_s)
 
 
 def fire_before(step: Step, before: datetime) -> None:
