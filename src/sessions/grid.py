@@ -31,7 +31,7 @@ def micros(moment: datetime) -> int:
 
 def quarter_start(moment: datetime) -> datetime:
     """The beginning of the quarter-hour that holds `moment`, which is in UTC."""
-    return moment.replace(minute=moment.minute // 15 * 15, second=0, microsecond=0)
+    return _EPOCH + (moment - _EPOCH) // QUARTER * QUARTER
 
 
 def quarter_number(moment: datetime) -> int:

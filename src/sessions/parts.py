@@ -75,23 +75,24 @@ def manage_visit(step: Step, at: datetime) -> bool:
 
 def update_visit(step: Step, at: datetime, cause: Cause = Cause.CHANGED) -> None:
     """Publish the ACTIVE session of the open visit. `at`: when the cause happened."""
-    visit = step.visit
-    managed, session = step.managed(visit.part.policy_id)
+    visit, control = step.visit, step.control
+    part = visit.part
+    managed, session = step.managed(part.policy_id)
     state = next_state(session.state, cause)
     assert session.target is not None
-    wanted = substate(step.control, session.target)
+    wanted = substate(control, session.target)
     if state is not wanted:
         state = next_state(state, _SUBSTATE_CAUSES[wanted])
     assert state is not None
-    if session.charging_event_id != visit.part.charging_event_id:
-        session = structs.replace(session, charging_event_id=visit.part.charging_event_id)
-    until = max(at, visit.newest_at, visit.part.started_at)
-    refresh_block_energies(visit.part, until)
-    head = visit_session(step.vehicle, visit, session, state, until, error=newest_fault(step.control))
-    series = series_of(visit.part, until)
+    if session.charging_event_id != part.charging_event_id:
+        session = structs.replace(session, charging_event_id=part.charging_event_id)
+    until = max(at, visit.newest_at, part.started_at)
+    refresh_block_energies(part, until)
+    head = visit_session(step.vehicle, visit, session, state, until, error=newest_fault(control))
+    series = series_of(part, until)
     _publish(step, managed, session, state, head, series, at)
     # All but the last, which still grows.
-    visit.part.kept = max(series.count - 1, 0)
+    part.kept = max(series.count - 1, 0)
 
 
 def settle_part(
