@@ -6,6 +6,7 @@ from uuid import UUID
 
 import msgspec
 
+from api.view.watching import session_event
 from models.ids import LocationId, PolicyId, SessionId, UserId, VehicleId
 from models.session import Aggregated, Session, SessionState, Statistics, TimeseriesPoint
 
@@ -46,3 +47,9 @@ def _session(number: int, state: SessionState) -> Session:
 UPCOMING: Final[dict[str, Any]] = msgspec.to_builtins(_session(2, SessionState.UPCOMING), builtin_types=())
 SETTLED: Final[dict[str, Any]] = msgspec.to_builtins(_session(1, SessionState.SETTLED), builtin_types=())
 PAGE: Final[dict[str, Any]] = {"data": [SETTLED], "pagination": {"after": None, "before": None}}
+# As sent: the current session, silence, and the end of the stream with its token.
+EVENTS: Final = (
+    "retry: 2000\n\n"
+    + session_event(UPCOMING["id"], 1, msgspec.json.encode(UPCOMING)).decode()
+    + ':\n\nevent: end\ndata: {"reason":"token-expired"}\n\n'
+)

@@ -11,7 +11,8 @@ from fastapi import FastAPI
 from msgspec import Struct
 
 from api.auth import READ_SESSIONS
-from api.examples import PAGE, SETTLED, UPCOMING
+from api.event_stream import MEDIA_TYPE as EVENT_STREAM
+from api.examples import EVENTS, PAGE, SETTLED, UPCOMING
 from api.problems import MEDIA_TYPE, Problem
 from api.requests import PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX
 from models.ids import ID_PATTERN
@@ -159,6 +160,33 @@ LIST_SESSIONS: Final = _operation(
 )
 
 
+_LAST_EVENT_ID: Final = {
+    "name": "Last-Event-ID",
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string", "pattern": "^[0-9a-f-]{36}:[1-9][0-9]{0,17}$"},
+    "description": "The id of the last event received: it is not sent again, nor anything older.",
+}
+
+SESSION_EVENTS: Final = _operation(
+    "streamSessionEvents",
+    "A policy's session as it changes",
+    "Server-sent events: the current session, then every update of the policy's sessions. An event's id is"
+    " `<sessionId>:<version>`. On reconnect with Last-Event-ID the current session is sent if it differs; what lay"
+    " between is not sent again. Ends with its token, with the policy, with the process, and where its client is too"
+    " slow; the last event, `end`, says which.",
+    {200: {"description": "The stream.", "content": {EVENT_STREAM: {"schema": {"type": "string"}, "example": EVENTS}}}}
+    | _BAD
+    | _NO_TOKEN
+    | _NO_SCOPE
+    | _NOT_FOUND
+    | _NOT_NOW,
+    parameters=[_POLICY_ID, _LAST_EVENT_ID],
+    tags=["sessions"],
+    **_SECURED,
+)
+
+
 def _open_answer(media_type: str, description: str) -> dict[int, Any]:
     return {200: {"description": description, "content": {media_type: {"schema": {}}}}}
 
@@ -188,7 +216,7 @@ METRICS: Final = _operation(
 
 _ANSWERS: Final = {
     operation["operation_id"]: operation["responses"]
-    for operation in (CURRENT_SESSION, SETTLED_SESSION, LIST_SESSIONS, HEALTH, READY, METRICS)
+    for operation in (CURRENT_SESSION, SETTLED_SESSION, LIST_SESSIONS, SESSION_EVENTS, HEALTH, READY, METRICS)
 }
 
 

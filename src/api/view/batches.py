@@ -12,7 +12,9 @@ from api.metrics import Metrics
 from api.view.meta import TopicPartition, offset_changes
 from api.view.projector import apply_erasure, apply_policy, apply_update, stored_head, stored_policy
 from api.view.records import UnreadableError, read_policy, read_session_id, read_update
+from api.view.rows import SessionHead
 from api.view.store import Draft, Store
+from api.view.watching import Published
 from runtime.logs import get_log
 from runtime.partitions import partition_of
 
@@ -24,7 +26,7 @@ class LogLostError(Exception):
 
 
 class Batch:
-    """Take messages, then `write`. `positions` and `touched` are then what the write made true."""
+    """Take messages, then `write`. `positions`, `touched` and `updates` are then what the write made true."""
 
     def __init__(self, store: Store, policies_topic: str, policy_partitions: int, metrics: Metrics) -> None:
         self._store = store
@@ -34,6 +36,7 @@ class Batch:
         self._metrics = metrics
         self.positions: dict[TopicPartition, int] = {}
         self.touched: set[str] = set()
+        self.updates: list[Published] = []
 
     def take(self, messages: Iterable[Any]) -> None:
         """Project these messages, in order. Raises LogLostError, StoreDamagedError."""
@@ -88,12 +91,18 @@ class Batch:
         if value is None:
             session_id = read_session_id(message.key())
             old = stored_head(self._draft, session_id)
-            took = apply_erasure(self._draft, session_id)
-            policy_id = None if old is None else old.policy_id
-        else:
-            head, body = read_update(message.key(), value, message.headers())
-            took = apply_update(self._draft, head, body)
-            policy_id = head.policy_id
-        if policy_id is not None:
-            self.touched.add(policy_id)
-        return took
+            if old is None:
+                return False
+            apply_erasure(self._draft, session_id)
+            self._note(old, None)
+            return True
+        head, body = read_update(message.key(), value, message.headers())
+        if not apply_update(self._draft, head, body):
+            return False
+        self._note(head, body)
+        return True
+
+    def _note(self, head: SessionHead, body: bytes | None) -> None:
+        if head.policy_id is not None:
+            self.touched.add(head.policy_id)
+            self.updates.append(Published(head.policy_id, head.user_id, head.id, head.version, body))
