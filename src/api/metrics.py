@@ -49,3 +49,15 @@ class Metrics:
             registry=self.registry,
         )
         self.open = Gauge("flex_api_requests_open", "Requests under way, this scrape included.", registry=self.registry)
+        self.refused = Counter(
+            "flex_api_requests_refused",
+            "Requests refused at the gate, before any route, by status: 401, 429 or 503.",
+            ["status"],
+            registry=self.registry,
+        )
+        self.key_looks = Counter(
+            "flex_api_key_looks",
+            "Attempts to read the issuer's keys, by result: read or failed.",
+            ["result"],
+            registry=self.registry,
+        )

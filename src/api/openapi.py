@@ -83,10 +83,13 @@ _BAD: Final = _problem(
 _NO_TOKEN: Final = _problem(401, "unauthorized", "Unauthorized", "No bearer token, or one that is not valid.")
 _NO_SCOPE: Final = _problem(403, "missing-scope", "Forbidden", f"The token does not have the scope {READ_SESSIONS}.")
 _NOT_FOUND: Final = _problem(404, "not-found", "Not Found", "There is no such thing, or not for this caller.")
+_TOO_OFTEN: Final = _problem(
+    429, "too-many-requests", "Too Many Requests", "This token asks too often; Retry-After says when to go on."
+)
 _NOT_NOW: Final = _problem(
     503, "unavailable", "Service Unavailable", "The view is catching up, or the session is not there yet; ask again."
 )
-for _answer in _NOT_NOW.values():
+for _answer in (*_NOT_NOW.values(), *_TOO_OFTEN.values()):
     _answer["headers"] = {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}}
 
 # How fields that hold a time are named (one of them, batteryLevelAtReadyBy, holds a number).
@@ -200,7 +203,7 @@ def contract_of(app: FastAPI) -> Callable[[], dict[str, Any]]:
             for methods in document["paths"].values():
                 for operation in methods.values():
                     # FastAPI drops every null out of what it passes on, and nulls are part of our examples.
-                    answers = _ANSWERS[operation["operationId"]]
+                    answers = _ANSWERS[operation["operationId"]] | (_TOO_OFTEN if "security" in operation else {})
                     operation["responses"] = {str(status): answer for status, answer in answers.items()}
             document["components"] = {
                 "schemas": _schemas(),

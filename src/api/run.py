@@ -1,6 +1,7 @@
 """The API as a process: checks what it needs before it listens, serves until SIGINT or SIGTERM, says why it cannot."""
 
 import errno
+import math
 import signal
 import socket
 import sys
@@ -29,8 +30,6 @@ log: Final = get_log()
 _REFUSED: Final = 2
 # Bytes of a request's head that may be held while it is incomplete.
 _HEAD_LIMIT_BYTES: Final = TARGET_LIMIT_BYTES + HEADERS_LIMIT_BYTES
-# Seconds for requests under way once a stop is asked for; with the view's own stop this stays below 5 s.
-_DRAIN_S: Final = 2
 # Seconds that an idle connection is kept.
 _KEEP_ALIVE_S: Final = 15
 _BACKLOG_CONNECTIONS: Final = 1_024
@@ -39,8 +38,10 @@ _BACKLOG_CONNECTIONS: Final = 1_024
 def run_api(settings: Settings) -> int:
     """Serve until told to stop. 0: stopped as asked; 2: refused to start, with one line that says why."""
     configure_logs(settings.log_level, "api")
-    if not settings.auth_hs256_secret:
-        return _refuse("FLEX_AUTH_HS256_SECRET is not set: the API does not start without authentication")
+    if not settings.auth_hs256_secret and not settings.auth_jwks_url:
+        return _refuse(
+            "neither FLEX_AUTH_HS256_SECRET nor FLEX_AUTH_JWKS_URL is set: there is no start without authentication"
+        )
     root = Path(settings.state_dir).expanduser().absolute() / "api"
     try:
         directory = ViewDirectory(root)
@@ -93,7 +94,7 @@ def _serve(settings: Settings, directory: ViewDirectory, listener: socket.socket
             server_header=False,
             h11_max_incomplete_event_size=_HEAD_LIMIT_BYTES,
             timeout_keep_alive=_KEEP_ALIVE_S,
-            timeout_graceful_shutdown=_DRAIN_S,
+            timeout_graceful_shutdown=math.ceil(settings.drain_s),
         ),
     )
 
