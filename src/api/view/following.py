@@ -85,6 +85,7 @@ class Following:
                 self._view.touched(batch.touched, batch.updates)
         if not self._is_shown and not self._behind:
             self._show(reader)
+        self._view.verdicts.tell(batch.verdicts)
 
     def _completion(self) -> dict[bytes, bytes | None]:
         """What to write beside the batch: that the store is then complete as of the last look, if that is news."""

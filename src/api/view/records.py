@@ -13,9 +13,10 @@ import msgspec
 from msgspec import Struct
 
 from api.view.keys import microseconds
-from api.view.rows import PolicyHead, SessionHead
+from api.view.rows import SessionHead
 from models.codec import DecodeError, decode_policy
 from models.ids import WireLocationId, WirePolicyId, WireUserId, WireVehicleId, is_id
+from models.policy import VehiclePolicy
 from models.session import SessionState
 from models.units import AwareTime
 from models.webhook import UpdateHeaders, decode_headers
@@ -81,7 +82,7 @@ def read_update(
     return _head(session, said), body
 
 
-def read_policy(key: bytes | None, value: bytes | None) -> tuple[str, PolicyHead | None]:
+def read_policy(key: bytes | None, value: bytes | None) -> tuple[str, VehiclePolicy | None]:
     """A policy by its id; None where it was deleted. Raises UnreadableError."""
     policy_id = _key(key)
     if not is_id(policy_id):
@@ -94,7 +95,7 @@ def read_policy(key: bytes | None, value: bytes | None) -> tuple[str, PolicyHead
         raise UnreadableError(str(error)) from error
     if policy.id != policy_id:
         raise UnreadableError("key and body name different policies")
-    return policy_id, PolicyHead(policy.user_id, policy.vehicle_id, policy.is_enabled)
+    return policy_id, policy
 
 
 def _head(session: _Session, said: UpdateHeaders) -> SessionHead:

@@ -13,6 +13,7 @@ from api.view.keys import body_key, current_key, head_key, policy_key
 from api.view.paging import Cursor, Page, Selection, read_page
 from api.view.rows import PolicyHead, SessionHead, unpack_head, unpack_policy
 from api.view.store import Store, StoreDamagedError
+from api.view.verdicts import Verdicts
 from api.view.watching import Published, Watches
 
 # Requests that may wait for a first session at once; each is a socket and a few KB.
@@ -40,6 +41,7 @@ class View:
         self.watches = Watches()
         # By the monotonic clock: all that the log had then is in the view. Told about once a second.
         self.complete_as_of_s = float("-inf")
+        self.verdicts = Verdicts()
 
     # --- what the consumer's thread tells
 
@@ -72,6 +74,7 @@ class View:
     def stop_waiting(self) -> None:
         """The process is about to stop: whoever waits is told to come back."""
         self._is_stopping = True
+        self.verdicts.stop()
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._wake_all)
         self.watches.stir_all(stale=False)
@@ -96,6 +99,14 @@ class View:
         if store is None:
             raise ViewNotReadyError(self._why_not)
         return store
+
+    def ask(self, question: Callable[[Store], T]) -> T:
+        """What `question` finds in the store."""
+        store = self.ready()
+        try:
+            return question(store)
+        except StoreDamagedError as error:
+            raise self._damaged(error) from error
 
     def policy(self, policy_id: str) -> PolicyHead | None:
         raw = self._get(policy_key(policy_id))

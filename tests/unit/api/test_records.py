@@ -5,7 +5,6 @@ import json
 import pytest
 
 from api.view.records import UnreadableError, read_policy, read_session_id, read_update
-from api.view.rows import PolicyHead
 from models.session import SessionState
 from tests.support.updates import START, Update, policy_value, session_id
 
@@ -98,7 +97,9 @@ def test_an_upcoming_session_has_no_times() -> None:
 def test_policies() -> None:
     """A policy is read with its user, its vehicle, and whether it is enabled; null means that it was deleted."""
     raw = json.dumps(policy_value("p1", enabled=False)).encode()
-    assert read_policy(b"p1", raw) == ("p1", PolicyHead("u1", "v1", False))
+    policy_id, policy = read_policy(b"p1", raw)
+    assert policy is not None
+    assert (policy_id, policy.user_id, policy.vehicle_id, policy.is_enabled) == ("p1", "u1", "v1", False)
     assert read_policy(b"p1", None) == ("p1", None)
 
 
