@@ -17,6 +17,7 @@ from api.metrics import Metrics
 from api.openapi import DESCRIPTION, contract_of
 from api.problems import ProblemError, respond, unavailable
 from api.rate_limit import RateLimit
+from api.routes.csv import csv_routes
 from api.routes.events import event_routes
 from api.routes.health import health_routes
 from api.routes.sessions import session_routes
@@ -49,6 +50,7 @@ def create_app(view: View, settings: Settings, metrics: Metrics, follower: Follo
         redirect_slashes=False,
     )
     app.include_router(session_routes(view, auth, settings.first_session_wait_s))
+    app.include_router(csv_routes(view, auth, metrics, settings))
     app.include_router(event_routes(view, auth, metrics, settings))
     contract = contract_of(app)
     app.include_router(health_routes(view, metrics, contract))

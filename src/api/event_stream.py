@@ -32,7 +32,7 @@ _CATCH_UP_S: Final = 30.0
 # Seconds between the end of a policy and that of its streams, at most: the worker settles its session in between.
 _FAREWELL_S: Final = 10.0
 # Seconds that one piece may take to be taken off by the client's connection, and the last word of all.
-_STALL_S: Final = 10.0
+STALL_S: Final = 10.0
 _LAST_WORD_S: Final = 1.0
 # Attempts, a millisecond apart, to read between two writes of the view.
 _SNAPSHOT_TRIES: Final = 500
@@ -275,7 +275,7 @@ class SessionEvents(Response):
 
     async def _write(self, send: Send, data: bytes) -> None:
         """Raises TimeoutError where the client takes nothing."""
-        async with asyncio.timeout(_STALL_S):
+        async with asyncio.timeout(STALL_S):
             await send({"type": "http.response.body", "body": data, "more_body": True})
 
 

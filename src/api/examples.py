@@ -6,6 +6,7 @@ from uuid import UUID
 
 import msgspec
 
+from api.csv_stream import csv_head, csv_rows
 from api.view.watching import session_event
 from models.ids import LocationId, PolicyId, SessionId, UserId, VehicleId
 from models.session import Aggregated, Session, SessionState, Statistics, TimeseriesPoint
@@ -53,3 +54,4 @@ EVENTS: Final = (
     + session_event(UPCOMING["id"], 1, msgspec.json.encode(UPCOMING)).decode()
     + ':\n\nevent: end\ndata: {"reason":"token-expired"}\n\n'
 )
+CSV_ROWS: Final = (csv_head() + csv_rows([msgspec.json.encode(SETTLED)])).decode()

@@ -11,8 +11,9 @@ from fastapi import FastAPI
 from msgspec import Struct
 
 from api.auth import READ_SESSIONS
+from api.csv_stream import MEDIA_TYPE as CSV
 from api.event_stream import MEDIA_TYPE as EVENT_STREAM
-from api.examples import EVENTS, PAGE, SETTLED, UPCOMING
+from api.examples import CSV_ROWS, EVENTS, PAGE, SETTLED, UPCOMING
 from api.problems import MEDIA_TYPE, Problem
 from api.requests import PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX
 from models.ids import ID_PATTERN
@@ -187,6 +188,24 @@ SESSION_EVENTS: Final = _operation(
 )
 
 
+# The filters of the list, without its pages.
+_FILTER_NAMES: Final = ("from", "to", "policyId", "locationId", "vehicleId")
+SESSIONS_CSV: Final = _operation(
+    "exportSettledSessions",
+    "Settled sessions as CSV",
+    "The filtered list, newest first, as one CSV stream (RFC 4180): a line of column names, null as an empty field."
+    " A stream that cannot go to its end is cut without HTTP's last chunk.",
+    {200: {"description": "All rows.", "content": {CSV: {"schema": {"type": "string"}, "example": CSV_ROWS}}}}
+    | _BAD
+    | _NO_TOKEN
+    | _NO_SCOPE
+    | _NOT_NOW,
+    parameters=[one for one in LIST_SESSIONS["openapi_extra"]["parameters"] if one["name"] in _FILTER_NAMES],
+    tags=["sessions"],
+    **_SECURED,
+)
+
+
 def _open_answer(media_type: str, description: str) -> dict[int, Any]:
     return {200: {"description": description, "content": {media_type: {"schema": {}}}}}
 
@@ -216,7 +235,16 @@ METRICS: Final = _operation(
 
 _ANSWERS: Final = {
     operation["operation_id"]: operation["responses"]
-    for operation in (CURRENT_SESSION, SETTLED_SESSION, LIST_SESSIONS, SESSION_EVENTS, HEALTH, READY, METRICS)
+    for operation in (
+        CURRENT_SESSION,
+        SETTLED_SESSION,
+        LIST_SESSIONS,
+        SESSION_EVENTS,
+        SESSIONS_CSV,
+        HEALTH,
+        READY,
+        METRICS,
+    )
 }
 
 
