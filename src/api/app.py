@@ -18,6 +18,8 @@ from api.openapi import DESCRIPTION, contract_of
 from api.policy_writes import PolicyWrites
 from api.problems import ProblemError, respond, unavailable
 from api.rate_limit import RateLimit
+from api.routes.csv import csv_routes
+from api.routes.events import event_routes
 from api.routes.health import health_routes
 from api.routes.policies import policy_routes
 from api.routes.sessions import session_routes
@@ -59,6 +61,8 @@ def create_app(
         redirect_slashes=False,
     )
     app.include_router(session_routes(view, auth, settings.first_session_wait_s))
+    app.include_router(csv_routes(view, auth, metrics, settings))
+    app.include_router(event_routes(view, auth, metrics, settings))
     if writer is not None:
         policies_topic = topic_name(settings.topic_prefix, VEHICLE_POLICIES)
         app.include_router(policy_routes(view, auth, PolicyWrites(view, writer, policies_topic, utc_now)))

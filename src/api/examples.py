@@ -6,6 +6,8 @@ from uuid import UUID
 
 import msgspec
 
+from api.csv_stream import csv_head, csv_rows
+from api.view.watching import session_event
 from models.ids import LocationId, PolicyId, SessionId, UserId, VehicleId, Zone
 from models.policy import Deadline, Schedule, VehiclePolicy
 from models.session import Aggregated, Session, SessionState, Statistics, TimeseriesPoint
@@ -47,6 +49,13 @@ def _session(number: int, state: SessionState) -> Session:
 UPCOMING: Final[dict[str, Any]] = msgspec.to_builtins(_session(2, SessionState.UPCOMING), builtin_types=())
 SETTLED: Final[dict[str, Any]] = msgspec.to_builtins(_session(1, SessionState.SETTLED), builtin_types=())
 PAGE: Final[dict[str, Any]] = {"data": [SETTLED], "pagination": {"after": None, "before": None}}
+# As sent: the current session, silence, and the end of the stream with its token.
+EVENTS: Final = (
+    "retry: 2000\n\n"
+    + session_event(UPCOMING["id"], 1, msgspec.json.encode(UPCOMING)).decode()
+    + ':\n\nevent: end\ndata: {"reason":"token-expired"}\n\n'
+)
+CSV_ROWS: Final = (csv_head() + csv_rows([msgspec.json.encode(SETTLED)])).decode()
 
 POLICY: Final[dict[str, Any]] = msgspec.to_builtins(
     VehiclePolicy(

@@ -61,3 +61,12 @@ class Metrics:
             ["result"],
             registry=self.registry,
         )
+        self.streams = Gauge(
+            "flex_api_streams_open", "Streams under way, by kind: events or csv.", ["kind"], registry=self.registry
+        )
+        self.streams_ended = Counter(
+            "flex_api_streams_ended",
+            "Streams that ended, by kind and reason; client: the client left.",
+            ["kind", "reason"],
+            registry=self.registry,
+        )

@@ -25,7 +25,9 @@ from api.contract import (
     parameter,
     problem,
 )
-from api.examples import PAGE, SETTLED, UPCOMING
+from api.csv_stream import MEDIA_TYPE as CSV
+from api.event_stream import MEDIA_TYPE as EVENT_STREAM
+from api.examples import CSV_ROWS, EVENTS, PAGE, SETTLED, UPCOMING
 from api.problems import Problem
 from api.requests import PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX
 from models.session import Session
@@ -123,6 +125,51 @@ LIST_SESSIONS: Final = operation(
         parameter("before", "query", CURSOR_SCHEMA, "Go back to newer ones, from pagination.before of a page."),
         parameter("pageSize", "query", _SIZE_SCHEMA, "Sessions per page."),
     ],
+    tags=["sessions"],
+    **_SECURED,
+)
+
+
+_LAST_EVENT_ID: Final = {
+    "name": "Last-Event-ID",
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string", "pattern": "^[0-9a-f-]{36}:[1-9][0-9]{0,17}$"},
+    "description": "The id of the last event received: it is not sent again, nor anything older.",
+}
+
+SESSION_EVENTS: Final = operation(
+    "streamSessionEvents",
+    "A policy's session as it changes",
+    "Server-sent events: the current session, then every update of the policy's sessions. An event's id is"
+    " `<sessionId>:<version>`. On reconnect with Last-Event-ID the current session is sent if it differs; what lay"
+    " between is not sent again. Ends with its token, with the policy, with the process, and where its client is too"
+    " slow; the last event, `end`, says which.",
+    {200: {"description": "The stream.", "content": {EVENT_STREAM: {"schema": {"type": "string"}, "example": EVENTS}}}}
+    | _BAD
+    | _NO_TOKEN
+    | _NO_SCOPE
+    | _NOT_FOUND
+    | _NOT_NOW,
+    parameters=[_POLICY_ID, _LAST_EVENT_ID],
+    tags=["sessions"],
+    **_SECURED,
+)
+
+
+# The filters of the list, without its pages.
+_FILTER_NAMES: Final = ("from", "to", "policyId", "locationId", "vehicleId")
+SESSIONS_CSV: Final = operation(
+    "exportSettledSessions",
+    "Settled sessions as CSV",
+    "The filtered list, newest first, as one CSV stream (RFC 4180): a line of column names, null as an empty field."
+    " A stream that cannot go to its end is cut without HTTP's last chunk.",
+    {200: {"description": "All rows.", "content": {CSV: {"schema": {"type": "string"}, "example": CSV_ROWS}}}}
+    | _BAD
+    | _NO_TOKEN
+    | _NO_SCOPE
+    | _NOT_NOW,
+    parameters=[one for one in LIST_SESSIONS["openapi_extra"]["parameters"] if one["name"] in _FILTER_NAMES],
     tags=["sessions"],
     **_SECURED,
 )

@@ -52,9 +52,9 @@ class _FaultError(ValueError):
         self.detail = detail
 
 
-def parse_list(query: bytes, user_id: str | None) -> ListRequest:
-    """The list request of a caller who is limited to `user_id`. Raises ProblemError (400)."""
-    fields, issues = _fields(query, FILTERS)
+def parse_list(query: bytes, user_id: str | None, known: tuple[str, ...] = FILTERS) -> ListRequest:
+    """The list request of a caller who is limited to `user_id`, with these parameters. Raises ProblemError (400)."""
+    fields, issues = _fields(query, known)
 
     def taken(name: str, parse: Callable[[str], T]) -> T | None:
         return _taken(fields, name, parse, issues)

@@ -13,7 +13,9 @@ from api.view.meta import TopicPartition, offset_changes
 from api.view.policies import apply_record, forget_deletions, read_policy_record, request_of
 from api.view.projector import apply_erasure, apply_update, stored_head
 from api.view.records import UnreadableError, read_session_id, read_update
+from api.view.rows import SessionHead
 from api.view.store import Draft, Store
+from api.view.watching import Published
 from models.codec import Refusal
 from runtime.logs import get_log
 from sessions.events import Refused
@@ -26,8 +28,9 @@ class LogLostError(Exception):
 
 
 class Batch:
-    """Take messages, then `write`. `positions`, `touched` and `verdicts` are then what the write made true.
+    """Take messages, then `write`. `positions`, `touched`, `updates` and `verdicts` are then what the write made true.
 
+    `updates`: of policies' sessions, in the order of the log.
     `verdicts`: per request that wrote a policy record, why it was refused (None: it was taken).
     """
 
@@ -39,6 +42,7 @@ class Batch:
         self._metrics = metrics
         self.positions: dict[TopicPartition, int] = {}
         self.touched: set[str] = set()
+        self.updates: list[Published] = []
         self.verdicts: dict[str, Refused | None] = {}
 
     def take(self, messages: Iterable[Any]) -> None:
@@ -103,12 +107,18 @@ class Batch:
         if value is None:
             session_id = read_session_id(message.key())
             old = stored_head(self._draft, session_id)
-            took = apply_erasure(self._draft, session_id)
-            policy_id = None if old is None else old.policy_id
-        else:
-            head, body = read_update(message.key(), value, message.headers())
-            took = apply_update(self._draft, head, body)
-            policy_id = head.policy_id
-        if policy_id is not None:
-            self.touched.add(policy_id)
-        return took
+            if old is None:
+                return False
+            apply_erasure(self._draft, session_id)
+            self._note(old, None)
+            return True
+        head, body = read_update(message.key(), value, message.headers())
+        if not apply_update(self._draft, head, body):
+            return False
+        self._note(head, body)
+        return True
+
+    def _note(self, head: SessionHead, body: bytes | None) -> None:
+        if head.policy_id is not None:
+            self.touched.add(head.policy_id)
+            self.updates.append(Published(head.policy_id, head.user_id, head.id, head.version, body))
