@@ -34,6 +34,10 @@ _HEAD_LIMIT_BYTES: Final = TARGET_LIMIT_BYTES + HEADERS_LIMIT_BYTES
 # Seconds that an idle connection is kept.
 _KEEP_ALIVE_S: Final = 15
 _BACKLOG_CONNECTIONS: Final = 1_024
+# What the kernel takes for a client that does not read: else megabytes each, and a slow client would go unnoticed.
+_SEND_BUFFER_BYTES: Final = 262_144
+# Milliseconds after which the kernel drops a connection whose client takes nothing, even one that is being closed.
+_UNTAKEN_MS: Final = 30_000
 
 
 def run_api(settings: Settings) -> int:
@@ -118,7 +122,12 @@ def _serve(settings: Settings, directory: ViewDirectory, listener: socket.socket
 
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return socket.create_server((host, port), family=family, backlog=_BACKLOG_CONNECTIONS)
+    listener = socket.create_server((host, port), family=family, backlog=_BACKLOG_CONNECTIONS)
+    # Every connection inherits these from its listener.
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux only
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNTAKEN_MS)
+    return listener
 
 
 def _refuse(line: str) -> int:

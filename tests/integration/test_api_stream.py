@@ -3,7 +3,6 @@
 import itertools
 import random
 import signal
-import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -15,8 +14,8 @@ from local.ports import free_port
 from models.session import SessionState
 from models.topics import SESSION_UPDATED, VEHICLE_POLICIES
 from runtime.partitions import partition_of
-from tests.support.api_process import ROOT, Api, Transactions, running_api
-from tests.support.api_tokens import authorization, bearer
+from tests.support.api_process import ROOT, Api, Transactions, running_api, unread
+from tests.support.api_tokens import authorization
 from tests.support.event_stream import Event, opened
 from tests.support.records import Outgoing, produce
 from tests.support.system import Topics
@@ -239,11 +238,7 @@ def test_slow_client_is_dropped(system: System) -> None:
     first = Update(id=session_id(1), state=ACTIVE)
     system.write(first)
     system.until_current(first)
-    stuck = socket.create_connection(("127.0.0.1", system.api.client.base_url.port or 0))
-    stuck.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
-    head = f"GET {PATH} HTTP/1.1\r\nHost: api\r\nAuthorization: Bearer {bearer()}\r\n\r\n"
-    stuck.sendall(head.encode())
-    with stuck, opened(system.api, timeout_s=30) as stream:
+    with unread(system.api, PATH), opened(system.api, timeout_s=30) as stream:
         assert stream.next() == event_of(first)
         wait_until(lambda: system.api.metric("flex_api_streams_open", kind="events") == 2, SOON_S, "both streams")
         # Some megabytes lie in the sockets between the two before any of it is felt.
