@@ -15,13 +15,19 @@ from api.auth import Authenticator
 from api.limits import BodyLimits, HeadLimits
 from api.metrics import Metrics
 from api.openapi import DESCRIPTION, contract_of
+from api.policy_writes import PolicyWrites
 from api.problems import ProblemError, respond, unavailable
 from api.rate_limit import RateLimit
 from api.routes.csv import csv_routes
 from api.routes.events import event_routes
 from api.routes.health import health_routes
+from api.routes.policies import policy_routes
 from api.routes.sessions import session_routes
+from api.routes.targets import target_routes
 from api.view.view import View, ViewNotReadyError
+from api.writer import Writer
+from models.topics import SESSION_TARGETS, VEHICLE_POLICIES, topic_name
+from runtime.clock import utc_now
 from runtime.settings import Settings
 
 _RETRY_AFTER_S = 1
@@ -35,8 +41,13 @@ class Follower(Protocol):
     def stop(self) -> None: ...
 
 
-def create_app(view: View, settings: Settings, metrics: Metrics, follower: Follower | None = None) -> FastAPI:
-    """The application; `follower` runs as long as it does. Without one, the view is filled by the caller."""
+def create_app(
+    view: View, settings: Settings, metrics: Metrics, follower: Follower | None = None, writer: Writer | None = None
+) -> FastAPI:
+    """The application; `follower` runs as long as it does. Without one, the view is filled by the caller.
+
+    Without a `writer` there are no calls that write, and none of policies.
+    """
     auth = Authenticator(settings, metrics)
     app = FastAPI(
         title="Flex Sessions",
@@ -52,6 +63,11 @@ def create_app(view: View, settings: Settings, metrics: Metrics, follower: Follo
     app.include_router(session_routes(view, auth, settings.first_session_wait_s))
     app.include_router(csv_routes(view, auth, metrics, settings))
     app.include_router(event_routes(view, auth, metrics, settings))
+    if writer is not None:
+        policies_topic = topic_name(settings.topic_prefix, VEHICLE_POLICIES)
+        app.include_router(policy_routes(view, auth, PolicyWrites(view, writer, policies_topic, utc_now)))
+        targets_topic = topic_name(settings.topic_prefix, SESSION_TARGETS)
+        app.include_router(target_routes(view, auth, writer, targets_topic, utc_now))
     contract = contract_of(app)
     app.include_router(health_routes(view, metrics, contract))
     app.add_exception_handler(ProblemError, _as_problem)

@@ -16,6 +16,8 @@ from models.policy import Schedule, VehiclePolicy
 # What the API itself decides, and what never changes once it is there.
 _OURS: Final = ("id", "at")
 _FIXED: Final = ("id", "at", "userId", "vehicleId")
+# What a PATCH is, by its media type (RFC 7396).
+MERGE_PATCH: Final = "application/merge-patch+json"
 _TICK: Final = timedelta(microseconds=1)
 
 

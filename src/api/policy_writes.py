@@ -27,7 +27,7 @@ from api.view.policies import (
     standing_policies,
     was_deleted,
 )
-from api.view.verdicts import VerdictsClosedError
+from api.view.verdicts import TooManyWritesError
 from api.view.view import View
 from api.writer import OutgoingRecord, WriteFailedError, Writer
 from models.codec import Refusal, encode
@@ -174,8 +174,8 @@ class PolicyWrites:
         except WriteFailedError as error:
             detail = "The change was not acknowledged; it may still come to be. Look, or repeat."
             raise unavailable(detail, _RETRY_AFTER_S) from error
-        except VerdictsClosedError as error:
-            raise unavailable(f"Not now: {error}.", _RETRY_AFTER_S) from error
+        except TooManyWritesError as error:
+            raise unavailable("Too many changes are under way.", _RETRY_AFTER_S) from error
 
 
 def _new_id(policy: VehiclePolicy, subject: str | None, idempotency_key: str | None) -> PolicyId:

@@ -19,6 +19,7 @@ from api.view.consumer import ViewConsumer
 from api.view.directory import DirectoryInUseError, ViewDirectory
 from api.view.log import SessionLog
 from api.view.view import View
+from api.writer import RecordWriter
 from models.topics import SESSION_UPDATED, VEHICLE_POLICIES, topic_name
 from runtime.clock import utc_now
 from runtime.logs import configure_logs, get_log
@@ -85,7 +86,8 @@ def _serve(settings: Settings, directory: ViewDirectory, listener: socket.socket
         topic_name(settings.topic_prefix, VEHICLE_POLICIES),
         utc_now,
     )
-    app = create_app(view, settings, metrics, ViewConsumer(view, directory, session_log, metrics))
+    writer = RecordWriter(settings.kafka_bootstrap_servers)
+    app = create_app(view, settings, metrics, ViewConsumer(view, directory, session_log, metrics), writer)
     server = _Server(
         view,
         uvicorn.Config(
@@ -111,7 +113,10 @@ def _serve(settings: Settings, directory: ViewDirectory, listener: socket.socket
         signal.signal(number, stop)
     threading.excepthook = _log_thread_defect
     log.info("listening", host=settings.api_host, port=settings.api_port)
-    server.run(sockets=[listener])
+    try:
+        server.run(sockets=[listener])
+    finally:
+        writer.close()
     log.info("stopped")
 
 

@@ -61,10 +61,11 @@ class PolicyRecord(Struct, frozen=True, kw_only=True):
 
 
 class PolicySelection(Struct, frozen=True, kw_only=True):
-    """The filters of a list of policies, all of which must hold."""
+    """The filters of a list of policies, all of which must hold. `is_nobodys`: they exclude each other."""
 
     user_id: str | None = None
     vehicle_id: str | None = None
+    is_nobodys: bool = False
 
 
 class PolicyPage(NamedTuple):
@@ -224,6 +225,8 @@ def read_policy_page(
 def _ids(store: Store, selection: PolicySelection, direction: Direction, edge: str) -> Iterator[str]:
     """Ids of the selection beyond `edge`, in the order of the walk. A vehicle has few; a user's have an index."""
     is_backwards = direction is Direction.BEFORE
+    if selection.is_nobodys:
+        return
     if selection.vehicle_id is not None:
         ids = _vehicle_ids(store, selection.vehicle_id)
         for policy_id in reversed(ids) if is_backwards else ids:

@@ -13,8 +13,8 @@ from sessions.events import Refused
 OPEN_LIMIT: Final = 256
 
 
-class VerdictsClosedError(Exception):
-    """No verdict can be awaited now; the message says why."""
+class TooManyWritesError(Exception):
+    """As many requests as may wait for the verdict on their record."""
 
 
 class Verdicts:
@@ -23,15 +23,12 @@ class Verdicts:
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._open: dict[str, asyncio.Future[Refused | None]] = {}
-        self._is_stopping = False
 
     @contextmanager
     def expect(self, request: str) -> Iterator["asyncio.Future[Refused | None]"]:
-        """What becomes of the record of this request, which is not written yet. Raises VerdictsClosedError."""
-        if self._is_stopping:
-            raise VerdictsClosedError("the API is stopping")
+        """What becomes of the record of this request, which is not written yet. Raises TooManyWritesError."""
         if len(self._open) >= OPEN_LIMIT:
-            raise VerdictsClosedError(f"{OPEN_LIMIT} writes are under way")
+            raise TooManyWritesError
         self._loop = asyncio.get_running_loop()
         self._open[request] = self._loop.create_future()
         try:
@@ -44,19 +41,8 @@ class Verdicts:
         if verdicts and self._open and self._loop is not None:
             self._loop.call_soon_threadsafe(self._settle, dict(verdicts))
 
-    def stop(self) -> None:
-        """Whoever waits is told that the process stops; from any thread."""
-        self._is_stopping = True
-        if self._open and self._loop is not None:
-            self._loop.call_soon_threadsafe(self._give_up)
-
     def _settle(self, verdicts: Mapping[str, Refused | None]) -> None:
         for request, refused in verdicts.items():
             waiting = self._open.get(request)
             if waiting is not None and not waiting.done():
                 waiting.set_result(refused)
-
-    def _give_up(self) -> None:
-        for waiting in self._open.values():
-            if not waiting.done():
-                waiting.set_exception(VerdictsClosedError("the API is stopping"))

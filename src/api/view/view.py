@@ -74,7 +74,6 @@ class View:
     def stop_waiting(self) -> None:
         """The process is about to stop: whoever waits is told to come back."""
         self._is_stopping = True
-        self.verdicts.stop()
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._wake_all)
         self.watches.stir_all(stale=False)
