@@ -9,64 +9,89 @@ from typing import Protocol
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 
+from api.access import Access
 from api.access_log import AccessLog
 from api.auth import Authenticator
-from api.limits import HeadLimits
+from api.limits import BodyLimits, HeadLimits
 from api.metrics import Metrics
 from api.openapi import DESCRIPTION, contract_of
+from api.policy_writes import PolicyWrites
 from api.problems import ProblemError, respond, unavailable
+from api.rate_limit import RateLimit
+from api.routes.csv import csv_routes
+from api.routes.events import event_routes
 from api.routes.health import health_routes
+from api.routes.policies import policy_routes
 from api.routes.sessions import session_routes
+from api.routes.targets import target_routes
 from api.view.view import View, ViewNotReadyError
+from api.writer import Writer
+from models.topics import SESSION_TARGETS, VEHICLE_POLICIES, topic_name
+from runtime.clock import utc_now
 from runtime.settings import Settings
 
 _RETRY_AFTER_S = 1
 
 
 class Follower(Protocol):
-    """Whoever keeps the view."""
+    """What runs beside the requests: whoever keeps the view, or the keys."""
 
     def start(self) -> None: ...
 
     def stop(self) -> None: ...
 
 
-def create_app(view: View, settings: Settings, metrics: Metrics, follower: Follower | None = None) -> FastAPI:
-    """The application; `follower` runs as long as it does. Without one, the view is filled by the caller."""
+def create_app(
+    view: View, settings: Settings, metrics: Metrics, follower: Follower | None = None, writer: Writer | None = None
+) -> FastAPI:
+    """The application; `follower` runs as long as it does. Without one, the view is filled by the caller.
+
+    Without a `writer` there are no calls that write, and none of policies.
+    """
+    auth = Authenticator(settings, metrics)
     app = FastAPI(
         title="Flex Sessions",
         description=DESCRIPTION,
         version=version("flex-sessions"),
-        lifespan=_following(follower),
+        lifespan=_following(auth, *(() if follower is None else (follower,))),
         # Its own pages load scripts from elsewhere; ours need no network (api.docs_page).
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
     )
-    app.include_router(session_routes(view, Authenticator(settings), settings.first_session_wait_s))
+    app.include_router(session_routes(view, auth, settings.first_session_wait_s))
+    app.include_router(csv_routes(view, auth, metrics, settings))
+    app.include_router(event_routes(view, auth, metrics, settings))
+    if writer is not None:
+        policies_topic = topic_name(settings.topic_prefix, VEHICLE_POLICIES)
+        app.include_router(policy_routes(view, auth, PolicyWrites(view, writer, policies_topic, utc_now)))
+        targets_topic = topic_name(settings.topic_prefix, SESSION_TARGETS)
+        app.include_router(target_routes(view, auth, writer, targets_topic, utc_now))
     contract = contract_of(app)
     app.include_router(health_routes(view, metrics, contract))
     app.add_exception_handler(ProblemError, _as_problem)
     app.add_exception_handler(ViewNotReadyError, _not_ready)
     app.add_exception_handler(HTTPException, _of_the_framework)
-    app.add_exception_handler(Exception, _defect)
+    app.add_middleware(BodyLimits)
+    limit = RateLimit(settings.rate_limit_per_s, settings.rate_limit_burst)
+    app.add_middleware(Access, auth=auth, limit=limit, metrics=metrics)
     app.add_middleware(HeadLimits)
     # Added last, it is the outermost and sees every answer.
     app.add_middleware(AccessLog, metrics=metrics)
     return app
 
 
-def _following(follower: Follower | None) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+def _following(*parts: Follower) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        if follower is not None:
-            follower.start()
+        for part in parts:
+            part.start()
         try:
             yield
         finally:
-            if follower is not None:
-                follower.stop()
+            for part in reversed(parts):
+                part.stop()
 
     return lifespan
 
@@ -87,9 +112,3 @@ async def _of_the_framework(_request: Request, error: Exception) -> Response:
     status = HTTPStatus(error.status_code)
     problem = ProblemError(status, status.phrase.lower().replace(" ", "-"), f"{status.description or error.detail}.")
     return respond(problem.problem, error.headers)
-
-
-async def _defect(_request: Request, _error: Exception) -> Response:
-    """A fault of ours. The server logs it with its traceback; the client learns nothing of it."""
-    status = HTTPStatus.INTERNAL_SERVER_ERROR
-    return respond(ProblemError(status, "internal-error", "This is a fault of the API.").problem)

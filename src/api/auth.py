@@ -1,45 +1,98 @@
-"""Who asks, and what may they see. Bearer tokens in the header only, signed with HS256 and the configured secret.
+"""Who asks, and what may they see. Bearer tokens in the header only, checked with the keys of api.auth_keys.
 
 Knows nothing of sessions. A token is never logged and never echoed, whole or in part.
 """
 
-from collections.abc import Mapping
+import hashlib
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from http import HTTPStatus
 from typing import Any, Final
 
 import jwt
 from msgspec import Struct
+from starlette.datastructures import Headers
 from starlette.requests import Request
+from starlette.types import Scope
 
-from api.problems import ProblemError
+from api.auth_jwks import JwksKeys
+from api.auth_keys import Keys, KeysUnavailableError, SecretKeys, UnknownKeyError
+from api.metrics import Metrics
+from api.problems import ProblemError, unavailable
 from models.ids import is_id
+from runtime.clock import utc_now
 from runtime.settings import Settings
 
 READ_SESSIONS: Final = "flex:sessions:read"
-# A token of ours has some 300 bytes; what is longer is not worth decoding.
+WRITE_SESSIONS: Final = "flex:sessions:write"
+READ_POLICIES: Final = "flex:policies:read"
+WRITE_POLICIES: Final = "flex:policies:write"
+SCOPES: Final = (READ_SESSIONS, WRITE_SESSIONS, READ_POLICIES, WRITE_POLICIES)
+# A token of ours has some 300 bytes, one of an issuer with RSA keys 1,500; what is longer is not worth decoding.
 _TOKEN_LIMIT_BYTES: Final = 8_192
+# Tokens whose check is remembered, some 500 bytes each.
+_REMEMBERED_TOKENS: Final = 10_000
+_RETRY_AFTER_S: Final = 5
 _REALM: Final = 'Bearer realm="flex-sessions"'
+_SCOPE_KEY: Final = "flex.principal"
 
 
-class Principal(Struct, frozen=True):
-    """The caller. `user_id`: sees this user's data only; None: everyone's."""
+class Principal(Struct, frozen=True, kw_only=True):
+    """The caller. `user_id`: sees this user's data only; None: everyone's.
+
+    `expires_at_s` is in seconds since 1970, the leeway included: from then on the token is refused. `token_digest` is
+    the SHA-256 of the token; `subject` is the token's `sub`, if it has one.
+    """
 
     scopes: frozenset[str]
     user_id: str | None
+    subject: str | None = None
+    expires_at_s: float
+    token_digest: bytes
 
 
 class Authenticator:
-    """Checks tokens against one set of settings."""
+    """Checks tokens against one set of settings. `start` and `stop` are for keys that are fetched."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._secret = settings.auth_hs256_secret
+    def __init__(
+        self,
+        settings: Settings,
+        metrics: Metrics | None = None,
+        keys: Keys | None = None,
+        now: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self._keys = keys or _configured(settings, metrics or Metrics())
         self._issuer = settings.auth_issuer
         self._audience = settings.auth_audience
         self._leeway_s = settings.auth_leeway_s
+        self._now = now
+        self._checked: OrderedDict[bytes, Principal] = OrderedDict()
+        self._generation = self._keys.generation
+
+    def start(self) -> None:
+        self._keys.start()
+
+    def stop(self) -> None:
+        self._keys.stop()
+
+    async def admit(self, scope: Scope) -> Principal:
+        """The caller of this request, noted in it for `require`. Raises ProblemError (401, 503)."""
+        token = _bearer_token(Headers(scope=scope))
+        try:
+            principal = self._principal(token)
+        except UnknownKeyError:
+            # Perhaps the issuer has a new key since the last look.
+            await self._keys.renew()
+            principal = self._identified(token)
+        scope[_SCOPE_KEY] = principal
+        return principal
 
     def require(self, request: Request, scope: str) -> Principal:
-        """The caller, who has this scope. Raises ProblemError (401, 403)."""
-        principal = self._principal(_bearer_token(request))
+        """The caller, who has this scope. Raises ProblemError (401, 403, 503)."""
+        principal: Principal | None = request.scope.get(_SCOPE_KEY)
+        if principal is None:
+            principal = self._identified(_bearer_token(request.headers))
         if scope not in principal.scopes:
             raise ProblemError(
                 HTTPStatus.FORBIDDEN,
@@ -49,25 +102,70 @@ class Authenticator:
             )
         return principal
 
-    def _principal(self, token: str) -> Principal:
+    def seconds_left(self, principal: Principal) -> float:
+        """How long the caller's token stays good; 0 or less: it is not."""
+        return principal.expires_at_s - self._now().timestamp()
+
+    def _identified(self, token: str) -> Principal:
         try:
+            return self._principal(token)
+        except UnknownKeyError as error:
+            raise _unauthorized("The token is not valid (its key is not known).") from error
+
+    def _principal(self, token: str) -> Principal:
+        digest = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
+        if self._generation != self._keys.generation:
+            # A key was taken back: what it signed is good no longer.
+            self._generation = self._keys.generation
+            self._checked.clear()
+        known = self._checked.get(digest)
+        if known is not None and self.seconds_left(known) > 0:
+            self._checked.move_to_end(digest)
+            return known
+        principal = self._check(token, digest)
+        self._checked[digest] = principal
+        if len(self._checked) > _REMEMBERED_TOKENS:
+            self._checked.popitem(last=False)
+        return principal
+
+    def _check(self, token: str, digest: bytes) -> Principal:
+        try:
+            key = self._keys.find(jwt.get_unverified_header(token))
             claims: Mapping[str, Any] = jwt.decode(
                 token,
-                self._secret,
-                algorithms=["HS256"],
+                key.material,
+                algorithms=[key.algorithm],
                 issuer=self._issuer,
                 audience=self._audience,
                 leeway=self._leeway_s,
                 options={"require": ["exp", "iss", "aud"]},
             )
-        except jwt.InvalidTokenError as error:
+            expires_at_s = int(claims["exp"]) + self._leeway_s
+        except KeysUnavailableError as error:
+            raise unavailable("The issuer's keys are not there yet, or too old.", _RETRY_AFTER_S) from error
+        except (jwt.PyJWTError, OverflowError, ValueError, RecursionError) as error:
             # The kind of fault helps a client's developer; the message might repeat a claim.
             raise _unauthorized(f"The token is not valid ({type(error).__name__}).") from error
-        return Principal(_scopes(claims.get("scope")), _user_id(claims))
+        subject = claims.get("sub")
+        return Principal(
+            scopes=_scopes(claims.get("scope")),
+            user_id=_user_id(claims),
+            subject=subject if isinstance(subject, str) else None,
+            expires_at_s=expires_at_s,
+            token_digest=digest,
+        )
 
 
-def _bearer_token(request: Request) -> str:
-    given = request.headers.getlist("authorization")
+def _configured(settings: Settings, metrics: Metrics) -> Keys:
+    if settings.auth_jwks_url:
+        return JwksKeys(settings.auth_jwks_url, settings.auth_jwks_refresh_s, metrics)
+    if not settings.auth_hs256_secret:
+        raise ValueError("neither a secret nor a JWKS URL is configured")
+    return SecretKeys(settings.auth_hs256_secret)
+
+
+def _bearer_token(headers: Headers) -> str:
+    given = headers.getlist("authorization")
     if not given:
         raise ProblemError(
             HTTPStatus.UNAUTHORIZED,

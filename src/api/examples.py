@@ -6,7 +6,10 @@ from uuid import UUID
 
 import msgspec
 
-from models.ids import LocationId, PolicyId, SessionId, UserId, VehicleId
+from api.csv_stream import csv_head, csv_rows
+from api.view.watching import session_event
+from models.ids import LocationId, PolicyId, SessionId, UserId, VehicleId, Zone
+from models.policy import Deadline, Schedule, VehiclePolicy
 from models.session import Aggregated, Session, SessionState, Statistics, TimeseriesPoint
 
 _PLUGGED_IN: Final = datetime(2025, 1, 19, 9, 0, tzinfo=UTC)
@@ -46,3 +49,30 @@ def _session(number: int, state: SessionState) -> Session:
 UPCOMING: Final[dict[str, Any]] = msgspec.to_builtins(_session(2, SessionState.UPCOMING), builtin_types=())
 SETTLED: Final[dict[str, Any]] = msgspec.to_builtins(_session(1, SessionState.SETTLED), builtin_types=())
 PAGE: Final[dict[str, Any]] = {"data": [SETTLED], "pagination": {"after": None, "before": None}}
+# As sent: the current session, silence, and the end of the stream with its token.
+EVENTS: Final = (
+    "retry: 2000\n\n"
+    + session_event(UPCOMING["id"], 1, msgspec.json.encode(UPCOMING)).decode()
+    + ':\n\nevent: end\ndata: {"reason":"token-expired"}\n\n'
+)
+CSV_ROWS: Final = (csv_head() + csv_rows([msgspec.json.encode(SETTLED)])).decode()
+
+POLICY: Final[dict[str, Any]] = msgspec.to_builtins(
+    VehiclePolicy(
+        id=_POLICY,
+        user_id=_USER,
+        vehicle_id=_VEHICLE,
+        location_id=_HOME,
+        is_enabled=True,
+        at=datetime(2025, 1, 18, 12, 0, tzinfo=UTC),
+        timezone_name="Europe/Berlin",
+        zone=Zone("DE-LU"),
+        battery_reserve=20.0,
+        schedule=Schedule(
+            monday=Deadline(deadline="07:00", minimum_charge_target=80.0),
+            sunday=Deadline(deadline="10:30", minimum_charge_target=60.0),
+        ),
+        max_charge_rate=11.0,
+    ),
+    builtin_types=(),
+)

@@ -1,12 +1,14 @@
-"""How large a request's head may be, in bytes. What is larger is refused before anything in it is looked at.
+"""How large a request may be, in bytes, and how long its body may take. What is larger is refused before it is read.
 
 The server's own limit holds only for heads that arrive in pieces; these hold for all.
 """
 
+import asyncio
 from http import HTTPStatus
 from typing import Final
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.problems import ProblemError, respond
 
@@ -14,6 +16,11 @@ from api.problems import ProblemError, respond
 TARGET_LIMIT_BYTES: Final = 8_192
 # Names and values of all headers. A token of ours has some 300.
 HEADERS_LIMIT_BYTES: Final = 16_384
+# A policy has some 1,000 bytes; a record of one may have no more than this (models.topics.INPUT_LIMIT_BYTES).
+BODY_LIMIT_BYTES: Final = 65_536
+# Seconds for one piece of a body, and how many pieces: together the longest time that a slow client is waited for.
+_PIECE_TIMEOUT_S: Final = 5.0
+_PIECES_LIMIT: Final = 256
 
 
 class HeadLimits:
@@ -28,6 +35,54 @@ class HeadLimits:
             await self._app(scope, receive, send)
         else:
             await respond(error.problem)(scope, receive, send)
+
+
+class BodyLimits:
+    """ASGI middleware. Whoever reads a body that goes beyond the limits gets a ProblemError (413, 408)."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        length = Headers(scope=scope).get("content-length", "0")
+        # h11 lets no length through that is not a number.
+        if int(length) > BODY_LIMIT_BYTES:
+            await respond(_body_too_large().problem)(scope, receive, send)
+            return
+        read_bytes = pieces = 0
+        is_whole = False
+
+        async def receive_bounded() -> Message:
+            nonlocal read_bytes, pieces, is_whole
+            if is_whole:  # what comes now is word of the client's leaving, however long that takes
+                return await receive()
+            try:
+                async with asyncio.timeout(_PIECE_TIMEOUT_S):
+                    message = await receive()
+            except TimeoutError as error:
+                raise _body_too_slow() from error
+            read_bytes += len(message.get("body", b""))
+            pieces += 1
+            is_whole = not message.get("more_body", False)
+            if read_bytes > BODY_LIMIT_BYTES:
+                raise _body_too_large()
+            if pieces > _PIECES_LIMIT:
+                raise _body_too_slow()
+            return message
+
+        await self._app(scope, receive_bounded, send)
+
+
+def _body_too_large() -> ProblemError:
+    detail = f"The body is longer than {BODY_LIMIT_BYTES} bytes."
+    return ProblemError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too-large", detail)
+
+
+def _body_too_slow() -> ProblemError:
+    return ProblemError(HTTPStatus.REQUEST_TIMEOUT, "too-slow", "The body came too slowly.")
 
 
 def _too_large(scope: Scope) -> ProblemError | None:

@@ -49,3 +49,24 @@ class Metrics:
             registry=self.registry,
         )
         self.open = Gauge("flex_api_requests_open", "Requests under way, this scrape included.", registry=self.registry)
+        self.refused = Counter(
+            "flex_api_requests_refused",
+            "Requests refused at the gate, before any route, by status: 401, 429 or 503.",
+            ["status"],
+            registry=self.registry,
+        )
+        self.key_looks = Counter(
+            "flex_api_key_looks",
+            "Attempts to read the issuer's keys, by result: read or failed.",
+            ["result"],
+            registry=self.registry,
+        )
+        self.streams = Gauge(
+            "flex_api_streams_open", "Streams under way, by kind: events or csv.", ["kind"], registry=self.registry
+        )
+        self.streams_ended = Counter(
+            "flex_api_streams_ended",
+            "Streams that ended, by kind and reason; client: the client left.",
+            ["kind", "reason"],
+            registry=self.registry,
+        )

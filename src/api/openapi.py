@@ -3,7 +3,7 @@
 Handlers read requests themselves (api.requests), so parameters are described here and not derived from signatures.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
@@ -11,10 +11,25 @@ from fastapi import FastAPI
 from msgspec import Struct
 
 from api.auth import READ_SESSIONS
-from api.examples import PAGE, SETTLED, UPCOMING
-from api.problems import MEDIA_TYPE, Problem
+from api.contract import (
+    ANSWERS,
+    CURSOR_SCHEMA,
+    ID_SCHEMA,
+    REF,
+    SAID_BY_CLIENTS,
+    SCHEMAS,
+    UUID_SCHEMA,
+    anchored,
+    json_answer,
+    operation,
+    parameter,
+    problem,
+)
+from api.csv_stream import MEDIA_TYPE as CSV
+from api.event_stream import MEDIA_TYPE as EVENT_STREAM
+from api.examples import CSV_ROWS, EVENTS, PAGE, SETTLED, UPCOMING
+from api.problems import Problem
 from api.requests import PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX
-from models.ids import ID_PATTERN
 from models.session import Session
 
 
@@ -37,82 +52,41 @@ DESCRIPTION: Final = (
     "anticipation) to plug-out. Every call under /flex needs a bearer token. Errors are RFC 9457 problem documents."
 )
 
-_REF: Final = "#/components/schemas/{name}"
-# JSON Schema has no \A and \Z; ^ and $ mean the same there, since it knows no multi-line mode.
-_ID_SCHEMA: Final = {"type": "string", "pattern": ID_PATTERN.replace(r"\A", "^").replace(r"\Z", "$")}
 _TIME_SCHEMA: Final = {"type": "string", "format": "date-time"}
-_UUID_SCHEMA: Final = {"type": "string", "format": "uuid"}
-_CURSOR_SCHEMA: Final = {"type": "string", "minLength": 1, "maxLength": 512}
 _SIZE_SCHEMA: Final = {"type": "integer", "minimum": 1, "maximum": PAGE_SIZE_MAX, "default": PAGE_SIZE_DEFAULT}
 
 
-def _parameter(name: str, where: str, schema: Mapping[str, Any], description: str) -> dict[str, Any]:
-    return {
-        "name": name,
-        "in": where,
-        "required": where == "path",
-        "schema": dict(schema),
-        "description": description,
-    }
-
-
-def _json_answer(schema: type[Struct], example: object, description: str) -> dict[str, Any]:
-    content = {"schema": {"$ref": _REF.format(name=schema.__name__)}, "example": example}
-    return {"description": description, "content": {"application/json": content}}
-
-
-def _problem(status: int, kind: str, title: str, description: str, issues: object = ()) -> dict[int, dict[str, Any]]:
-    example = {
-        "type": f"urn:flex-sessions:problem:{kind}",
-        "title": title,
-        "status": status,
-        "detail": description,
-        "issues": list(issues) if isinstance(issues, list) else [],
-    }
-    content = {"schema": {"$ref": _REF.format(name="Problem")}, "example": example}
-    return {status: {"description": description, "content": {MEDIA_TYPE: content}}}
-
-
-_BAD: Final = _problem(
+_BAD: Final = problem(
     400,
     "invalid-request",
     "Bad Request",
     "The request is malformed; `issues` names each fault.",
     [{"parameter": "pageSize", "code": "bad-page-size", "detail": "must be a whole number from 1 to 100"}],
 )
-_NO_TOKEN: Final = _problem(401, "unauthorized", "Unauthorized", "No bearer token, or one that is not valid.")
-_NO_SCOPE: Final = _problem(403, "missing-scope", "Forbidden", f"The token does not have the scope {READ_SESSIONS}.")
-_NOT_FOUND: Final = _problem(404, "not-found", "Not Found", "There is no such thing, or not for this caller.")
-_NOT_NOW: Final = _problem(
+_NO_TOKEN: Final = problem(401, "unauthorized", "Unauthorized", "No bearer token, or one that is not valid.")
+_NO_SCOPE: Final = problem(403, "missing-scope", "Forbidden", f"The token does not have the scope {READ_SESSIONS}.")
+_NOT_FOUND: Final = problem(404, "not-found", "Not Found", "There is no such thing, or not for this caller.")
+_TOO_OFTEN: Final = problem(
+    429, "too-many-requests", "Too Many Requests", "This token asks too often; Retry-After says when to go on."
+)
+_NOT_NOW: Final = problem(
     503, "unavailable", "Service Unavailable", "The view is catching up, or the session is not there yet; ask again."
 )
-for _answer in _NOT_NOW.values():
+for _answer in (*_NOT_NOW.values(), *_TOO_OFTEN.values()):
     _answer["headers"] = {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}}
 
 # How fields that hold a time are named (one of them, batteryLevelAtReadyBy, holds a number).
 _TIME_FIELDS: Final = ("At", "By")
-_POLICY_ID: Final = _parameter("policyId", "path", _ID_SCHEMA, "The vehicle policy.")
+_POLICY_ID: Final = parameter("policyId", "path", ID_SCHEMA, "The vehicle policy.")
 _SECURED: Final = {"security": [{"bearer": [READ_SESSIONS]}]}
 
 
-def _operation(
-    operation_id: str, summary: str, description: str, responses: Mapping[int, Any], **extra: Any
-) -> dict[str, Any]:
-    return {
-        "operation_id": operation_id,
-        "summary": summary,
-        "description": description,
-        "responses": dict(responses),
-        "openapi_extra": extra,
-    }
-
-
-CURRENT_SESSION: Final = _operation(
+CURRENT_SESSION: Final = operation(
     "getCurrentSession",
     "The current session of a policy",
     "The policy's UPCOMING or ACTIVE session. Right after the policy's creation, or between two sessions, the answer"
     " waits a moment for the session; if it does not come, 503. 404 if there is no such policy or it is disabled.",
-    {200: _json_answer(Session, UPCOMING, "The current session.")}
+    {200: json_answer(Session, UPCOMING, "The current session.")}
     | _BAD
     | _NO_TOKEN
     | _NO_SCOPE
@@ -123,34 +97,79 @@ CURRENT_SESSION: Final = _operation(
     **_SECURED,
 )
 
-SETTLED_SESSION: Final = _operation(
+SETTLED_SESSION: Final = operation(
     "getSettledSession",
     "One settled session",
     "A SETTLED session that this policy managed, or an unmanaged one of its vehicle and user. Of a deleted policy, the"
     " sessions that it managed.",
-    {200: _json_answer(Session, SETTLED, "The session.")} | _BAD | _NO_TOKEN | _NO_SCOPE | _NOT_FOUND | _NOT_NOW,
-    parameters=[_POLICY_ID, _parameter("sessionId", "path", _UUID_SCHEMA, "The session.")],
+    {200: json_answer(Session, SETTLED, "The session.")} | _BAD | _NO_TOKEN | _NO_SCOPE | _NOT_FOUND | _NOT_NOW,
+    parameters=[_POLICY_ID, parameter("sessionId", "path", UUID_SCHEMA, "The session.")],
     tags=["sessions"],
     **_SECURED,
 )
 
-LIST_SESSIONS: Final = _operation(
+LIST_SESSIONS: Final = operation(
     "listSettledSessions",
     "Settled sessions, newest first",
     "Ordered by pluggedInAt, then id, newest first. Filters combine with and. With vehicleId or locationId each"
     " charging event appears once; with policyId only sessions that it managed. A page may hold fewer sessions than"
     " pageSize while its cursor is not null: go on until the cursor is null.",
-    {200: _json_answer(SessionPage, PAGE, "One page.")} | _BAD | _NO_TOKEN | _NO_SCOPE | _NOT_NOW,
+    {200: json_answer(SessionPage, PAGE, "One page.")} | _BAD | _NO_TOKEN | _NO_SCOPE | _NOT_NOW,
     parameters=[
-        _parameter("from", "query", _TIME_SCHEMA, "Only sessions whose pluggedInAt is at or after this time."),
-        _parameter("to", "query", _TIME_SCHEMA, "Only sessions whose pluggedOutAt is at or before this time."),
-        _parameter("policyId", "query", _ID_SCHEMA, "Only sessions that this policy managed."),
-        _parameter("locationId", "query", _ID_SCHEMA, "Only sessions at this location."),
-        _parameter("vehicleId", "query", _ID_SCHEMA, "Only sessions of this vehicle."),
-        _parameter("after", "query", _CURSOR_SCHEMA, "Go on to older sessions, from pagination.after of a page."),
-        _parameter("before", "query", _CURSOR_SCHEMA, "Go back to newer ones, from pagination.before of a page."),
-        _parameter("pageSize", "query", _SIZE_SCHEMA, "Sessions per page."),
+        parameter("from", "query", _TIME_SCHEMA, "Only sessions whose pluggedInAt is at or after this time."),
+        parameter("to", "query", _TIME_SCHEMA, "Only sessions whose pluggedOutAt is at or before this time."),
+        parameter("policyId", "query", ID_SCHEMA, "Only sessions that this policy managed."),
+        parameter("locationId", "query", ID_SCHEMA, "Only sessions at this location."),
+        parameter("vehicleId", "query", ID_SCHEMA, "Only sessions of this vehicle."),
+        parameter("after", "query", CURSOR_SCHEMA, "Go on to older sessions, from pagination.after of a page."),
+        parameter("before", "query", CURSOR_SCHEMA, "Go back to newer ones, from pagination.before of a page."),
+        parameter("pageSize", "query", _SIZE_SCHEMA, "Sessions per page."),
     ],
+    tags=["sessions"],
+    **_SECURED,
+)
+
+
+_LAST_EVENT_ID: Final = {
+    "name": "Last-Event-ID",
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string", "pattern": "^[0-9a-f-]{36}:[1-9][0-9]{0,17}$"},
+    "description": "The id of the last event received: it is not sent again, nor anything older.",
+}
+
+SESSION_EVENTS: Final = operation(
+    "streamSessionEvents",
+    "A policy's session as it changes",
+    "Server-sent events: the current session, then every update of the policy's sessions. An event's id is"
+    " `<sessionId>:<version>`. On reconnect with Last-Event-ID the current session is sent if it differs; what lay"
+    " between is not sent again. Ends with its token, with the policy, with the process, and where its client is too"
+    " slow; the last event, `end`, says which.",
+    {200: {"description": "The stream.", "content": {EVENT_STREAM: {"schema": {"type": "string"}, "example": EVENTS}}}}
+    | _BAD
+    | _NO_TOKEN
+    | _NO_SCOPE
+    | _NOT_FOUND
+    | _NOT_NOW,
+    parameters=[_POLICY_ID, _LAST_EVENT_ID],
+    tags=["sessions"],
+    **_SECURED,
+)
+
+
+# The filters of the list, without its pages.
+_FILTER_NAMES: Final = ("from", "to", "policyId", "locationId", "vehicleId")
+SESSIONS_CSV: Final = operation(
+    "exportSettledSessions",
+    "Settled sessions as CSV",
+    "The filtered list, newest first, as one CSV stream (RFC 4180): a line of column names, null as an empty field."
+    " A stream that cannot go to its end is cut without HTTP's last chunk.",
+    {200: {"description": "All rows.", "content": {CSV: {"schema": {"type": "string"}, "example": CSV_ROWS}}}}
+    | _BAD
+    | _NO_TOKEN
+    | _NO_SCOPE
+    | _NOT_NOW,
+    parameters=[one for one in LIST_SESSIONS["openapi_extra"]["parameters"] if one["name"] in _FILTER_NAMES],
     tags=["sessions"],
     **_SECURED,
 )
@@ -160,33 +179,27 @@ def _open_answer(media_type: str, description: str) -> dict[int, Any]:
     return {200: {"description": description, "content": {media_type: {"schema": {}}}}}
 
 
-HEALTH: Final = _operation(
+HEALTH: Final = operation(
     "getHealth",
     "Is the process alive",
     "503 once the view follows the topics no more: restart the process.",
     _open_answer("application/json", "Alive.") | _NOT_NOW,
     tags=["operations"],
 )
-READY: Final = _operation(
+READY: Final = operation(
     "getReadiness",
     "May requests be sent here",
     "200 once the view has caught up with the topics.",
     _open_answer("application/json", "Ready.") | _NOT_NOW,
     tags=["operations"],
 )
-METRICS: Final = _operation(
+METRICS: Final = operation(
     "getMetrics",
     "Prometheus metrics",
     "Counters and durations in the Prometheus text format.",
     _open_answer("text/plain", "Metrics."),
     tags=["operations"],
 )
-
-
-_ANSWERS: Final = {
-    operation["operation_id"]: operation["responses"]
-    for operation in (CURRENT_SESSION, SETTLED_SESSION, LIST_SESSIONS, HEALTH, READY, METRICS)
-}
 
 
 def contract_of(app: FastAPI) -> Callable[[], dict[str, Any]]:
@@ -198,10 +211,9 @@ def contract_of(app: FastAPI) -> Callable[[], dict[str, Any]]:
         if not made:
             document = derive()
             for methods in document["paths"].values():
-                for operation in methods.values():
-                    # FastAPI drops every null out of what it passes on, and nulls are part of our examples.
-                    answers = _ANSWERS[operation["operationId"]]
-                    operation["responses"] = {str(status): answer for status, answer in answers.items()}
+                for call in methods.values():
+                    answers = dict(ANSWERS[call["operationId"]]) | (_TOO_OFTEN if "security" in call else {})
+                    call["responses"] = {str(status): answer for status, answer in answers.items()}
             document["components"] = {
                 "schemas": _schemas(),
                 "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
@@ -213,16 +225,33 @@ def contract_of(app: FastAPI) -> Callable[[], dict[str, Any]]:
 
 
 def _schemas() -> dict[str, Any]:
-    _, schemas = msgspec.json.schema_components([SessionPage, Problem], ref_template=_REF)
-    for schema in schemas.values():
-        if "properties" in schema:
+    kinds = sorted(SCHEMAS | {Problem}, key=lambda kind: kind.__name__)
+    _, schemas = msgspec.json.schema_components(kinds, ref_template=REF)
+    for name, schema in schemas.items():
+        _in_json_schema(schema)
+        if "properties" in schema and name not in SAID_BY_CLIENTS:
             # A default spares the writer a word; what is sent always holds every field.
             schema["required"] = list(schema["properties"])
-            for name, field in schema["properties"].items():
+            for field in schema["properties"].values():
                 field.pop("default", None)
-                if name.endswith(_TIME_FIELDS):
-                    _mark_times(field)
+        if name in SAID_BY_CLIENTS:
+            schema["additionalProperties"] = False
+        for field_name, field in schema.get("properties", {}).items():
+            if field_name.endswith(_TIME_FIELDS):
+                _mark_times(field)
     return schemas
+
+
+def _in_json_schema(node: Any) -> None:
+    """Write every pattern within in the words of JSON Schema."""
+    if isinstance(node, dict):
+        if isinstance(node.get("pattern"), str):
+            node["pattern"] = anchored(node["pattern"])
+        for inner in node.values():
+            _in_json_schema(inner)
+    elif isinstance(node, list):
+        for inner in node:
+            _in_json_schema(inner)
 
 
 def _mark_times(field: dict[str, Any]) -> None:

@@ -4,7 +4,7 @@ Values are never echoed: a client may have put a secret where it does not belong
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Final, TypeVar
 from urllib.parse import parse_qsl
@@ -12,15 +12,18 @@ from urllib.parse import parse_qsl
 from msgspec import Struct
 
 from api.cursors import CursorError, read_cursor
+from api.policy_cursors import read_policy_cursor
 from api.problems import Issue, invalid_request
 from api.view.keys import microseconds
 from api.view.paging import Cursor, Direction, Selection
+from api.view.policies import PolicySelection
 from api.view.records import is_session_id
 from models.ids import is_id
 
 PAGE_SIZE_DEFAULT: Final = 50
 PAGE_SIZE_MAX: Final = 100
 FILTERS: Final = ("from", "to", "policyId", "locationId", "vehicleId", "after", "before", "pageSize")
+POLICY_FILTERS: Final = ("userId", "vehicleId", "after", "before", "pageSize")
 # Far above the eight that exist; more are not read at all.
 _FIELDS_LIMIT: Final = 64
 _NAME_SHOWN_CHARACTERS: Final = 64
@@ -49,18 +52,12 @@ class _FaultError(ValueError):
         self.detail = detail
 
 
-def parse_list(query: bytes, user_id: str | None) -> ListRequest:
-    """The list request of a caller who is limited to `user_id`. Raises ProblemError (400)."""
-    fields, issues = _fields(query, FILTERS)
+def parse_list(query: bytes, user_id: str | None, known: tuple[str, ...] = FILTERS) -> ListRequest:
+    """The list request of a caller who is limited to `user_id`, with these parameters. Raises ProblemError (400)."""
+    fields, issues = _fields(query, known)
 
     def taken(name: str, parse: Callable[[str], T]) -> T | None:
-        if name not in fields:
-            return None
-        try:
-            return parse(fields[name])
-        except _FaultError as fault:
-            issues.append(Issue(name, fault.code, fault.detail))
-            return None
+        return _taken(fields, name, parse, issues)
 
     selection = Selection(
         policy_id=taken("policyId", _id),
@@ -85,6 +82,38 @@ def parse_list(query: bytes, user_id: str | None) -> ListRequest:
     return ListRequest(selection, page_size, after or before)
 
 
+class PolicyListRequest(Struct, frozen=True):
+    """A page of policies, as asked for."""
+
+    selection: PolicySelection
+    page_size: int
+    cursor: tuple[Direction, str] | None
+
+
+def parse_policy_list(query: bytes, user_id: str | None) -> PolicyListRequest:
+    """The list of policies as a caller who is limited to `user_id` asks for it. Raises ProblemError (400).
+
+    A limited caller who names another user gets an empty list, as for any vehicle that is not theirs.
+    """
+    fields, issues = _fields(query, POLICY_FILTERS)
+    asked_user_id = _taken(fields, "userId", _id, issues)
+    selection = PolicySelection(
+        user_id=user_id or asked_user_id,
+        vehicle_id=_taken(fields, "vehicleId", _id, issues),
+        is_nobodys=user_id is not None and asked_user_id not in (None, user_id),
+    )
+    page_size = _taken(fields, "pageSize", _page_size, issues) or PAGE_SIZE_DEFAULT
+    if "after" in fields and "before" in fields:
+        issues.append(Issue("before", "after-with-before", "cannot be given together with `after`"))
+    if issues:
+        raise invalid_request(issues)
+    after = _taken(fields, "after", lambda text: _policy_cursor(text, Direction.AFTER, selection), issues)
+    before = _taken(fields, "before", lambda text: _policy_cursor(text, Direction.BEFORE, selection), issues)
+    if issues:
+        raise invalid_request(issues)
+    return PolicyListRequest(selection, page_size, after or before)
+
+
 def refuse_query(query: bytes) -> None:
     """For calls that take no parameters. Raises ProblemError (400)."""
     _, issues = _fields(query, ())
@@ -98,11 +127,18 @@ def check_path(policy_id: str, session_id: str | None = None) -> None:
     if not is_id(policy_id):
         issues.append(Issue("policyId", "bad-id", _ID_RULE))
     if session_id is not None and not is_session_id(session_id):
-        issues.append(Issue("sessionId", "bad-uuid", "must be a UUID in lower case with hyphens"))
+        issues.append(_BAD_UUID)
     if issues:
         raise invalid_request(issues)
 
 
+def check_session_id(session_id: str) -> None:
+    """An id in the path must be a possible one. Raises ProblemError (400)."""
+    if not is_session_id(session_id):
+        raise invalid_request([_BAD_UUID])
+
+
+_BAD_UUID: Final = Issue("sessionId", "bad-uuid", "must be a UUID in lower case with hyphens")
 _ID_RULE: Final = "must be 1 to 64 of the characters A-Z a-z 0-9 . _ : -"
 
 
@@ -126,6 +162,17 @@ def _fields(query: bytes, known: tuple[str, ...]) -> tuple[dict[str, str], list[
         else:
             fields[name] = value
     return fields, list(faults.values())
+
+
+def _taken(fields: Mapping[str, str], name: str, parse: Callable[[str], T], issues: list[Issue]) -> T | None:
+    """The value of a parameter; None where it is not given, or wrong: then the fault goes to `issues`."""
+    if name not in fields:
+        return None
+    try:
+        return parse(fields[name])
+    except _FaultError as fault:
+        issues.append(Issue(name, fault.code, fault.detail))
+        return None
 
 
 def _id(text: str) -> str:
@@ -154,5 +201,12 @@ def _page_size(text: str) -> int:
 def _cursor(text: str, direction: Direction, selection: Selection) -> Cursor:
     try:
         return read_cursor(text, direction, selection)
+    except CursorError as error:
+        raise _FaultError("bad-cursor", str(error)) from error
+
+
+def _policy_cursor(text: str, direction: Direction, selection: PolicySelection) -> tuple[Direction, str]:
+    try:
+        return read_policy_cursor(text, direction, selection)
     except CursorError as error:
         raise _FaultError("bad-cursor", str(error)) from error

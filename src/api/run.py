@@ -1,6 +1,7 @@
 """The API as a process: checks what it needs before it listens, serves until SIGINT or SIGTERM, says why it cannot."""
 
 import errno
+import math
 import signal
 import socket
 import sys
@@ -18,6 +19,7 @@ from api.view.consumer import ViewConsumer
 from api.view.directory import DirectoryInUseError, ViewDirectory
 from api.view.log import SessionLog
 from api.view.view import View
+from api.writer import RecordWriter
 from models.topics import SESSION_UPDATED, VEHICLE_POLICIES, topic_name
 from runtime.clock import utc_now
 from runtime.logs import configure_logs, get_log
@@ -29,18 +31,22 @@ log: Final = get_log()
 _REFUSED: Final = 2
 # Bytes of a request's head that may be held while it is incomplete.
 _HEAD_LIMIT_BYTES: Final = TARGET_LIMIT_BYTES + HEADERS_LIMIT_BYTES
-# Seconds for requests under way once a stop is asked for; with the view's own stop this stays below 5 s.
-_DRAIN_S: Final = 2
 # Seconds that an idle connection is kept.
 _KEEP_ALIVE_S: Final = 15
 _BACKLOG_CONNECTIONS: Final = 1_024
+# What the kernel takes for a client that does not read: else megabytes each, and a slow client would go unnoticed.
+_SEND_BUFFER_BYTES: Final = 262_144
+# Milliseconds after which the kernel drops a connection whose client takes nothing, even one that is being closed.
+_UNTAKEN_MS: Final = 30_000
 
 
 def run_api(settings: Settings) -> int:
     """Serve until told to stop. 0: stopped as asked; 2: refused to start, with one line that says why."""
     configure_logs(settings.log_level, "api")
-    if not settings.auth_hs256_secret:
-        return _refuse("FLEX_AUTH_HS256_SECRET is not set: the API does not start without authentication")
+    if not settings.auth_hs256_secret and not settings.auth_jwks_url:
+        return _refuse(
+            "neither FLEX_AUTH_HS256_SECRET nor FLEX_AUTH_JWKS_URL is set: there is no start without authentication"
+        )
     root = Path(settings.state_dir).expanduser().absolute() / "api"
     try:
         directory = ViewDirectory(root)
@@ -80,7 +86,8 @@ def _serve(settings: Settings, directory: ViewDirectory, listener: socket.socket
         topic_name(settings.topic_prefix, VEHICLE_POLICIES),
         utc_now,
     )
-    app = create_app(view, settings, metrics, ViewConsumer(view, directory, session_log, metrics))
+    writer = RecordWriter(settings.kafka_bootstrap_servers)
+    app = create_app(view, settings, metrics, ViewConsumer(view, directory, session_log, metrics), writer)
     server = _Server(
         view,
         uvicorn.Config(
@@ -93,7 +100,7 @@ def _serve(settings: Settings, directory: ViewDirectory, listener: socket.socket
             server_header=False,
             h11_max_incomplete_event_size=_HEAD_LIMIT_BYTES,
             timeout_keep_alive=_KEEP_ALIVE_S,
-            timeout_graceful_shutdown=_DRAIN_S,
+            timeout_graceful_shutdown=math.ceil(settings.drain_s),
         ),
     )
 
@@ -106,13 +113,24 @@ def _serve(settings: Settings, directory: ViewDirectory, listener: socket.socket
         signal.signal(number, stop)
     threading.excepthook = _log_thread_defect
     log.info("listening", host=settings.api_host, port=settings.api_port)
-    server.run(sockets=[listener])
+    try:
+        server.run(sockets=[listener])
+    finally:
+        writer.close()
     log.info("stopped")
 
 
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return socket.create_server((host, port), family=family, backlog=_BACKLOG_CONNECTIONS)
+    listener = socket.create_server((host, port), family=family, backlog=_BACKLOG_CONNECTIONS)
+    # Every connection inherits these from its listener.
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
+    # asyncio sets it only on sockets that name their protocol, which those of `create_server` do not: without it the
+    # body of an answer waits 40 ms for the client's word that its head has come.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux only
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNTAKEN_MS)
+    return listener
 
 
 def _refuse(line: str) -> int:

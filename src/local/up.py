@@ -58,7 +58,9 @@ class Up:
             kafka_bootstrap_servers=f"127.0.0.1:{options.kafka_port}",
             api_port=options.api_port or settings.api_port,
             state_dir=str(self._state),
+            # Its printed token is signed with the secret that it keeps, whatever issuer the environment names.
             auth_hs256_secret=make_secret(settings),
+            auth_jwks_url="",
         )
         self._supervisor = Supervisor(stop, say)
         self._token = make_token(self._settings, self._settings.auth_hs256_secret)
@@ -119,6 +121,7 @@ class Up:
             "FLEX_STATE_DIR": settings.state_dir,
             "FLEX_API_PORT": str(settings.api_port),
             "FLEX_AUTH_HS256_SECRET": settings.auth_hs256_secret,
+            "FLEX_AUTH_JWKS_URL": settings.auth_jwks_url,
         }
 
     @property

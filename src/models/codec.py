@@ -43,6 +43,7 @@ class Refusal(StrEnum):
     IN_FUTURE = "IN_FUTURE"
     POLICY_CONFLICT = "POLICY_CONFLICT"
     POLICY_IMMUTABLE = "POLICY_IMMUTABLE"
+    POLICY_STALE = "POLICY_STALE"
 
 
 class DecodeError(ValueError):
@@ -86,11 +87,18 @@ def decode_charge(raw: bytes | None) -> tuple[ChargeSample, tuple[str, ...]]:
 def decode_policy(raw: bytes) -> VehiclePolicy:
     """A policy. Raises DecodeError."""
     policy = _decode(_POLICY, raw)
-    try:
-        ZoneInfo(policy.timezone_name)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise DecodeError(Refusal.INVALID_MESSAGE, f"{policy.timezone_name!r} is no IANA time zone") from error
+    if not is_timezone(policy.timezone_name):
+        raise DecodeError(Refusal.INVALID_MESSAGE, f"{policy.timezone_name!r} is no IANA time zone")
     return msgspec.structs.replace(policy, at=_utc(policy.at))
+
+
+def is_timezone(name: str) -> bool:
+    """Tell whether this names a zone of the IANA database."""
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return False
+    return True
 
 
 def decode_prices(raw: bytes | None) -> PriceRecord:

@@ -1,7 +1,9 @@
 """A vehicle policy: who charges which vehicle where, how far, and by when. As it stands on its topic."""
 
-from typing import Annotated
+import hashlib
+from typing import Annotated, Final
 
+import msgspec
 from msgspec import Meta, Struct
 
 from models.ids import WireLocationId, WirePolicyId, WireUserId, WireVehicleId, WireZone
@@ -46,3 +48,27 @@ class VehiclePolicy(Struct, frozen=True, rename="camel", kw_only=True):
     schedule: Schedule = Schedule()
     max_charge_rate: PositiveKw | None = None
     battery_capacity: PositiveKwh | None = None
+
+
+# Marks the records by which the worker restores a policy: they decide nothing when they are read again.
+RESTORED_HEADER: Final = "policy-restored"
+# Names the version that a record replaces, by its tag: where another stands by then, the record is refused, so that
+# two who change one policy at a time never overwrite each other unseen. Without it a record replaces whatever stands.
+REPLACES_HEADER: Final = "policy-replaces"
+# Said in that header where nothing may stand yet. No tag is spelt like this.
+NOTHING: Final = "none"
+_TAG_HEX_DIGITS: Final = 32
+
+
+def policy_tag(policy: VehiclePolicy) -> str:
+    """A name for exactly this version: 32 hex digits. Fields that hold their default do not count.
+
+    So a field that is added later changes no tag of a policy that was written before.
+    """
+    said = {
+        field.encode_name: value
+        for field in msgspec.structs.fields(policy)
+        if (value := getattr(policy, field.name)) != field.default
+    }
+    canonical = msgspec.json.encode(said, order="deterministic")
+    return hashlib.sha256(canonical).hexdigest()[:_TAG_HEX_DIGITS]

@@ -4,6 +4,7 @@ import tomllib
 from collections.abc import Mapping
 from importlib import resources
 from typing import Annotated, Any, Final, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta, Struct
@@ -47,6 +48,14 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     auth_issuer: Annotated[str, Meta(min_length=1)]
     auth_audience: Annotated[str, Meta(min_length=1)]
     auth_leeway_s: Annotated[float, Meta(ge=0, le=300)]
+    auth_jwks_url: str
+    auth_jwks_refresh_s: Annotated[float, Meta(ge=1, le=86_400)]
+    rate_limit_per_s: Annotated[float, Meta(ge=0.1, le=1_000_000)]
+    rate_limit_burst: Annotated[int, Meta(ge=1, le=1_000_000)]
+    stream_clients: Annotated[int, Meta(ge=0, le=100_000)]
+    stream_heartbeat_s: Annotated[float, Meta(ge=0.1, le=300)]
+    csv_clients: Annotated[int, Meta(ge=0, le=1_000)]
+    drain_s: Annotated[float, Meta(ge=0, le=300)]
     log_level: Literal["debug", "info", "warning", "error"]
 
 
@@ -67,7 +76,24 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
     settings = msgspec.convert(values, Settings, strict=False)
     if settings.auth_hs256_secret and len(settings.auth_hs256_secret.encode()) < SECRET_MIN_BYTES:
         raise SettingsError(f"FLEX_AUTH_HS256_SECRET: shorter than {SECRET_MIN_BYTES} bytes")
+    _check_jwks_url(settings)
     return settings
+
+
+def _check_jwks_url(settings: Settings) -> None:
+    """The keys decide who is let in: they must come over TLS, unless from this very machine."""
+    if not settings.auth_jwks_url:
+        return
+    if settings.auth_hs256_secret:
+        raise SettingsError("FLEX_AUTH_JWKS_URL: cannot be set together with FLEX_AUTH_HS256_SECRET; set one of them")
+    try:
+        url = urlsplit(settings.auth_jwks_url)
+        host = url.hostname or ""
+    except ValueError as error:
+        raise SettingsError("FLEX_AUTH_JWKS_URL: is not a URL") from error
+    is_local = host in {"127.0.0.1", "::1", "localhost"}
+    if not host or not (url.scheme == "https" or (url.scheme == "http" and is_local)):
+        raise SettingsError("FLEX_AUTH_JWKS_URL: must be an https URL (http only to this machine)")
 
 
 def _check(field: str, value: object) -> None:

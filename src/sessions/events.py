@@ -40,17 +40,19 @@ class TelemetryReceived(Struct, frozen=True):
 
 
 class PolicyWritten(Struct, frozen=True):
-    """A policy was created or changed."""
+    """A policy was created or changed. `replaces`: what must stand for that (sessions.policy_rules); None: anything."""
 
     policy: VehiclePolicy
     logged_at: datetime
+    replaces: str | None = None
 
 
 class PolicyDeleted(Struct, frozen=True):
-    """A policy is gone; its time is when the log took the deletion."""
+    """A policy is gone; its time is when the log took the deletion. `replaces`: as in PolicyWritten."""
 
     policy_id: PolicyId
     logged_at: datetime
+    replaces: str | None = None
 
 
 class TargetWritten(Struct, frozen=True):

@@ -47,11 +47,7 @@ def apply(vehicle: Vehicle, event: Event, rules: Rules, prices: PriceBook = NO_P
         case PolicyWritten():
             return _apply_policy(vehicle, event, rules, prices)
         case PolicyDeleted():
-            step = Step(vehicle, rules, prices)
-            at = effective_at(vehicle, event.logged_at, managed_by(vehicle, event.policy_id))
-            fire_before(step, at)
-            delete_policy(step, event, at)
-            return step.decision()
+            return _apply_deletion(vehicle, event, rules, prices)
         case PolicyShown():
             return restore_policy(vehicle, event)
         case TargetWritten():
@@ -65,7 +61,7 @@ def apply(vehicle: Vehicle, event: Event, rules: Rules, prices: PriceBook = NO_P
 
 
 def _apply_policy(vehicle: Vehicle, event: PolicyWritten, rules: Rules, prices: PriceBook) -> Decision:
-    refused = refusal_by_time(event.policy.at, event.logged_at) or refusal_by_rules(vehicle, event.policy)
+    refused = refusal_by_time(event.policy.at, event.logged_at) or refusal_by_rules(vehicle, event)
     if refused is not None:
         return refuse_policy(vehicle, event.policy.id, refused)
     known = managed_by(vehicle, event.policy.id)
@@ -76,6 +72,17 @@ def _apply_policy(vehicle: Vehicle, event: PolicyWritten, rules: Rules, prices: 
     fire_before(step, at)
     write_policy(step, event, at)
     fire_before(step, at)
+    return step.decision()
+
+
+def _apply_deletion(vehicle: Vehicle, event: PolicyDeleted, rules: Rules, prices: PriceBook) -> Decision:
+    refused = refusal_by_rules(vehicle, event)
+    if refused is not None:
+        return refuse_policy(vehicle, event.policy_id, refused)
+    step = Step(vehicle, rules, prices)
+    at = effective_at(vehicle, event.logged_at, managed_by(vehicle, event.policy_id))
+    fire_before(step, at)
+    delete_policy(step, event, at)
     return step.decision()
 
 

@@ -8,7 +8,6 @@ from datetime import datetime
 
 from msgspec import structs
 
-from models.codec import Refusal
 from models.ids import PolicyId
 from models.policy import VehiclePolicy
 from sessions.control import take_policy
@@ -22,6 +21,7 @@ from sessions.parts import (
     release_part,
     update_visit,
 )
+from sessions.policy_rules import refusal_to_delete, refusal_to_write
 from sessions.public import has_news, shown
 from sessions.state import ManagedBy, Vehicle, managed_by
 from sessions.step import Step
@@ -62,15 +62,12 @@ def restore_policy(vehicle: Vehicle, event: PolicyShown) -> Decision:
     return Decision(vehicle=vehicle, outputs=(PolicyRestored(event.policy_id, standing),))
 
 
-def refusal_by_rules(vehicle: Vehicle, policy: VehiclePolicy) -> Refused | None:
-    """Why a policy cannot be taken beside what stands, or None."""
-    known = managed_by(vehicle, policy.id)
-    if known is not None and (known.policy.user_id, known.policy.vehicle_id) != (policy.user_id, policy.vehicle_id):
-        return Refused(Refusal.POLICY_IMMUTABLE, "a policy's userId and vehicleId never change")
-    rival = _rival(vehicle, policy)
-    if rival is not None:
-        return Refused(Refusal.POLICY_CONFLICT, f"policy {rival.id} is enabled for this user, vehicle and location")
-    return None
+def refusal_by_rules(vehicle: Vehicle, event: PolicyWritten | PolicyDeleted) -> Refused | None:
+    """Why a policy cannot be taken, or deleted, as things stand, or None."""
+    if isinstance(event, PolicyDeleted):
+        known = managed_by(vehicle, event.policy_id)
+        return refusal_to_delete(None if known is None else known.policy, event.replaces)
+    return refusal_to_write((managed.policy for managed in vehicle.policies), event.policy, event.replaces)
 
 
 def write_policy(step: Step, event: PolicyWritten, at: datetime) -> None:
@@ -134,15 +131,3 @@ def _keep(step: Step, managed: ManagedBy) -> None:
     others = tuple(other for other in step.vehicle.policies if other.policy.id != managed.policy.id)
     # In the order of their ids: which came first must not matter.
     step.vehicle.policies = tuple(sorted((*others, managed), key=lambda each: each.policy.id))
-
-
-def _rival(vehicle: Vehicle, policy: VehiclePolicy) -> VehiclePolicy | None:
-    if not policy.is_enabled:
-        return None
-    for managed in vehicle.policies:
-        other = managed.policy
-        if other.id == policy.id or not other.is_enabled:
-            continue
-        if (other.user_id, other.location_id) == (policy.user_id, policy.location_id):
-            return other
-    return None

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import Final, assert_never
 
 from models.codec import encode
+from models.policy import RESTORED_HEADER
 from models.topics import CHARGE_COMMANDS, KIB, MIB, SESSION_UPDATED, VEHICLE_POLICIES, dead_letter_topic
 from models.webhook import UpdateHeaders, encode_headers
 from sessions.events import CommandIssued, Output, PolicyRestored, Refused, SessionChanged, SessionErased
-from streams.records import RESTORED_HEADER, InputRecord
+from streams.records import InputRecord
 from streams.updates import UpdateEncoder
 
 # A header may be null.

@@ -14,6 +14,7 @@ from models.codec import (
     decode_target,
 )
 from models.ids import PolicyId, VehicleId, is_id
+from models.policy import REPLACES_HEADER, RESTORED_HEADER
 from models.prices import PriceRecord
 from models.topics import SESSION_TARGETS, VEHICLE_CHARGE, VEHICLE_PLUG, VEHICLE_POLICIES
 from sessions.arrival import refusal_by_time
@@ -26,9 +27,6 @@ from sessions.events import (
     TargetWritten,
     TelemetryReceived,
 )
-
-# Marks the records by which the worker restores a policy: they decide nothing when they are read again.
-RESTORED_HEADER = "policy-restored"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,11 +108,20 @@ def _read_policy(record: InputRecord) -> ReadEvent:
     if record.value is None:
         policy_id = PolicyId(_key_text(record))
         gone = PolicyShown(policy_id, None, is_readable=True) if is_restored else None
-        return ReadEvent(gone or PolicyDeleted(policy_id, record.logged_at), record.logged_at, None, policy_id)
+        event = gone or PolicyDeleted(policy_id, record.logged_at, _replaces(record))
+        return ReadEvent(event, record.logged_at, None, policy_id)
     policy = decode_policy(record.value)
     _check_key(record, policy.id)
     shown = PolicyShown(policy.id, policy, is_readable=True) if is_restored else None
-    return ReadEvent(shown or PolicyWritten(policy, record.logged_at), policy.at, policy.vehicle_id, policy.id)
+    return ReadEvent(
+        shown or PolicyWritten(policy, record.logged_at, _replaces(record)), policy.at, policy.vehicle_id, policy.id
+    )
+
+
+def _replaces(record: InputRecord) -> str | None:
+    """What the record says must stand; a header that makes no sense names no version, so nothing can satisfy it."""
+    said = [(text or b"").decode(errors="replace") for name, text in record.headers if name == REPLACES_HEADER]
+    return said[-1] if said else None
 
 
 def _shown(record: InputRecord) -> PolicyShown | None:

@@ -1,5 +1,6 @@
 """The API as a user has it: the console command, asked over HTTP."""
 
+import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,7 +10,7 @@ import httpx
 from confluent_kafka import Producer
 
 from api.view.rocksdb import RocksStore
-from tests.support.api_tokens import authorization
+from tests.support.api_tokens import authorization, bearer
 from tests.support.command import Running, flex
 from tests.support.records import Outgoing
 from tests.support.waiting import wait_until
@@ -71,6 +72,17 @@ def running_api(env: Mapping[str, str], folder: Path) -> Iterator[Api]:
         api = Api(running, client)
         wait_until(api.is_ready, READY_S, "the API is ready")
         yield api
+
+
+def unread(api: Api, path: str) -> socket.socket:
+    """A client that asks for this with a right token and then takes nothing."""
+    stuck = socket.socket()
+    # Before it connects: it is the window that the client offers.
+    stuck.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+    stuck.connect(("127.0.0.1", api.client.base_url.port or 0))
+    head = f"GET {path} HTTP/1.1\r\nHost: api\r\nConnection: close\r\nAuthorization: Bearer {bearer()}\r\n\r\n"
+    stuck.sendall(head.encode())
+    return stuck
 
 
 class Transactions:

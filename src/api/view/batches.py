@@ -3,6 +3,7 @@
 A record that cannot be read is logged, counted and passed over; its offset counts as read, or it would come for ever.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
@@ -10,11 +11,15 @@ from confluent_kafka import KafkaError
 
 from api.metrics import Metrics
 from api.view.meta import TopicPartition, offset_changes
-from api.view.projector import apply_erasure, apply_policy, apply_update, stored_head, stored_policy
-from api.view.records import UnreadableError, read_policy, read_session_id, read_update
+from api.view.policies import apply_record, forget_deletions, read_policy_record, request_of
+from api.view.projector import apply_erasure, apply_update, stored_head
+from api.view.records import UnreadableError, read_session_id, read_update
+from api.view.rows import SessionHead
 from api.view.store import Draft, Store
+from api.view.watching import Published
+from models.codec import Refusal
 from runtime.logs import get_log
-from runtime.partitions import partition_of
+from sessions.events import Refused
 
 log: Final = get_log()
 
@@ -24,7 +29,11 @@ class LogLostError(Exception):
 
 
 class Batch:
-    """Take messages, then `write`. `positions` and `touched` are then what the write made true."""
+    """Take messages, then `write`. `positions`, `touched`, `updates` and `verdicts` are then what the write made true.
+
+    `updates`: of policies' sessions, in the order of the log.
+    `verdicts`: per request that wrote a policy record, why it was refused (None: it was taken).
+    """
 
     def __init__(self, store: Store, policies_topic: str, policy_partitions: int, metrics: Metrics) -> None:
         self._store = store
@@ -34,6 +43,11 @@ class Batch:
         self._metrics = metrics
         self.positions: dict[TopicPartition, int] = {}
         self.touched: set[str] = set()
+        self.updates: list[Published] = []
+        # Records by topic: taken, not taken. Told to the metrics once, since looking one up costs as much as a read.
+        self._taken: Counter[str] = Counter()
+        self._passed_over: Counter[str] = Counter()
+        self.verdicts: dict[str, Refused | None] = {}
 
     def take(self, messages: Iterable[Any]) -> None:
         """Project these messages, in order. Raises LogLostError, StoreDamagedError."""
@@ -55,6 +69,9 @@ class Batch:
         changes = self._draft.changes | offset_changes(self.positions) | dict(more)
         if changes:
             self._store.write(changes)
+        for metric, counts in ((self._metrics.applied, self._taken), (self._metrics.skipped, self._passed_over)):
+            for topic, count in counts.items():
+                metric.labels(topic).inc(count)
 
     def _take_record(self, message: Any) -> None:
         topic = message.topic()
@@ -71,16 +88,25 @@ class Batch:
                 error=str(error),
             )
             return
-        (self._metrics.applied if took else self._metrics.skipped).labels(topic).inc()
+        (self._taken if took else self._passed_over)[topic] += 1
 
     def _take_policy(self, message: Any) -> bool:
-        policy_id, policy = read_policy(message.key(), message.value())
-        home = policy or stored_policy(self._draft, policy_id)
-        if home is not None and partition_of(home.vehicle_id, self._policy_partitions) != message.partition():
-            # The worker refuses it too: a policy stands where its vehicle's records are.
-            raise UnreadableError("it is on a partition that is not its vehicle's")
-        apply_policy(self._draft, policy_id, policy)
-        self.touched.add(policy_id)
+        request = request_of(message.headers())
+        try:
+            record = read_policy_record(message.key(), message.value(), message.headers(), message.timestamp()[1])
+            refused = apply_record(self._draft, record, message.partition(), self._policy_partitions)
+        except UnreadableError as error:
+            if request is not None:
+                self.verdicts[request] = Refused(Refusal.INVALID_MESSAGE, str(error))
+            raise
+        forget_deletions(self._draft, self._store, record.logged_at)
+        if request is not None:
+            self.verdicts[request] = refused
+        if refused is not None:
+            place = {"partition": message.partition(), "offset": message.offset()}
+            log.info("policy record refused", reason=refused.reason, **place)
+            return False
+        self.touched.add(record.policy_id)
         return True
 
     def _take_session(self, message: Any) -> bool:
@@ -88,12 +114,18 @@ class Batch:
         if value is None:
             session_id = read_session_id(message.key())
             old = stored_head(self._draft, session_id)
-            took = apply_erasure(self._draft, session_id)
-            policy_id = None if old is None else old.policy_id
-        else:
-            head, body = read_update(message.key(), value, message.headers())
-            took = apply_update(self._draft, head, body)
-            policy_id = head.policy_id
-        if policy_id is not None:
-            self.touched.add(policy_id)
-        return took
+            if old is None:
+                return False
+            apply_erasure(self._draft, session_id)
+            self._note(old, None)
+            return True
+        head, body = read_update(message.key(), value, message.headers())
+        if not apply_update(self._draft, head, body):
+            return False
+        self._note(head, body)
+        return True
+
+    def _note(self, head: SessionHead, body: bytes | None) -> None:
+        if head.policy_id is not None:
+            self.touched.add(head.policy_id)
+            self.updates.append(Published(head.policy_id, head.user_id, head.id, head.version, body))

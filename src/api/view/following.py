@@ -13,7 +13,7 @@ from confluent_kafka import KafkaException
 from api.metrics import Metrics
 from api.view.batches import Batch, LogLostError
 from api.view.log import LogReader, SessionLog
-from api.view.meta import LogBounds, complete_changes, outside, read_positions
+from api.view.meta import LogBounds, TopicPartition, complete_changes, outside, read_positions
 from api.view.store import Store, StoreDamagedError
 from api.view.view import View
 from runtime.clock import monotonic_s
@@ -51,6 +51,8 @@ class Following:
         # What of the last look's ends was not yet read; empty and noted: complete as of that look.
         self._behind = dict(bounds.end)
         self._is_noted = False
+        # The ends of all partitions as they were at that second of the monotonic clock.
+        self._goal: tuple[float, dict[TopicPartition, int]] | None = None
 
     def run(self, stop: threading.Event) -> None:
         """Until told to stop. Raises LogLostError, StoreDamagedError, KafkaException."""
@@ -77,10 +79,13 @@ class Following:
         batch = Batch(self._store, self._log.policies_topic, self._policy_partitions, self._metrics)
         batch.take(reader.batch())
         self._positions |= batch.positions
-        batch.write(self._completion())
+        with self._view.watches.writing():
+            batch.write(self._completion())
+            if self._is_shown:
+                self._view.touched(batch.touched, batch.updates)
         if not self._is_shown and not self._behind:
             self._show(reader)
-        self._view.touched(batch.touched)
+        self._view.verdicts.tell(batch.verdicts)
 
     def _completion(self) -> dict[bytes, bytes | None]:
         """What to write beside the batch: that the store is then complete as of the last look, if that is news."""
@@ -114,6 +119,14 @@ class Following:
             self._bounds, self._behind, self._is_noted = bounds, dict(bounds.end), False
 
     def _measure_lag(self, reader: LogReader) -> None:
-        for (topic, partition), end in reader.known_ends(self._positions).items():
+        ends = reader.known_ends(self._positions)
+        for (topic, partition), end in ends.items():
             lag = max(0, end - self._positions[topic, partition])
             self._metrics.lag.labels(topic, partition).set(lag)
+        if self._goal is not None:
+            asked_s, goal = self._goal
+            if any(self._positions[at] < end for at, end in goal.items()):
+                return
+            self._view.complete_as_of_s = asked_s
+        # A partition that was never fetched from has no known end: then this says nothing.
+        self._goal = (monotonic_s(), ends) if len(ends) == len(self._positions) else None

@@ -6,13 +6,15 @@ touches its policy; nothing polls.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Sequence
 from typing import Final, TypeVar
 
 from api.view.keys import body_key, current_key, head_key, policy_key
 from api.view.paging import Cursor, Page, Selection, read_page
 from api.view.rows import PolicyHead, SessionHead, unpack_head, unpack_policy
 from api.view.store import Store, StoreDamagedError
+from api.view.verdicts import Verdicts
+from api.view.watching import Published, Watches
 
 # Requests that may wait for a first session at once; each is a socket and a few KB.
 WAITING_LIMIT: Final = 1_000
@@ -36,6 +38,10 @@ class View:
         self._waiting: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
         self._waiting_count = 0
         self._is_stopping = False
+        self.watches = Watches()
+        # By the monotonic clock: all that the log had then is in the view. Told about once a second.
+        self.complete_as_of_s = float("-inf")
+        self.verdicts = Verdicts()
 
     # --- what the consumer's thread tells
 
@@ -43,6 +49,9 @@ class View:
         """From now on requests are answered from this store."""
         self._damage = None
         self._store = store
+        self.watches.stir_all(stale=True)
+        if self._waiting_count and self._loop is not None:
+            self._loop.call_soon_threadsafe(self._wake_all)
 
     def withdraw(self, why: str) -> None:
         """From now on requests are told to come back."""
@@ -53,9 +62,11 @@ class View:
         """Nobody follows the topics any more."""
         self._is_dead = True
         self.withdraw("the view no longer follows the topics")
+        self.watches.stir_all(stale=False)
 
-    def touched(self, policy_ids: Iterable[str]) -> None:
-        """These policies or their current sessions changed, and the change can be read."""
+    def touched(self, policy_ids: Collection[str], updates: Sequence[Published] = ()) -> None:
+        """These policies or their current sessions changed by these updates, and the change can be read."""
+        self.watches.tell(policy_ids, updates)
         # A request counts itself in before it reads, so either it is counted here or it reads what was written.
         if self._waiting_count and self._loop is not None:
             self._loop.call_soon_threadsafe(self._wake, tuple(policy_ids))
@@ -64,7 +75,12 @@ class View:
         """The process is about to stop: whoever waits is told to come back."""
         self._is_stopping = True
         if self._loop is not None:
-            self._loop.call_soon_threadsafe(lambda: self._wake(tuple(self._waiting)))
+            self._loop.call_soon_threadsafe(self._wake_all)
+        self.watches.stir_all(stale=False)
+
+    @property
+    def is_stopping(self) -> bool:
+        return self._is_stopping
 
     def damage(self) -> str | None:
         """What a request found broken in the store, if anything."""
@@ -82,6 +98,14 @@ class View:
         if store is None:
             raise ViewNotReadyError(self._why_not)
         return store
+
+    def ask(self, question: Callable[[Store], T]) -> T:
+        """What `question` finds in the store."""
+        store = self.ready()
+        try:
+            return question(store)
+        except StoreDamagedError as error:
+            raise self._damaged(error) from error
 
     def policy(self, policy_id: str) -> PolicyHead | None:
         raw = self._get(policy_key(policy_id))
@@ -147,6 +171,9 @@ class View:
         # The consumer's thread sees this at its next step and rebuilds.
         self._damage = str(error)
         return ViewNotReadyError("the view is damaged and will be rebuilt")
+
+    def _wake_all(self) -> None:
+        self._wake(tuple(self._waiting))
 
     def _wake(self, policy_ids: tuple[str, ...]) -> None:
         for policy_id in policy_ids:

@@ -10,6 +10,7 @@ from msgspec.json import encode
 
 from models.command import Action, ChargeCommand, Reason
 from models.ids import CommandId, PolicyId, SessionId, UserId, VehicleId, Zone
+from models.policy import RESTORED_HEADER
 from models.topics import (
     CHARGE_COMMANDS,
     DEAD_LETTER_LIMIT_BYTES,
@@ -28,7 +29,7 @@ from sessions.timers import Wake
 from streams.logic import SessionLogic
 from streams.outbox import OutputRecord
 from streams.processor import Arrived, PartitionProcessor
-from streams.records import RESTORED_HEADER, InputRecord, read
+from streams.records import InputRecord, read
 from streams.timers import Timers
 from tests.support.records import Outgoing
 from tests.support.worker import message, policy_value

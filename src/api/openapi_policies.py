@@ -1,0 +1,267 @@
+"""The contract of policies and target overrides: calls, bodies and answers. Words only; api.openapi gathers them."""
+
+from typing import Any, Final
+
+from msgspec import UNSET, Struct, UnsetType
+
+from api.auth import READ_POLICIES, WRITE_POLICIES, WRITE_SESSIONS
+from api.contract import (
+    CURSOR_SCHEMA,
+    ID_SCHEMA,
+    SAID_BY_CLIENTS,
+    UUID_SCHEMA,
+    json_answer,
+    json_body,
+    operation,
+    parameter,
+    problem,
+)
+from api.examples import POLICY
+from api.openapi import Pagination
+from api.policy_bodies import MERGE_PATCH
+from api.requests import PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX
+from models.ids import WireLocationId, WireUserId, WireVehicleId, WireZone
+from models.policy import Deadline, PositiveKw, PositiveKwh, Schedule, VehiclePolicy
+from models.target import ImmediateStartOverride, RegularOverride
+from models.units import Percent
+
+
+class PolicyList(Struct, frozen=True):
+    """Policies in the order of their ids."""
+
+    data: list[VehiclePolicy]
+    pagination: Pagination
+
+
+class NewVehiclePolicy(Struct, frozen=True, rename="camel", kw_only=True):
+    """What a policy is asked to be. `userId` may be left out by a token of one user; `batteryReserve` is at most each
+    day's `minimumChargeTarget`; `deadline` is wall time HH:MM in `timezoneName`, a zone of the IANA database.
+    """
+
+    user_id: WireUserId | UnsetType = UNSET
+    vehicle_id: WireVehicleId
+    location_id: WireLocationId
+    is_enabled: bool = True
+    timezone_name: str = "UTC"
+    zone: WireZone | None = None
+    battery_reserve: Percent = 0.0
+    schedule: Schedule = Schedule()
+    max_charge_rate: PositiveKw | None = None
+    battery_capacity: PositiveKwh | None = None
+
+
+SAID_BY_CLIENTS.update((Schedule.__name__, Deadline.__name__))
+
+_TAG: Final = "policies"
+_ETAG: Final = {"ETag": {"description": "The version, for If-Match and If-None-Match.", "schema": {"type": "string"}}}
+_RETRY: Final = {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}}
+_POLICY_ID: Final = parameter("policyId", "path", ID_SCHEMA, "The vehicle policy.")
+_SIZE_SCHEMA: Final = {"type": "integer", "minimum": 1, "maximum": PAGE_SIZE_MAX, "default": PAGE_SIZE_DEFAULT}
+_IF_MATCH: Final = parameter(
+    "If-Match",
+    "header",
+    {"type": "string", "minLength": 1},
+    "The ETag of the version that is meant, or `*` for whatever stands. Needed.",
+) | {"required": True}
+_PATCH_EXAMPLE: Final = {"isEnabled": True, "batteryReserve": 30, "schedule": {"sunday": None}}
+_PATCH_BODY: Final = {"schema": {"type": "object"}, "examples": {"patch": {"value": _PATCH_EXAMPLE}}}
+_NEW_EXAMPLE: Final[dict[str, Any]] = {name: value for name, value in POLICY.items() if name not in {"id", "at"}}
+
+
+def _bad(parameter_name: str, code: str, detail: str) -> dict[int, dict[str, Any]]:
+    issues = [{"parameter": parameter_name, "code": code, "detail": detail}]
+    description = "The request is malformed; `issues` names each fault."
+    return problem(400, "invalid-request", "Bad Request", description, issues)
+
+
+def _content(parameter_name: str, code: str, detail: str) -> dict[int, dict[str, Any]]:
+    issues = [{"parameter": parameter_name, "code": code, "detail": detail}]
+    description = "What is asked for cannot be; `issues` names each fault."
+    return problem(422, "invalid-content", "Unprocessable Entity", description, issues)
+
+
+def _refused(scope: str) -> dict[int, dict[str, Any]]:
+    no_token = problem(401, "unauthorized", "Unauthorized", "No bearer token, or one that is not valid.")
+    return no_token | problem(403, "missing-scope", "Forbidden", f"The token does not have the scope {scope}.")
+
+
+def _unavailable(description: str) -> dict[int, dict[str, Any]]:
+    found = problem(503, "unavailable", "Service Unavailable", description)
+    found[503]["headers"] = _RETRY
+    return found
+
+
+_BAD_ID: Final = _bad("policyId", "bad-id", "must be 1 to 64 of the characters A-Z a-z 0-9 . _ : -")
+_NOT_FOUND: Final = problem(404, "not-found", "Not Found", "There is no such thing, or not for this caller.")
+_BODY: Final = (
+    problem(408, "too-slow", "Request Timeout", "The body came too slowly.")
+    | problem(413, "too-large", "Request Entity Too Large", "The body is longer than 65536 bytes.")
+    | problem(415, "unsupported-media-type", "Unsupported Media Type", "The body must be application/json.")
+)
+_CONFLICT: Final = problem(
+    409,
+    "policy-conflict",
+    "Conflict",
+    "Another policy is enabled for this user, vehicle and location.",
+    [
+        {
+            "parameter": "locationId",
+            "code": "conflict",
+            "detail": "policy p-2 is enabled for this user, vehicle and location",
+        }
+    ],
+)
+_CONDITIONS: Final = problem(
+    412,
+    "precondition-failed",
+    "Precondition Failed",
+    "The policy is not as it was when its ETag was read.",
+) | problem(428, "precondition-required", "Precondition Required", "If-Match is needed.")
+_READING: Final = _unavailable("The view is catching up; ask again.")
+_WRITING: Final = _unavailable(
+    "The view is catching up, or the change was not read back in time and may yet come to be."
+)
+
+
+def _secured(scope: str) -> dict[str, Any]:
+    return {"security": [{"bearer": [scope]}], "tags": [_TAG]}
+
+
+def _policy_answer(status: int, description: str, **headers: Any) -> dict[int, dict[str, Any]]:
+    return {status: json_answer(VehiclePolicy, POLICY, description) | {"headers": _ETAG | headers}}
+
+
+LIST_POLICIES: Final = operation(
+    "listPolicies",
+    "Policies, by id",
+    "Every policy that the caller may see, enabled or not, in the order of their ids. Go on until the cursor is null.",
+    {200: json_answer(PolicyList, {"data": [POLICY], "pagination": {"after": None, "before": None}}, "One page.")}
+    | _bad("pageSize", "bad-page-size", "must be a whole number from 1 to 100")
+    | _refused(READ_POLICIES)
+    | _READING,
+    parameters=[
+        parameter("userId", "query", ID_SCHEMA, "Only policies of this user."),
+        parameter("vehicleId", "query", ID_SCHEMA, "Only policies of this vehicle."),
+        parameter("after", "query", CURSOR_SCHEMA, "Go on, from pagination.after of a page."),
+        parameter("before", "query", CURSOR_SCHEMA, "Go back, from pagination.before of a page."),
+        parameter("pageSize", "query", _SIZE_SCHEMA, "Policies per page."),
+    ],
+    **_secured(READ_POLICIES),
+)
+
+CREATE_POLICY: Final = operation(
+    "createPolicy",
+    "A new policy",
+    "Answered once the policy can be read and no other process can have written a rival before. With an Idempotency-Key"
+    " a repeated call makes nothing new: it answers with what the first one made, as it stands now.",
+    _policy_answer(
+        201,
+        "The policy.",
+        Location={"description": "Where the policy is read.", "schema": {"type": "string"}},
+        **{
+            "Idempotent-Replayed": {
+                "description": "`true` where an earlier call with the same key made the policy.",
+                "schema": {"type": "string", "enum": ["true"]},
+            }
+        },
+    )
+    | _bad("Idempotency-Key", "bad-key", "must be given once, 1 to 255 visible characters of ASCII")
+    | _refused(WRITE_POLICIES)
+    | _BODY
+    | _CONFLICT
+    | _content("timezoneName", "bad-timezone", "must name a zone of the IANA database, such as Europe/Berlin")
+    | _WRITING,
+    parameters=[
+        parameter(
+            "Idempotency-Key",
+            "header",
+            {"type": "string", "pattern": "^[\\x21-\\x7e]{1,255}$"},
+            "A word of the client's own for this policy; remembered while the policy stands and 7 d after its end.",
+        )
+    ],
+    requestBody=json_body([NewVehiclePolicy], {"policy": _NEW_EXAMPLE}),
+    **_secured(WRITE_POLICIES),
+)
+
+READ_POLICY: Final = operation(
+    "getPolicy",
+    "One policy",
+    "The policy as it stands, enabled or not.",
+    _policy_answer(200, "The policy.")
+    | {304: {"description": "The version named by If-None-Match still stands.", "headers": _ETAG}}
+    | _BAD_ID
+    | _refused(READ_POLICIES)
+    | _NOT_FOUND
+    | _READING,
+    parameters=[
+        _POLICY_ID,
+        parameter("If-None-Match", "header", {"type": "string", "minLength": 1}, "ETags that need not be sent again."),
+    ],
+    **_secured(READ_POLICIES),
+)
+
+CHANGE_POLICY: Final = operation(
+    "changePolicy",
+    "Change a policy",
+    "A JSON merge patch (RFC 7396): fields that are named change, null takes a field back to its default. The id, the"
+    " user, the vehicle and `at` never change; they may be named as they are. Answered once read back.",
+    _policy_answer(200, "The policy as it stands now.")
+    | _BAD_ID
+    | _refused(WRITE_POLICIES)
+    | _NOT_FOUND
+    | _BODY
+    | _CONFLICT
+    | _CONDITIONS
+    | _content("userId", "read-only", "cannot be changed")
+    | _WRITING,
+    parameters=[_POLICY_ID, _IF_MATCH],
+    requestBody={
+        "required": True,
+        "content": {MERGE_PATCH: _PATCH_BODY, "application/json": _PATCH_BODY},
+    },
+    **_secured(WRITE_POLICIES),
+)
+
+DELETE_POLICY: Final = operation(
+    "deletePolicy",
+    "Delete a policy",
+    "Its session in a visit settles, one that was awaited is erased. Answered once read back.",
+    {204: {"description": "The policy is gone."}}
+    | _BAD_ID
+    | _refused(WRITE_POLICIES)
+    | _NOT_FOUND
+    | _CONDITIONS
+    | _WRITING,
+    parameters=[_POLICY_ID, _IF_MATCH],
+    **_secured(WRITE_POLICIES),
+)
+
+_TARGETS: Final[dict[str, Any]] = {
+    "regular": {
+        "type": "REGULAR",
+        "batteryReserve": 20,
+        "minimumChargeTarget": 80,
+        "readyBy": "2025-01-20T06:30:00Z",
+    },
+    "immediateStart": {"type": "IMMEDIATE_START", "minimumChargeTarget": 90},
+    "clear": None,
+}
+
+OVERRIDE_TARGET: Final = operation(
+    "overrideTarget",
+    "Another target for this session",
+    "Sets the target of an UPCOMING or ACTIVE session until the session ends, it is cleared (`null`) or, for"
+    " IMMEDIATE_START, reached; then the policy's target returns. Answered once the log has it; the session follows.",
+    {202: {"description": "The log has it."}}
+    | _bad("sessionId", "bad-uuid", "must be a UUID in lower case with hyphens")
+    | _refused(WRITE_SESSIONS)
+    | _NOT_FOUND
+    | _BODY
+    | problem(409, "session-settled", "Conflict", "The session is settled: its target can no longer change.")
+    | _content("readyBy", "not-within-7-d", "must be later than now, by 7 d at most")
+    | _WRITING,
+    parameters=[parameter("sessionId", "path", UUID_SCHEMA, "The session.")],
+    requestBody=json_body([RegularOverride, ImmediateStartOverride], _TARGETS),
+    security=[{"bearer": [WRITE_SESSIONS]}],
+    tags=["sessions"],
+)

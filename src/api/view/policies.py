@@ -1,0 +1,280 @@
+"""Policies in the view: what a record of their topic changes, and what requests ask of them.
+
+A record is judged as the worker judges it (sessions.policy_rules), over the same records in the same order, so the view
+never shows a policy that the worker refuses. What the worker restores is taken as it stands: it is the worker's word.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from struct import Struct as Layout
+from typing import Final, NamedTuple, Protocol
+
+import msgspec
+from msgspec import Struct
+
+from api.view.keys import microseconds
+from api.view.paging import Direction
+from api.view.projector import apply_policy, stored_policy
+from api.view.records import UnreadableError, read_policy
+from api.view.rows import PolicyHead, pack, unpack_ids
+from api.view.store import Draft, Store
+from models.codec import decode_policy, encode
+from models.policy import REPLACES_HEADER, RESTORED_HEADER, VehiclePolicy, policy_tag
+from runtime.partitions import partition_of
+from sessions.arrival import refusal_by_time
+from sessions.events import Refused
+from sessions.policy_rules import refusal_to_delete, refusal_to_write
+
+# A random word that says which request wrote a record: its process waits to read it back.
+REQUEST_HEADER: Final = "policy-request"
+# What a policy was first asked to be, in short; goes with every version of it, so that compaction cannot lose it.
+FINGERPRINT_HEADER: Final = "policy-fingerprint"
+# For how long a deleted policy that was made under an Idempotency-Key is remembered: as long as Kafka surely keeps the
+# record of its deletion (minimum compaction lag, models.topics), so that a rebuilt view remembers the same.
+GONE_KEPT: Final = timedelta(days=7)
+# Forgotten deletions per record read: more than one record can add.
+_FORGOTTEN_PER_RECORD: Final = 4
+_MILLISECOND: Final = timedelta(milliseconds=1)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_TIME: Final = Layout(">Q")
+_PAST_ANY_ID: Final = b"\xff"
+
+
+class PolicyDocument(Struct, frozen=True, array_like=True):
+    """A policy as requests get it. `body`: JSON, ready to send; `tag`: its version; `fingerprint`: see above."""
+
+    body: bytes
+    tag: str
+    fingerprint: str | None = None
+
+
+class PolicyRecord(Struct, frozen=True, kw_only=True):
+    """One record of the policies' topic. `policy` None: a deletion. `logged_at`: when the broker took it."""
+
+    policy_id: str
+    policy: VehiclePolicy | None
+    logged_at: datetime
+    is_restored: bool = False
+    replaces: str | None = None
+    request: str | None = None
+    fingerprint: str | None = None
+
+
+class PolicySelection(Struct, frozen=True, kw_only=True):
+    """The filters of a list of policies, all of which must hold. `is_nobodys`: they exclude each other."""
+
+    user_id: str | None = None
+    vehicle_id: str | None = None
+    is_nobodys: bool = False
+
+
+class PolicyPage(NamedTuple):
+    """Bodies in the order of their ids, and the ids from which to go on; None where nothing follows."""
+
+    bodies: list[bytes]
+    after: str | None
+    before: str | None
+
+
+class _Rows(Protocol):
+    """A store, or a draft over one."""
+
+    def get(self, key: bytes) -> bytes | None: ...
+
+
+_DOCUMENT: Final = msgspec.msgpack.Decoder(PolicyDocument)
+
+
+# --- what a record changes
+
+
+def request_of(headers: Sequence[tuple[str, bytes | None]] | None) -> str | None:
+    """Which request wrote a record, as far as it says."""
+    return _header(headers, REQUEST_HEADER)
+
+
+def read_policy_record(
+    key: bytes | None, value: bytes | None, headers: Sequence[tuple[str, bytes | None]] | None, timestamp_ms: int
+) -> PolicyRecord:
+    """A record of the policies' topic. Raises UnreadableError."""
+    policy_id, policy = read_policy(key, value)
+    return PolicyRecord(
+        policy_id=policy_id,
+        policy=policy,
+        logged_at=_EPOCH + timestamp_ms * _MILLISECOND,
+        is_restored=_header(headers, RESTORED_HEADER) is not None,
+        replaces=_header(headers, REPLACES_HEADER),
+        request=request_of(headers),
+        fingerprint=_header(headers, FINGERPRINT_HEADER),
+    )
+
+
+def apply_record(draft: Draft, record: PolicyRecord, partition: int, partitions: int) -> Refused | None:
+    """Take a record, or say why it is refused. Raises UnreadableError where it lies on another vehicle's partition."""
+    known = stored_policy(draft, record.policy_id)
+    home = known if record.policy is None else record.policy
+    if home is not None and partition_of(home.vehicle_id, partitions) != partition:
+        # The worker refuses it too: a policy stands where its vehicle's records are.
+        raise UnreadableError("it is on a partition that is not its vehicle's")
+    refused = None if record.is_restored else _refusal(draft, record)
+    if refused is None:
+        _put(draft, record, known)
+    return refused
+
+
+def forget_deletions(draft: Draft, store: Store, now: datetime) -> None:
+    """Drop what is remembered of deletions for longer than GONE_KEPT, a few at a time."""
+    upper = _gone_at_prefix(now - GONE_KEPT)
+    for number, (key, _) in enumerate(store.scan(b"x", upper, backwards=False)):
+        if number >= _FORGOTTEN_PER_RECORD:
+            return
+        draft.delete(key)
+        draft.delete(b"g" + key[1 + _TIME.size :])
+
+
+def _refusal(draft: Draft, record: PolicyRecord) -> Refused | None:
+    policy = record.policy
+    if policy is None:
+        return refusal_to_delete(decoded(document(draft, record.policy_id)), record.replaces)
+    standing = standing_policies(draft, policy.vehicle_id)
+    known = decoded(document(draft, policy.id))
+    if known is not None and known.vehicle_id != policy.vehicle_id:
+        standing = [known]
+    return refusal_by_time(policy.at, record.logged_at) or refusal_to_write(standing, policy, record.replaces)
+
+
+def _put(draft: Draft, record: PolicyRecord, known: PolicyHead | None) -> None:
+    policy_id, policy = record.policy_id, record.policy
+    former = document(draft, policy_id)
+    fingerprint = record.fingerprint or (None if former is None else former.fingerprint)
+    owners = None if policy is None else (policy.user_id, policy.vehicle_id)
+    if known is not None and (known.user_id, known.vehicle_id) != owners:
+        draft.delete(_user_prefix(known.user_id) + policy_id.encode())
+        _keep_vehicle(draft, known.vehicle_id, set(_vehicle_ids(draft, known.vehicle_id)) - {policy_id})
+    if policy is None:
+        apply_policy(draft, policy_id, None)
+        draft.delete(_document_key(policy_id))
+        if fingerprint is not None:
+            draft.put(_gone_key(policy_id), b"")
+            draft.put(_gone_at_prefix(record.logged_at) + policy_id.encode(), b"")
+        return
+    apply_policy(draft, policy_id, PolicyHead(policy.user_id, policy.vehicle_id, policy.is_enabled))
+    draft.put(_document_key(policy_id), pack(PolicyDocument(encode(policy), policy_tag(policy), fingerprint)))
+    draft.put(_user_prefix(policy.user_id) + policy_id.encode(), b"")
+    _keep_vehicle(draft, policy.vehicle_id, {*_vehicle_ids(draft, policy.vehicle_id), policy_id})
+
+
+def _keep_vehicle(draft: Draft, vehicle_id: str, ids: set[str]) -> None:
+    if ids:
+        draft.put(_vehicle_key(vehicle_id), pack(tuple(sorted(ids))))
+    else:
+        draft.delete(_vehicle_key(vehicle_id))
+
+
+# --- what requests ask; each raises StoreDamagedError
+
+
+def document(rows: _Rows, policy_id: str) -> PolicyDocument | None:
+    """A policy that stands."""
+    raw = rows.get(_document_key(policy_id))
+    return None if raw is None else _DOCUMENT.decode(raw)
+
+
+def decoded(stored: PolicyDocument | None) -> VehiclePolicy | None:
+    """The policy that a document holds."""
+    return None if stored is None else decode_policy(stored.body)
+
+
+def was_deleted(rows: _Rows, policy_id: str) -> bool:
+    """Tell whether this policy was made under an Idempotency-Key and deleted, at most GONE_KEPT ago."""
+    return rows.get(_gone_key(policy_id)) is not None
+
+
+def standing_policies(rows: _Rows, vehicle_id: str) -> list[VehiclePolicy]:
+    """A vehicle's policies, enabled or not."""
+    found = (decoded(document(rows, policy_id)) for policy_id in _vehicle_ids(rows, vehicle_id))
+    return [policy for policy in found if policy is not None]
+
+
+def read_policy_page(
+    store: Store, selection: PolicySelection, start: tuple[Direction, str] | None, size: int
+) -> PolicyPage:
+    """The next `size` policies from an id on, without it, or the first ones. Reads no others but one at each end."""
+    direction, edge = start or (Direction.AFTER, "")
+    found: list[tuple[str, bytes]] = []
+    onward = None
+    for policy_id in _ids(store, selection, direction, edge):
+        stored = document(store, policy_id)
+        if stored is None:  # deleted since the walk began
+            continue
+        if len(found) == size:
+            onward = found[-1][0]
+            break
+        found.append((policy_id, stored.body))
+    back = None
+    if start is not None:
+        near = found[0][0] if found else edge
+        opposite = Direction.BEFORE if direction is Direction.AFTER else Direction.AFTER
+        back = near if next(_ids(store, selection, opposite, near), None) is not None else None
+    bodies = [body for _, body in found]
+    if direction is Direction.AFTER:
+        return PolicyPage(bodies, after=onward, before=back)
+    return PolicyPage(bodies[::-1], after=back, before=onward)
+
+
+def _ids(store: Store, selection: PolicySelection, direction: Direction, edge: str) -> Iterator[str]:
+    """Ids of the selection beyond `edge`, in the order of the walk. A vehicle has few; a user's have an index."""
+    is_backwards = direction is Direction.BEFORE
+    if selection.is_nobodys:
+        return
+    if selection.vehicle_id is not None:
+        ids = _vehicle_ids(store, selection.vehicle_id)
+        for policy_id in reversed(ids) if is_backwards else ids:
+            is_beyond = policy_id < edge if is_backwards else policy_id > edge
+            if is_beyond and _is_of_user(store, policy_id, selection.user_id):
+                yield policy_id
+        return
+    prefix = b"p" if selection.user_id is None else _user_prefix(selection.user_id)
+    if is_backwards:
+        entries = store.scan(prefix, prefix + edge.encode(), backwards=True)
+    else:
+        entries = store.scan(prefix + edge.encode() + b"\x00", prefix + _PAST_ANY_ID, backwards=False)
+    for key, _ in entries:
+        yield key[len(prefix) :].decode()
+
+
+def _is_of_user(store: Store, policy_id: str, user_id: str | None) -> bool:
+    return user_id is None or store.get(_user_prefix(user_id) + policy_id.encode()) is not None
+
+
+def _vehicle_ids(rows: _Rows, vehicle_id: str) -> tuple[str, ...]:
+    return unpack_ids(rows.get(_vehicle_key(vehicle_id)))
+
+
+def _header(headers: Sequence[tuple[str, bytes | None]] | None, name: str) -> str | None:
+    """The last header of this name, as the worker takes it too."""
+    found = [(text or b"").decode(errors="replace") for each, text in headers or () if each == name]
+    return found[-1] if found else None
+
+
+# --- keys, beside those of api.view.keys
+
+
+def _document_key(policy_id: str) -> bytes:
+    return b"d" + policy_id.encode()
+
+
+def _vehicle_key(vehicle_id: str) -> bytes:
+    return b"q" + vehicle_id.encode()
+
+
+def _user_prefix(user_id: str) -> bytes:
+    return b"y" + user_id.encode() + b"\x00"
+
+
+def _gone_key(policy_id: str) -> bytes:
+    return b"g" + policy_id.encode()
+
+
+def _gone_at_prefix(moment: datetime) -> bytes:
+    return b"x" + _TIME.pack(max(0, microseconds(moment)))

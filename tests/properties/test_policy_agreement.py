@@ -1,0 +1,201 @@
+"""The API's view of the policies and the worker's own, over the same log: they agree after every record."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import Struct, structs
+
+from api.view.paging import Direction
+from api.view.policies import (
+    PolicySelection,
+    apply_record,
+    decoded,
+    document,
+    read_policy_page,
+    read_policy_record,
+    standing_policies,
+)
+from api.view.store import Draft
+from models.codec import encode
+from models.ids import LocationId, PolicyId, UserId, VehicleId
+from models.policy import NOTHING, REPLACES_HEADER, RESTORED_HEADER, VehiclePolicy, policy_tag
+from models.topics import VEHICLE_POLICIES
+from sessions.events import PolicyDeleted, PolicyRestored, PolicyWritten, Rules, new_vehicle
+from sessions.lifecycle import apply
+from sessions.state import Vehicle
+from streams.records import InputRecord, ReadEvent, read
+from tests.support.memory_store import MemoryStore
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+IDS, USERS, PLACES, VEHICLES = ("a", "b", "c"), ("u1", "u2"), ("home", "work"), ("v1", "v2")
+AHEAD = timedelta(minutes=6)
+
+
+class Written(Struct, frozen=True):
+    """What somebody writes. `replaces`: "", nothing said; "known", what stands; "old", something else; "none"."""
+
+    policy_id: str
+    is_deletion: bool
+    user: str
+    vehicle: str
+    place: str
+    is_enabled: bool
+    replaces: str
+    is_ahead: bool
+
+
+HISTORIES = st.lists(
+    st.builds(
+        Written,
+        policy_id=st.sampled_from(IDS),
+        is_deletion=st.booleans(),
+        user=st.sampled_from(USERS),
+        vehicle=st.sampled_from(VEHICLES),
+        place=st.sampled_from(PLACES),
+        is_enabled=st.booleans(),
+        replaces=st.sampled_from(["", "", "known", "old", "none"]),
+        is_ahead=st.integers(0, 9).map(lambda number: number == 0),
+    ),
+    max_size=25,
+)
+
+
+class Worker:
+    """The session logic over one partition, as the worker calls it."""
+
+    def __init__(self) -> None:
+        self.vehicles = dict[str, Vehicle]()
+        self.homes = dict[str, str]()
+
+    def take(self, record: InputRecord) -> list[PolicyRestored]:
+        reading = read(record)
+        assert isinstance(reading, ReadEvent)
+        assert reading.policy_id is not None
+        vehicle_id = self.homes.get(reading.policy_id) or reading.vehicle_id
+        if vehicle_id is None:
+            return []
+        vehicle = self.vehicles.get(vehicle_id) or new_vehicle(VehicleId(vehicle_id))
+        decision = apply(vehicle, reading.event, Rules())
+        if decision.refused is None:
+            self.vehicles[vehicle_id] = decision.vehicle
+            if isinstance(reading.event, PolicyWritten):
+                self.homes[reading.policy_id] = vehicle_id
+            elif isinstance(reading.event, PolicyDeleted):
+                self.homes.pop(reading.policy_id, None)
+        return [each for each in decision.outputs if isinstance(each, PolicyRestored)]
+
+    def policies(self) -> list[VehiclePolicy]:
+        return sorted(
+            (managed.policy for vehicle in self.vehicles.values() for managed in vehicle.policies),
+            key=lambda policy: policy.id,
+        )
+
+
+def take_into(store: MemoryStore, record: InputRecord) -> None:
+    draft = Draft(store)
+    stamp_ms = round(record.logged_at.timestamp() * 1_000)
+    apply_record(draft, read_policy_record(record.key, record.value, record.headers, stamp_ms), 0, 1)
+    store.write(draft.changes)
+
+
+def shown(store: MemoryStore) -> list[VehiclePolicy]:
+    found = (decoded(document(store, policy_id)) for policy_id in IDS)
+    return [policy for policy in found if policy is not None]
+
+
+def record_of(written: Written, number: int, store: MemoryStore) -> InputRecord:
+    logged_at = START + timedelta(seconds=number)
+    policy = VehiclePolicy(
+        id=PolicyId(written.policy_id),
+        user_id=UserId(written.user),
+        vehicle_id=VehicleId(written.vehicle),
+        location_id=LocationId(written.place),
+        is_enabled=written.is_enabled,
+        at=logged_at + AHEAD if written.is_ahead else logged_at,
+    )
+    known = decoded(document(store, written.policy_id))
+    said = {
+        "known": NOTHING if known is None else policy_tag(known),
+        "old": policy_tag(structs.replace(policy, at=START - AHEAD)),
+        "none": NOTHING,
+    }
+    headers = ((REPLACES_HEADER, said[written.replaces].encode()),) if written.replaces else ()
+    value = None if written.is_deletion else encode(policy)
+    return InputRecord(VEHICLE_POLICIES, 0, number, policy.id.encode(), value, logged_at, headers)
+
+
+def restoring(found: list[PolicyRestored], number: int) -> Iterator[InputRecord]:
+    for each in found:
+        value = None if each.policy is None else encode(each.policy)
+        at = START + timedelta(seconds=number)
+        headers = ((RESTORED_HEADER, b"true"),)
+        yield InputRecord(VEHICLE_POLICIES, 0, number, each.policy_id.encode(), value, at, headers)
+
+
+@given(HISTORIES, st.booleans())
+def test_view_and_worker_agree(history: list[Written], restores_at_once: bool) -> None:
+    """After every record, and once the worker has put back what it refused, both hold the same policies; by vehicle,
+    by user and by id the view finds the same ones.
+    """
+    store, worker = MemoryStore(), Worker()
+    owed: list[PolicyRestored] = []
+    for number, written in enumerate(history):
+        record = record_of(written, number, store)
+        owed += worker.take(record)
+        take_into(store, record)
+        assert shown(store) == worker.policies()
+        if restores_at_once:
+            owed = [more for each in restoring(owed, number) for more in _both(store, worker, each)]
+    for _ in range(3):
+        owed = [more for each in restoring(owed, len(history)) for more in _both(store, worker, each)]
+    assert owed == []
+    assert shown(store) == worker.policies()
+    by_vehicle = [policy for vehicle in VEHICLES for policy in standing_policies(store, vehicle)]
+    assert sorted(by_vehicle, key=lambda policy: policy.id) == shown(store)
+
+
+def _both(store: MemoryStore, worker: Worker, record: InputRecord) -> list[PolicyRestored]:
+    take_into(store, record)
+    return worker.take(record)
+
+
+@given(
+    HISTORIES,
+    st.builds(
+        PolicySelection,
+        user_id=st.none() | st.sampled_from(USERS),
+        vehicle_id=st.none() | st.sampled_from(VEHICLES),
+        is_nobodys=st.booleans(),
+    ),
+    st.integers(1, 3),
+)
+def test_pages_hold_the_selection(history: list[Written], wanted: PolicySelection, size: int) -> None:
+    """Page by page, forward and back, the view lists exactly the policies that stand and match, by id."""
+    store = MemoryStore()
+    for number, written in enumerate(history):
+        take_into(store, record_of(written, number, store))
+    expected = [
+        encode(policy)
+        for policy in shown(store)
+        if wanted.user_id in (None, policy.user_id)
+        and wanted.vehicle_id in (None, policy.vehicle_id)
+        and not wanted.is_nobodys
+    ]
+    forward: list[bytes] = []
+    backward: list[bytes] = []
+    page = read_policy_page(store, wanted, None, size)
+    assert page.before is None
+    while True:
+        forward += page.bodies
+        assert len(page.bodies) <= size
+        if page.after is None:
+            break
+        page = read_policy_page(store, wanted, (Direction.AFTER, page.after), size)
+    assert forward == expected
+    while page.before is not None:
+        page = read_policy_page(store, wanted, (Direction.BEFORE, page.before), size)
+        backward = [*page.bodies, *backward]
+    assert expected[: len(backward)] == backward
+    assert len(backward) >= len(expected) - size

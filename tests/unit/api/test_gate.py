@@ -1,0 +1,164 @@
+"""What surrounds every request: the gate, limits of size and rate, headers, and the line in the log."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI, Request, Response
+from structlog.testing import capture_logs
+
+from api import access_log, limits
+from api.app import create_app
+from api.metrics import Metrics
+from api.view.view import View
+from runtime.settings import load_settings
+from tests.support.api_tokens import authorization, bearer
+from tests.support.system import SECRET
+
+TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+
+
+@pytest.fixture
+def app() -> FastAPI:
+    """The application with one more route under /flex, which reads a body and asks for no scope."""
+    made = create_app(
+        View(),
+        load_settings({"FLEX_AUTH_HS256_SECRET": SECRET, "FLEX_RATE_LIMIT_PER_S": "0.1", "FLEX_RATE_LIMIT_BURST": "3"}),
+        Metrics(),
+    )
+
+    @made.post("/flex/echo", include_in_schema=False)
+    async def echo(request: Request) -> Response:
+        return Response(await request.body())
+
+    @made.get("/broken", include_in_schema=False)
+    async def broken() -> Response:
+        raise ZeroDivisionError("secret of ours")
+
+    return made
+
+
+def call(app: FastAPI, method: str, path: str, headers: Mapping[str, str] | None = None, **more: Any) -> httpx.Response:
+    async def run() -> httpx.Response:
+        transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
+            return await client.request(method, path, headers=headers, **more)
+
+    return asyncio.run(run())
+
+
+def test_nothing_under_flex_is_open(app: FastAPI) -> None:
+    """A route that asks for no scope, and a path that leads nowhere, still need a valid token."""
+    for path in ("/flex/echo", "/flex/nowhere", "/flex", "/%66lex/echo"):
+        assert call(app, "POST", path).status_code == 401
+    assert call(app, "POST", "/flex/echo", authorization(), content=b"x").content == b"x"
+
+
+def test_rate_limit(app: FastAPI) -> None:
+    """A token that asks too often gets 429 with Retry-After; another token does not, and open pages never do."""
+    token = authorization(jti="one")
+    answers = [call(app, "POST", "/flex/echo", token) for _ in range(4)]
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
+    assert int(answers[-1].headers["retry-after"]) >= 1
+    assert answers[-1].headers["content-type"] == "application/problem+json"
+    assert call(app, "POST", "/flex/echo", authorization(jti="two")).status_code == 200
+    assert {call(app, "GET", "/healthz").status_code for _ in range(10)} == {200}
+
+
+async def pieces(count: int, size: int) -> AsyncIterator[bytes]:
+    for _ in range(count):
+        yield b"x" * size
+
+
+@pytest.mark.parametrize(
+    ("content", "status"),
+    [
+        (b"x" * 65_536, 200),
+        (b"x" * 65_537, 413),
+        (lambda: pieces(8, 8_192), 200),
+        (lambda: pieces(9, 8_192), 413),
+        (lambda: pieces(300, 1), 408),
+    ],
+)
+def test_body_limit(app: FastAPI, content: bytes | Callable[[], AsyncIterator[bytes]], status: int) -> None:
+    """A body beyond 64 KiB is refused, whether its length is told or not; so is one in endless small pieces."""
+    given = content if isinstance(content, bytes) else content()
+    answer = call(app, "POST", "/flex/echo", authorization(), content=given)
+    assert answer.status_code == status
+    if status != 200:
+        assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_slow_body(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A body that does not come is not waited for: 408."""
+    monkeypatch.setattr(limits, "_PIECE_TIMEOUT_S", 0.05)
+
+    async def stuck() -> AsyncIterator[bytes]:
+        yield b"x"
+        await asyncio.Event().wait()
+
+    assert call(app, "POST", "/flex/echo", authorization(), content=stuck()).status_code == 408
+
+
+def test_head_limits(app: FastAPI) -> None:
+    """Path and query beyond 8 KiB are a 414, headers beyond 16 KiB a 431, even before the token is looked at."""
+    assert call(app, "GET", "/flex/" + "x" * 8_200).status_code == 414
+    assert call(app, "GET", "/flex/echo", {"x-much": "x" * 16_400}).status_code == 431
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/flex/nowhere", "/nowhere", "/docs", "/metrics", "/broken"])
+def test_security_headers(app: FastAPI, path: str) -> None:
+    """Every answer, errors too, says that nothing of it may be framed, sniffed, scripted or kept."""
+    headers = call(app, "GET", path).headers
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["x-frame-options"] == "DENY"
+    assert headers["referrer-policy"] == "no-referrer"
+    assert headers["cache-control"] == "no-store"
+    assert headers["x-request-id"]
+    assert headers["content-security-policy"].startswith("default-src 'none'")
+
+
+@pytest.mark.parametrize(
+    ("traceparent", "said"),
+    [
+        (f"00-{TRACE}-{SPAN}-01", {"trace_id": TRACE, "parent_span_id": SPAN}),
+        (f"cc-{TRACE}-{SPAN}-01-later", {"trace_id": TRACE, "parent_span_id": SPAN}),
+        (f"ff-{TRACE}-{SPAN}-01", {}),
+        (f"00-{'0' * 32}-{SPAN}-01", {}),
+        (f"00-{TRACE}-{'0' * 16}-01", {}),
+        (f"00-{TRACE.upper()}-{SPAN}-01", {}),
+        ("nonsense", {}),
+    ],
+)
+def test_trace_in_the_log(
+    app: FastAPI, monkeypatch: pytest.MonkeyPatch, traceparent: str, said: dict[str, str]
+) -> None:
+    """A well-formed traceparent is in the request's line, any other is left out."""
+    line = logged(app, monkeypatch, "/healthz", {"traceparent": traceparent})
+    assert {name: line[name] for name in ("trace_id", "parent_span_id") if name in line} == said
+
+
+def test_no_secret_in_the_log(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither token nor query nor an id of the path stands in the request's line, whatever the answer."""
+    token = bearer(userId="user-of-token")
+    for path in ("/flex/nowhere/secret-id?access_token=secret-query", "/flex/vehicle-policies/secret-id/session"):
+        line = logged(app, monkeypatch, path, authorization(token))
+        text = repr(line)
+        assert line["request_id"]
+        for secret in (token, token.split(".")[1], token.split(".")[2], "secret", "user-of-token", SECRET):
+            assert secret not in text
+
+
+def logged(app: FastAPI, monkeypatch: pytest.MonkeyPatch, path: str, headers: Mapping[str, str]) -> dict[str, Any]:
+    """The one line of this request."""
+    import structlog
+
+    with capture_logs() as lines:
+        # A logger that was used before keeps its processors; a new one takes those that capture.
+        monkeypatch.setattr(access_log, "log", structlog.get_logger())
+        call(app, "GET", path, headers)
+    found = [dict(line) for line in lines if line["event"] == "request"]
+    assert len(found) == 1
+    return found[0]

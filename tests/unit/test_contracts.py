@@ -1,0 +1,129 @@
+"""The contracts that are checked in: what the app serves, what the topics are, and examples that are what they say."""
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import msgspec
+import pytest
+
+from api.problems import Problem
+from models.codec import decode_charge, decode_plug, decode_policy, decode_prices, decode_target, encode
+from models.command import ChargeCommand
+from models.ids import ChargingEventId
+from models.topics import TOPICS
+from models.webhook import SessionUpdated, UpdateHeaders, encode_headers
+from scripts.write_contracts import ASYNCAPI, OPENAPI, pages
+
+OPENAPI_DOCUMENT: dict[str, Any] = json.loads(OPENAPI.read_text(encoding="utf-8"))
+ASYNCAPI_DOCUMENT: dict[str, Any] = json.loads(ASYNCAPI.read_text(encoding="utf-8"))
+
+
+def test_the_files_are_what_the_code_says() -> None:
+    """docs/reference/openapi.json and asyncapi.json are what `scripts/write_contracts.py` writes: run it."""
+    for path, text in pages().items():
+        assert path.read_text(encoding="utf-8") == text, path.name
+
+
+OPERATIONS: dict[str, dict[str, Any]] = {
+    f"{method.upper()} {path}": operation
+    for path, methods in OPENAPI_DOCUMENT["paths"].items()
+    for method, operation in methods.items()
+}
+
+
+@pytest.mark.parametrize(("name", "operation"), OPERATIONS.items(), ids=OPERATIONS)
+def test_every_operation_has_examples_of_all_its_answers(name: str, operation: dict[str, Any]) -> None:
+    """Each answer with a body shows one; each error is a problem document that says its own status; a call that is
+    guarded says so, and names what a missing token, a missing scope and too many calls come to.
+    """
+    assert operation["operationId"]
+    assert operation["description"]
+    if "/flex/" in name:
+        assert operation["security"]
+        assert {"401", "403", "429", "503"} <= operation["responses"].keys()
+    for status, answer in operation["responses"].items():
+        for media_type, content in answer.get("content", {}).items():
+            if media_type == "application/problem+json":
+                problem = msgspec.convert(content["example"], Problem)
+                assert problem.status == int(status)
+                assert problem.type.startswith("urn:flex-sessions:problem:")
+            else:
+                assert "example" in content or not name.startswith("GET /flex"), (status, media_type)
+    for content in operation.get("requestBody", {}).get("content", {}).values():
+        assert content["examples"]
+
+
+def references(node: Any) -> Iterator[str]:
+    if isinstance(node, dict):
+        if isinstance(node.get("$ref"), str):
+            yield node["$ref"]
+        for inner in node.values():
+            yield from references(inner)
+    elif isinstance(node, list):
+        for inner in node:
+            yield from references(inner)
+
+
+@pytest.mark.parametrize("document", [OPENAPI_DOCUMENT, ASYNCAPI_DOCUMENT], ids=["openapi", "asyncapi"])
+def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
+    """No $ref of a contract points at nothing."""
+    found = set(references(document))
+    assert found
+    for reference in found:
+        node = document
+        for part in reference.removeprefix("#/").split("/"):
+            node = node[part]
+
+
+def test_every_topic_has_its_channel() -> None:
+    """The AsyncAPI document has one channel per topic of the table, configured as the table says."""
+    channels = ASYNCAPI_DOCUMENT["channels"]
+    assert list(channels) == [spec.name for spec in TOPICS]
+    for spec in TOPICS:
+        bound = channels[spec.name]["bindings"]["kafka"]["topicConfiguration"]
+        said = bound | channels[spec.name].get("x-topic-configuration", {})
+        flat = {name: ",".join(value) if isinstance(value, list) else str(value) for name, value in said.items()}
+        assert flat == dict(spec.config)
+
+
+READERS: dict[str, Callable[[bytes], Any]] = {
+    "plugEvent": decode_plug,
+    "chargeSample": decode_charge,
+    "policy": decode_policy,
+    "prices": decode_prices,
+    "sessionTarget": decode_target,
+    "sessionUpdated": msgspec.json.Decoder(SessionUpdated).decode,
+    "chargeCommand": msgspec.json.Decoder(ChargeCommand).decode,
+}
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_examples_of_messages_can_be_taken(name: str) -> None:
+    """Each message's example is read by the decoder that reads the topic, and has no field that its schema lacks."""
+    message = ASYNCAPI_DOCUMENT["components"]["messages"][name]
+    schema = ASYNCAPI_DOCUMENT["components"]["schemas"][message["payload"]["$ref"].rpartition("/")[2]]
+    for example in message["examples"]:
+        READERS[name](json.dumps(example["payload"]).encode())
+        assert example["payload"].keys() <= schema["properties"].keys()
+        assert set(schema["required"]) <= example["payload"].keys()
+
+
+def test_the_headers_of_an_update_are_the_ones_that_are_told() -> None:
+    """The contract names exactly the headers that an update has."""
+    update = msgspec.convert(
+        ASYNCAPI_DOCUMENT["components"]["messages"]["sessionUpdated"]["examples"][0]["payload"], SessionUpdated
+    )
+    written = encode_headers(
+        UpdateHeaders(
+            session_id=update.session.id,
+            version=1,
+            created_at=update.created_at,
+            charging_event_id=ChargingEventId("event-1"),
+            represents_charging_event=True,
+            vehicle_id=update.session.vehicle_id,
+        )
+    )
+    told = ASYNCAPI_DOCUMENT["components"]["messages"]["sessionUpdated"]["headers"]
+    assert [name for name, _ in written] == list(told["properties"]) == told["required"]
+    assert encode(update)
