@@ -4,7 +4,7 @@ import fcntl
 import uuid
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from streams.errors import WorkerError
 
@@ -21,7 +21,7 @@ class Home:
         # A worker that comes back under the same name takes its own place in the group.
         self.instance_id = ""
 
-    def __enter__(self) -> "Home":
+    def __enter__(self) -> Self:
         """Take the folder. Raises WorkerError where another worker has it, or it cannot be written."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)

@@ -60,13 +60,12 @@ class Inputs:
             self._expected = {}
 
     def is_wanted(self, topic: str) -> bool:
-        """Whether more of a topic should be fetched. Called by the fetcher's thread for every topic, so without lock."""
+        """Whether more of a topic should be fetched. The fetcher asks it for every topic again and again: no lock."""
         return topic in self._expected and self._counts[topic] + self._merged[topic] < self._limit
 
     def note_end(self, topic: str, offset: int) -> None:
         """The log is known to go on to before this offset."""
-        if offset > self._ends[topic]:
-            self._ends[topic] = offset
+        self._ends[topic] = max(self._ends[topic], offset)
 
     def is_read_to(self, topic: str, offset: int) -> bool:
         """Whether nothing of a topic, as far as is known, lies at or beyond this offset."""

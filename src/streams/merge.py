@@ -14,7 +14,7 @@ several topics at once arrives in any order, some milliseconds apart.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Generic, TypeVar
 
@@ -41,7 +41,7 @@ class _Waiting(Generic[Item]):
 class _Queue(Generic[Item]):
     """A topic's records from the first that is not taken on; taken ones behind it keep their places."""
 
-    __slots__ = ("end_offset", "next_index", "rank", "records", "taken")
+    __slots__ = ("ahead", "end_offset", "next_index", "rank", "records", "taken")
 
     def __init__(self, rank: int) -> None:
         self.rank = rank
@@ -50,6 +50,8 @@ class _Queue(Generic[Item]):
         self.end_offset = 0
         # How many of the records are taken.
         self.taken = 0
+        # Offsets that were taken ahead before the reading began anew, and have not been read again yet.
+        self.ahead: set[int] = set()
 
     def append(self, waiting: _Waiting[Item]) -> None:
         waiting.index = self.next_index
@@ -81,11 +83,12 @@ class Merge(Generic[Item]):
         self._queues: dict[str, _Queue[Item]] = {topic: _Queue(rank) for rank, topic in enumerate(topics)}
         self._owned: dict[str, dict[str, deque[_Waiting[Item]]]] = {}
 
-    def start(self, topic: str, offset: int) -> None:
-        """Say where the reading of a topic begins."""
+    def start(self, topic: str, offset: int, ahead: Iterable[int] = ()) -> None:
+        """Say where the reading of a topic begins, and which offsets beyond it are done: as `progress` told them."""
         self._queues[topic].end_offset = offset
+        self._queues[topic].ahead = set(ahead)
 
-    def push(  # noqa: PLR0913  # what a record is, and where it stands
+    def push(
         self,
         topic: str,
         offset: int,
@@ -106,12 +109,16 @@ class Merge(Generic[Item]):
         if owner is not None and at is not None:
             self._owned.setdefault(owner, {}).setdefault(topic, deque()).append(waiting)
 
-    def push_done(self, topic: str, offset: int) -> None:
-        """Add a record that was taken before the reading was broken off: it keeps its place, and does not come again."""
+    def is_done(self, topic: str, offset: int) -> bool:
+        """Whether a record, the next one read, was taken before: then it has its place now, and is not to be pushed."""
         queue = self._queues[topic]
+        if offset not in queue.ahead:
+            return False
+        queue.ahead.discard(offset)
         waiting: _Waiting[Item] = _Waiting(topic, offset, None, None, 0.0)
         queue.append(waiting)
         queue.take(waiting)
+        return True
 
     def reach(self, topic: str, offset: int) -> None:
         """The log was read up to this offset: what lies between has no record."""
@@ -216,6 +223,7 @@ class Merge(Generic[Item]):
     @staticmethod
     def _progress(queue: _Queue[Item]) -> Progress:
         if not queue.records:
-            return queue.end_offset, []
+            return queue.end_offset, sorted(queue.ahead)
         ahead = [each.offset for each in queue.records if each.is_taken] if queue.taken else []
-        return queue.records[0].offset, ahead
+        # None of these was read again yet, so all of them lie behind the others.
+        return queue.records[0].offset, ahead + sorted(queue.ahead)

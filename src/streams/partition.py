@@ -8,6 +8,7 @@ Each batch goes the same way (docs/delivery.md says what happens where it dies b
 4. keep: what is in memory follows, and the offsets may be committed to the group, where only operators look at them.
 """
 
+import contextvars
 import threading
 from collections.abc import Callable, Iterable
 from datetime import datetime
@@ -88,6 +89,7 @@ class PartitionWorker:
         # From the start, until `resume`.
         self._pause_wanted = True
         self._is_paused = threading.Event()
+        self._begins_anew = False
         self.is_recovered = False
         # What is done, by topic: replaced whole with every batch.
         self.done: Progress = {}
@@ -98,7 +100,9 @@ class PartitionWorker:
         self._has_more = False
         self._changed_zones = set[Zone]()
         self._merge = self._new_merge()
-        self._thread = threading.Thread(target=self._run, name=f"partition-{number}", daemon=True)
+        # With what the process binds to every line of its log.
+        run = contextvars.copy_context().run
+        self._thread = threading.Thread(target=run, args=(self._run,), name=f"partition-{number}", daemon=True)
 
     # --- for other threads ------------------------------------------------------------------------------------------
 
@@ -121,6 +125,7 @@ class PartitionWorker:
         self.inputs.accept(offsets)
         with self.inputs.condition:
             self._pause_wanted = False
+            self._begins_anew = True
             self._is_paused.clear()
             self.inputs.condition.notify()
         return offsets
@@ -248,11 +253,9 @@ class PartitionWorker:
 
     def _new_merge(self) -> Merge[Arrived]:
         merge: Merge[Arrived] = Merge(MERGED_TOPICS, self._settings.merge_window_records)
-        self._ahead: dict[str, set[int]] = {}
         for topic in MERGED_TOPICS:
             if topic in self.done:
-                merge.start(topic, self.done[topic].next_offset)
-                self._ahead[topic] = set(self.done[topic].ahead)
+                merge.start(topic, self.done[topic].next_offset, self.done[topic].ahead)
         return merge
 
     def _step(self) -> None:
@@ -280,10 +283,11 @@ class PartitionWorker:
             while self._pause_wanted and not self._stopping.is_set():
                 self._is_paused.set()
                 inputs.condition.wait()
-                if not self._pause_wanted:
-                    # What waited comes again, to whoever has the partition.
-                    self._merge = self._new_merge()
-                    self._has_more = False
+            if self._begins_anew:
+                # What waited comes again, to whoever has the partition.
+                self._begins_anew = False
+                self._merge = self._new_merge()
+                self._has_more = False
             if not (inputs.has_any() or self._has_more or self._processor.is_asking or self._stopping.is_set()):
                 inputs.condition.wait(self._rest_s())
             if self._changed_zones:
@@ -301,15 +305,11 @@ class PartitionWorker:
 
     def _push(self, fetched: Fetched) -> None:
         topic, merge = fetched.topic, self._merge
-        expected, ahead = merge.end_offset(topic), self._ahead.get(topic)
+        expected = merge.end_offset(topic)
         now_s, limit_s = monotonic_s(), self._settings.merge_wait_ms / 1_000
         for message in fetched.records:
             offset = message.offset
-            if offset < expected:
-                continue
-            if ahead and offset in ahead:
-                ahead.discard(offset)
-                merge.push_done(topic, offset)
+            if offset < expected or merge.is_done(topic, offset):
                 continue
             record = input_record(topic, message)
             reading = read(record)
@@ -386,10 +386,6 @@ class PartitionWorker:
     def _progress(self) -> Progress:
         ids = self._around.topic_ids
         done = {topic: TopicProgress(ids[topic], *at) for topic, at in self._merge.progress().items()}
-        for topic, ahead in self._ahead.items():
-            if ahead:
-                # Taken ahead before the last restart, and not come again yet.
-                done[topic] = TopicProgress(ids[topic], done[topic].next_offset, sorted({*done[topic].ahead, *ahead}))
         return done if self._judge is None else done | self._judge.progress()
 
     def _state_record(self, key: bytes, value: bytes | None) -> OutputRecord:

@@ -2,7 +2,8 @@
 
 Each does so by itself, without a consumer group, since it needs every zone. A record counts from its `at` on; live, one
 that the log had only later acts on the vehicles that were planned without it. One that cannot be taken is passed over
-here; the worker that has partition number 0 sends it to the dead letter (docs/decisions/0007-prices-are-judged-once.md).
+here; the worker that has partition number 0 sends it to the dead letter
+(docs/decisions/0007-prices-are-judged-once.md).
 """
 
 from datetime import UTC, datetime

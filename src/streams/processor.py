@@ -31,7 +31,6 @@ from sessions.events import (
     new_vehicle,
 )
 from sessions.state import Vehicle
-from sessions.timers import Wake
 from streams.logic import SessionLogic
 from streams.open_visits import OpenVisits, zone_of
 from streams.outbox import OutputRecord, dead_letter, output_record
@@ -238,8 +237,7 @@ class PartitionProcessor:
         return why is None
 
     def _summary(self, vehicle: Vehicle) -> Summary:
-        wake: Wake | None = self._logic.wake(vehicle)
-        return Summary(self._rules_hash, wake, vehicle.newest_at, zone_of(vehicle))
+        return Summary(self._rules_hash, self._logic.wake(vehicle), vehicle.newest_at, zone_of(vehicle))
 
     def _remember(self, vehicle_id: VehicleId, summary: Summary, heard_s: float) -> None:
         if summary.newest_at is not None:

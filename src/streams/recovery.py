@@ -3,8 +3,8 @@
 A store is rebuilt from the changelog's beginning where it is missing or damaged, is the copy of another changelog, has
 been where the changelog is not, or is so old that deletions may have been compacted away.
 
-The end is where the changelog ended when the reading began, after the earlier owner was shut out; the client's own event
-says that it is reached, for transaction markers and compaction leave offsets that no record has.
+The end is where the changelog ended when the reading began, after the earlier owner was shut out; the client's own
+event says that it is reached, for transaction markers and compaction leave offsets that no record has.
 """
 
 from collections.abc import Callable

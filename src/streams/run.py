@@ -1,4 +1,6 @@
-"""Running the worker as a process: its topics must be there, its folder is its own, prices are read first, its shutdown is bounded."""
+"""Running the worker as a process: its topics must be there, its folder is its own, prices are read first, its
+shutdown is bounded.
+"""
 
 import logging
 import os

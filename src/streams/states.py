@@ -1,7 +1,7 @@
 """States as bytes: what stands in the worker's store and, byte for byte the same, on its changelog. Knows no store.
 
-The first byte of a key says what the record is: a vehicle, its charging events (kept apart, so that a state that changes
-with every sample does not carry them each time), the vehicle of a policy, or the progress of the partition.
+The first byte of a key says what the record is: a vehicle, its charging events (kept apart, so that a state that
+changes with every sample does not carry them each time), the vehicle of a policy, or the progress of the partition.
 
 A vehicle's record begins with what is needed to set its timer, so that recovery does not decode whole vehicles.
 """
@@ -28,7 +28,7 @@ _ENCODER: Final = msgspec.msgpack.Encoder()
 _VEHICLE: Final = msgspec.msgpack.Decoder(Vehicle)
 _EVENTS: Final = msgspec.msgpack.Decoder(tuple[ChargingEvent, ...])
 
-# Hash of the rules, when the timer is due (us), its delay (s), the newest message's time (us), the zone's length (bytes).
+# Hash of the rules, when the timer is due (us), its delay (s), newest message (us), length of the zone (bytes).
 _HEAD: Final = struct.Struct("<IqdqB")
 _NONE: Final = -(2**63)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -42,6 +42,10 @@ class Summary(Struct, frozen=True):
     wake: Wake | None
     newest_at: datetime | None
     zone: Zone | None
+
+
+# Set by no rules.
+NO_SUMMARY: Final = Summary(0, None, None, None)
 
 
 def rules_hash(rules: Rules) -> int:
@@ -64,8 +68,8 @@ def policy_key(policy_id: PolicyId) -> bytes:
     return POLICY + policy_id.encode()
 
 
-def encode_vehicle(vehicle: Vehicle, summary: Summary) -> bytes:
-    """A vehicle without its charging events."""
+def encode_vehicle(vehicle: Vehicle, summary: Summary = NO_SUMMARY) -> bytes:
+    """A vehicle without its charging events. Without a summary it is asked anew when to wake it."""
     if vehicle.charging_events:
         vehicle = msgspec.structs.replace(vehicle, charging_events=())
     wake, zone = summary.wake, (summary.zone or "").encode()
@@ -97,6 +101,8 @@ def decode_summary(raw: bytes) -> Summary:
 
 def decode_vehicle(raw: bytes, raw_events: bytes | None) -> Vehicle:
     """A vehicle from both of its records. Raises msgspec.DecodeError."""
+    if len(raw) < _HEAD.size:
+        raise msgspec.DecodeError("shorter than what every vehicle's record begins with")
     vehicle = _VEHICLE.decode(memoryview(raw)[_HEAD.size + raw[_HEAD.size - 1] :])
     if raw_events is None:
         return vehicle

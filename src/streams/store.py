@@ -78,7 +78,7 @@ class Store:
             raise StoreDamagedError(f"cannot be read: {error}") from error
 
     def write(self, changes: Iterable[tuple[bytes, bytes | None]], position: int, wall_ms: int) -> None:
-        """Write values (None: the key is no more) and the changelog's next offset, all or nothing. Raises WorkerError."""
+        """Write values (None: the key is no more) and the changelog's next offset, together. Raises WorkerError."""
         batch = WriteBatch(raw_mode=True)
         for key, value in changes:
             if value is None:

@@ -100,9 +100,8 @@ class Transactions:
         return self._position
 
     def close(self) -> None:
-        """Let go of the broker. What is not committed stays so."""
-        self._producer.purge()
-        self._producer.flush(0)
+        """Let go of the broker. What is not committed stays so: the next owner aborts it."""
+        self._producer = None
 
     def _produce(self, record: OutputRecord, on_delivery: Callable[[KafkaError | None, Any], None] | None) -> None:
         while True:

@@ -1,7 +1,7 @@
 """Faust's Kafka transport, by batches: one Faust message for each batch that was fetched of a partition.
 
-Faust's app, agents, assignment and rebalancing work on these messages as on any other; its path for single records is not
-used. Where reading goes on, what is committed to the group, and what may be fetched is the engine's to say.
+Faust's app, agents, assignment and rebalancing work on these messages as on any other; its path for single records is
+not used. Where reading goes on, what is committed to the group, and what may be fetched is the engine's to say.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ PARTITION_FETCH_BYTES = 2 * 1_024 * 1_024
 
 
 class Reader(Protocol):
-    """Who reads: the engine, as the transport knows it. `is_wanted` and `note_end` are called by the fetcher's thread."""
+    """Who reads: the engine. `is_wanted` and `note_end` are called by the fetcher's thread."""
 
     def is_wanted(self, tp: TP) -> bool: ...
     def note_end(self, tp: TP, offset: int) -> None: ...
@@ -55,7 +55,7 @@ class ConsumerThread(AIOKafkaConsumerThread):
         consumer._fetch_max_wait_ms = IDLE_FETCH_WAIT_MS  # noqa: SLF001
         consumer._fetch_min_bytes = IDLE_FETCH_BYTES  # noqa: SLF001
         consumer._isolation_level = "read_committed"  # noqa: SLF001
-        # Faust takes a round robin for an app without tables; its own keeps the topics of one partition number together.
+        # Faust takes a round robin for an app without tables; its own keeps the topics of a partition number together.
         consumer._partition_assignment_strategy = (self.app.assignor,)  # noqa: SLF001
         return consumer
 
@@ -78,7 +78,11 @@ class ConsumerThread(AIOKafkaConsumerThread):
         return int(state.position) if state.has_valid_position else None
 
     async def _fetch_records(
-        self, consumer: Any, active_partitions: Any, timeout: float | None = None, max_records: int | None = None
+        self,
+        consumer: Any,
+        active_partitions: Any,
+        timeout: float | None = None,  # noqa: ASYNC109  # Faust's signature
+        max_records: int | None = None,
     ) -> dict[TP, Fetched]:
         """Everything that is fetched by now, or comes within `timeout` seconds."""
         del active_partitions, max_records
