@@ -37,9 +37,12 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     late_limit_h: Annotated[float, Meta(ge=1, le=24)]
     charging_efficiency: Annotated[float, Meta(gt=0, le=1)]
     default_capacity_kwh: Annotated[float, Meta(ge=1, le=2_000)]
-    merge_buffer_records: Annotated[int, Meta(ge=100, le=1_000_000)]
+    merge_window_records: Annotated[int, Meta(ge=100, le=1_000_000)]
     merge_wait_ms: Annotated[float, Meta(ge=0, le=1_000)]
+    batch_limit_records: Annotated[int, Meta(ge=1, le=20_000)]
     commit_interval_s: Annotated[float, Meta(ge=0.1, le=60)]
+    state_cache_vehicles: Annotated[int, Meta(ge=100, le=10_000_000)]
+    crash_at: Annotated[str, Meta(pattern=r"\A((produced|committed|stored):[1-9][0-9]{0,8})?\Z")]
     api_host: Annotated[str, Meta(min_length=1)]
     api_port: Port
     first_session_wait_s: Annotated[float, Meta(ge=0.1, le=10)]

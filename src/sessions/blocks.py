@@ -9,11 +9,19 @@ from typing import Final
 
 from msgspec import structs
 
+from models.session import ImmediateStartTarget
 from sessions.planner import BlockType, Plan, PlannedBlock
-from sessions.state import Charging, Control, StartedBlock
+from sessions.state import Charging, Control, StartedBlock, Target
 
 # A shorter pause ends no block.
 PAUSE: Final = timedelta(minutes=5)
+
+
+def kind_of(control: Control, target: Target) -> BlockType:
+    """What the system is doing now, by which the second word of ACTIVE is chosen."""
+    if isinstance(target, ImmediateStartTarget):
+        return BlockType.IMMEDIATE_START
+    return BlockType.BATTERY_RESERVE if control.is_in_reserve else BlockType.REGULAR
 
 
 def wanted_block(plan: Plan, at: datetime) -> PlannedBlock | None:
@@ -39,9 +47,10 @@ def upcoming_blocks(
 ) -> list[PlannedBlock]:
     """What of the plan is still to come; the block that runs now is not among them."""
     ended_at = started[-1].end_at if started else None
+    begun_at = None if running is None else max(checked_at, running.start_at)
     found: list[PlannedBlock] = []
     for block in plan.blocks:
-        if block.end_at <= checked_at or (running is not None and block.start_at <= max(checked_at, running.start_at)):
+        if block.end_at <= checked_at or (begun_at is not None and block.start_at <= begun_at):
             continue
         if ended_at is None or block.start_at >= ended_at:
             found.append(block)

@@ -14,7 +14,16 @@ from models.policy import VehiclePolicy
 from models.session import ImmediateStartTarget, RegularTarget, SessionState
 from models.target import ImmediateStartOverride
 from sessions.battery import Battery, battery_of, power_w
-from sessions.blocks import PAUSE, end_running, next_boundary, overrun_ends_at, track_blocks, wanted_block
+from sessions.blocks import (
+    PAUSE,
+    end_running,
+    kind_of,
+    next_boundary,
+    overrun_ends_at,
+    track_blocks,
+    wanted_block,
+)
+from sessions.calm import goes_on
 from sessions.faults import (
     Fault,
     clear_fault,
@@ -63,6 +72,8 @@ def follow(step: Step, at: datetime, *, must_plan: bool = False, is_heard: bool 
     told_at, control, visit = step.now(at), step.control, step.visit
     managed, session = step.managed(visit.part.policy_id)
     battery = battery_of(step.vehicle, visit, managed.policy, step.rules)
+    if is_heard and not must_plan and goes_on(step.vehicle, visit, session.target, battery, told_at):
+        return
     if visit.unplugged_at is not None:
         # What is told after the unplug may still say that the target was reached; nothing can be done any more.
         if control.reached_at is None and session.target and battery.has_reached(session.target.minimum_charge_target):
@@ -180,13 +191,6 @@ def end_control(step: Step, ended_at: datetime) -> None:
         if block.start_at < ended_at
     )
     control.plan = Plan(())
-
-
-def kind_of(control: Control, target: Target) -> BlockType:
-    """What the system is doing now, by which the second word of ACTIVE is chosen."""
-    if isinstance(target, ImmediateStartTarget):
-        return BlockType.IMMEDIATE_START
-    return BlockType.BATTERY_RESERVE if control.is_in_reserve else BlockType.REGULAR
 
 
 def substate(control: Control, target: Target) -> SessionState:

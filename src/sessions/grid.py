@@ -31,7 +31,7 @@ def micros(moment: datetime) -> int:
 
 def quarter_start(moment: datetime) -> datetime:
     """The beginning of the quarter-hour that holds `moment`, which is in UTC."""
-    return moment.replace(minute=moment.minute // 15 * 15, second=0, microsecond=0)
+    return _EPOCH + (moment - _EPOCH) // QUARTER * QUARTER
 
 
 def quarter_number(moment: datetime) -> int:
@@ -53,8 +53,8 @@ def quarters(start: datetime, end: datetime) -> Iterator[Span]:
 
 
 def clipped(spans: Iterable[tuple[_Time, _Time]], start: _Time, end: _Time) -> list[tuple[_Time, _Time]]:
-    """What of the spans lies between `start` and `end`."""
-    return [(max(a, start), min(b, end)) for a, b in spans if a < end and start < b]
+    """What of the spans lies between `start` and `end`; a span of no length holds no time, and is left out."""
+    return [(max(a, start), min(b, end)) for a, b in spans if max(a, start) < min(b, end)]
 
 
 def spread(energy_wh: int, spans: Iterable[Span], origin: datetime) -> dict[int, int]:

@@ -100,7 +100,7 @@ def _apply_target(vehicle: Vehicle, event: TargetWritten, rules: Rules, prices: 
         if visit is not None and visit.part.policy_id == managed.policy.id:
             before = shown(step.vehicle)
             take_override(step, at)
-            if has_news(before, shown(step.vehicle)):
+            if has_news(before, step.vehicle):
                 update_visit(step, at)
         elif with_target(session, managed.policy, at) != session:
             await_visit(step, managed.policy.id, at)
@@ -158,7 +158,7 @@ def _take_message(step: Step, seen: Observation) -> None:
         and not _is_known(step, seen)
     ):
         follow(step, seen.at, is_heard=is_heard)
-        if has_news(before, shown(step.vehicle)):
+        if has_news(before, step.vehicle):
             update_visit(step, seen.at)
     if seen.is_plugged_in is False:
         # Last, so that what the unplugging message itself tells still belongs to the visit.

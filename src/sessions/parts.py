@@ -75,23 +75,24 @@ def manage_visit(step: Step, at: datetime) -> bool:
 
 def update_visit(step: Step, at: datetime, cause: Cause = Cause.CHANGED) -> None:
     """Publish the ACTIVE session of the open visit. `at`: when the cause happened."""
-    visit = step.visit
-    managed, session = step.managed(visit.part.policy_id)
+    visit, control = step.visit, step.control
+    part = visit.part
+    managed, session = step.managed(part.policy_id)
     state = next_state(session.state, cause)
     assert session.target is not None
-    wanted = substate(step.control, session.target)
+    wanted = substate(control, session.target)
     if state is not wanted:
         state = next_state(state, _SUBSTATE_CAUSES[wanted])
     assert state is not None
-    if session.charging_event_id != visit.part.charging_event_id:
-        session = structs.replace(session, charging_event_id=visit.part.charging_event_id)
-    until = max(at, visit.newest_at, visit.part.started_at)
-    refresh_block_energies(visit.part, until)
-    head = visit_session(step.vehicle, visit, session, state, until, error=newest_fault(step.control))
-    series = series_of(visit.part, until)
+    if session.charging_event_id != part.charging_event_id:
+        session = structs.replace(session, charging_event_id=part.charging_event_id)
+    until = max(at, visit.newest_at, part.started_at)
+    refresh_block_energies(part, until)
+    head = visit_session(step.vehicle, visit, session, state, until, error=newest_fault(control))
+    series = series_of(part, until)
     _publish(step, managed, session, state, head, series, at)
     # All but the last, which still grows.
-    visit.part.kept = max(series.count - 1, 0)
+    part.kept = max(series.count - 1, 0)
 
 
 def settle_part(
@@ -130,8 +131,18 @@ def begin_part(step: Step, started_at: datetime) -> None:
     visit.part = new_part(step, started_at, visit.plugged_in_at, before=before)
 
 
-def new_part(step: Step, started_at: datetime, plugged_in_at: datetime, before: Totals | None = None) -> Part:
-    """A part of a visit from this moment on. `before`: the totals of the one that ends with it."""
+def new_part(
+    step: Step,
+    started_at: datetime,
+    plugged_in_at: datetime,
+    before: Totals | None = None,
+    *,
+    level_percent: float | None = None,
+) -> Part:
+    """A part of a visit from this moment on. `before`: the totals of the one that ends with it.
+
+    `level_percent`: what the plug-in itself tells, if the part begins with it.
+    """
     vehicle = step.vehicle
     context = Context(
         started_at=started_at,
@@ -140,7 +151,7 @@ def new_part(step: Step, started_at: datetime, plugged_in_at: datetime, before: 
         default_capacity_wh=step.rules.default_capacity_wh,
         efficiency=step.rules.efficiency,
     )
-    totals = begin(vehicle.readings, context, before)
+    totals = begin(vehicle.readings, context, before, level_percent=level_percent)
     return Part(started_at, event_id_at(vehicle, started_at), totals)
 
 

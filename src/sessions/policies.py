@@ -93,7 +93,7 @@ def write_policy(step: Step, event: PolicyWritten, at: datetime) -> None:
     elif visit is not None and visit.part.policy_id == policy.id:
         before = shown(step.vehicle)
         take_policy(step, at)
-        if has_news(before, shown(step.vehicle)):
+        if has_news(before, step.vehicle):
             update_visit(step, at)
     elif known is not None and not (known.policy.location_id != policy.location_id and manage_visit(step, at)):
         has_moved = known.policy.location_id != policy.location_id

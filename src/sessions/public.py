@@ -129,14 +129,20 @@ def shown(vehicle: Vehicle) -> Shown | None:
     )
 
 
-def has_news(before: Shown | None, after: Shown | None) -> bool:
+def has_news(before: Shown | None, vehicle: Vehicle) -> bool:
     """Whether a client would see a difference, the growing end of the series and its intervals of 0 kWh aside."""
-    if before is None or after is None:
-        return before is not after
+    visit = vehicle.visit
+    if before is None or visit is None or visit.part.control is None:
+        return (before is None) is (visit is not None and visit.part.control is not None)
+    if visit.part.totals.tip.sum_wh != before.totals.tip.sum_wh:
+        # Nearly always there is more energy, and nothing else need be asked.
+        return True
+    after = shown(vehicle)
+    assert after is not None
     if before[:6] != after[:6]:
         return True
     old, new = before.totals, after.totals
-    if old is not new and (old.tip.sum_wh != new.tip.sum_wh or _totals_shown(old) != _totals_shown(new)):
+    if old is not new and _totals_shown(old) != _totals_shown(new):
         return True
     return before[7:] != after[7:] and _blocks_shown(before) != _blocks_shown(after)
 

@@ -30,8 +30,14 @@ from sessions.totals import BASELINE_US, FULL_PERCENT, Context, Totals, with_lev
 from sessions.walk import RATE_HOLDS_US, walk
 
 
-def begin(readings: Readings, context: Context, before: Totals | None = None) -> Totals:
-    """A part begins, with what was told already. `before`: the part of the same visit that ends with it."""
+def begin(
+    readings: Readings, context: Context, before: Totals | None = None, *, level_percent: float | None = None
+) -> Totals:
+    """A part begins, with what was told already. `before`: the part of the same visit that ends with it.
+
+    `level_percent`: what the plug-in itself tells. Where that comes late, nothing of its message may be kept: of a
+    quarter-hour only the first and the last level are.
+    """
     started_us = micros(context.started_at)
     if before is not None:
         base = continued(before.tip, started_us)
@@ -57,6 +63,7 @@ def begin(readings: Readings, context: Context, before: Totals | None = None) ->
     for quarter in quarters_of(readings, (started_us - BASELINE_US) // QUARTER_US):
         for at_us, percent in quarter.levels:
             totals = with_level(totals, quarter, at_us, percent)
+    totals = with_level_from(totals, started_us, level_percent)
     return rewalked(totals, readings, frame_of(totals, context))
 
 
@@ -76,35 +83,31 @@ def take(
     is_over = has_before(known, oldest)
     if totals is None or context is None:
         return forget(known, oldest) if is_over else known, None, counted
-    before = totals.tip
-    if seen.level_percent is not None:
-        totals = _with_told_level(totals, known, at_us, seen.level_percent)
-    new = _walked_steadily(totals, readings, known, at_us, seen, context)
-    if new is None:
-        new = _walked(totals, readings, known, at_us, frame_of(totals, context))
+    told = totals if seen.level_percent is None else _with_told_level(totals, known, at_us, seen.level_percent)
+    new = _walked(told, totals, (readings, known), at_us, seen, context)
     if is_over:
         new = _settled(new, known, frame_of(new, context), oldest)
         known = forget(known, oldest)
     if at_us > readings.newest_us:
         new = _with_power(new, at_us, seen)
-    return known, new, (*counted, *_counted_since(before, new.tip))
+    return known, new, (*counted, *_counted_since(totals.tip, new.tip))
 
 
-def moved_back(readings: Readings, totals: Totals, context: Context) -> Totals:
-    """The part with an earlier start; its quarter-hours keep their places in time."""
-    if totals.base.passed_us == totals.started_us:
-        moved = begin(readings, context)
-        moved = with_level_from(moved, totals.level_from_us, totals.level_from)
-        return structs.replace(moved, power=totals.power)
+def moved_back(readings: Readings, totals: Totals, context: Context, *, level_percent: float | None = None) -> Totals:
+    """The part with an earlier start, and what the plug-in tells there; its quarter-hours keep their places in time."""
     started_us = micros(context.started_at)
+    if totals.base.passed_us == totals.started_us:
+        moved = begin(readings, context, level_percent=level_percent)
+        moved = with_level_from(moved, totals.level_from_us, totals.level_from)
+        return structs.replace(rewalked(moved, readings, frame_of(moved, context)), power=totals.power)
     shift = totals.started_us // QUARTER_US - started_us // QUARTER_US
-    return structs.replace(
+    totals = with_level_from(structs.replace(totals, started_us=started_us), started_us, level_percent)
+    totals = structs.replace(
         totals,
-        started_us=started_us,
         energy_wh=(0,) * shift + totals.energy_wh if totals.energy_wh else (),
         levels=(None,) * shift + totals.levels if totals.levels else (),
-        changed_from=0,
     )
+    return rewalked(totals, readings, frame_of(totals, context))
 
 
 def _limit_wh(context: Context) -> float:
@@ -148,11 +151,22 @@ def _walked_steadily(
     return structs.replace(totals, tip=tip, energy_wh=energy_wh, changed_from=place)
 
 
-def _walked(totals: Totals, before: Readings, known: Readings, at_us: int, frame: Frame) -> Totals:
+def _walked(
+    told: Totals, before: Totals, readings: tuple[Readings, Readings], at_us: int, seen: Observation, context: Context
+) -> Totals:
+    """The totals after a message; `told` has its level already. `readings`: those before it, and those with it."""
+    were, known = readings
     index = at_us // QUARTER_US
-    if known.older is before.older or (before.newest is not None and index > before.newest.index):
-        return _walked_on(totals, before, known, frame)
-    return rewalked(totals, known, frame, index) if index >= totals.walked_from else totals
+    is_late = known.older is not were.older and were.newest is not None and index < were.newest.index
+    is_first_level = (told.level_from_us, told.level_from) != (before.level_from_us, before.level_from)
+    if is_first_level or (is_late and index >= told.walked_from):
+        return rewalked(told, known, frame_of(told, context), index)
+    if is_late:
+        # It comes from before what this part walks: but for its level it tells nothing.
+        place = max(index - told.started_us // QUARTER_US, 0)
+        return told if told is before else structs.replace(told, changed_from=place)
+    steadily = _walked_steadily(told, were, known, at_us, seen, context)
+    return _walked_on(told, were, known, frame_of(told, context)) if steadily is None else steadily
 
 
 def _walked_on(totals: Totals, before: Readings, known: Readings, frame: Frame) -> Totals:
@@ -181,8 +195,10 @@ def rewalked(totals: Totals, known: Readings, frame: Frame, index: int = 0) -> T
             tail = following
     tip, tail_wh = walk(tail, newest, frame, known.newest_us)
     energy_wh = _joined(energy_wh, tail.tail_from - first, tail_wh)
-    differs = (place for place, (old, new) in enumerate(zip(totals.energy_wh, energy_wh, strict=False)) if old != new)
-    changed_from = min(max(index - first, 0), next(differs, len(totals.energy_wh)))
+    pairs = enumerate(zip(totals.energy_wh, energy_wh, strict=False))
+    # A series that became shorter has lost what it had beyond its new end.
+    same = min(len(totals.energy_wh), len(energy_wh))
+    changed_from = min(max(index - first, 0), next((place for place, (old, new) in pairs if old != new), same))
     return structs.replace(totals, tail=tail, tip=tip, energy_wh=energy_wh, changed_from=changed_from)
 
 
@@ -227,7 +243,9 @@ def _joined(energy_wh: tuple[int, ...], place: int, tail_wh: list[int]) -> tuple
 
 def _with_told_level(totals: Totals, known: Readings, at_us: int, percent: float) -> Totals:
     quarter = quarter_at(known, at_us // QUARTER_US)
-    return totals if quarter is None else with_level(totals, quarter, at_us, percent)
+    # A level that is not kept must not count either, or it would when it comes again after the part has begun.
+    is_kept = quarter is not None and (at_us, percent) in quarter.levels
+    return with_level(totals, quarter, at_us, percent) if quarter is not None and is_kept else totals
 
 
 def _with_power(totals: Totals, at_us: int, seen: Observation) -> Totals:

@@ -44,15 +44,17 @@ def series_until(
 
 def points(series: Series, first: int = 0, end: int | None = None) -> tuple[TimeseriesPoint, ...]:
     """The intervals from `first` up to, not including, `end` (None: all that follow)."""
-    return tuple([_point(series, index) for index in range(first, series.count if end is None else end)])
+    return tuple([point(series, index) for index in range(first, series.count if end is None else end)])
 
 
-def _point(series: Series, index: int) -> TimeseriesPoint:
+def point(series: Series, index: int) -> TimeseriesPoint:
+    """One of the intervals."""
     start_at = series.origin + index * QUARTER
-    end_at = start_at + QUARTER
+    end_at, until = start_at + QUARTER, series.until
+    energy_wh, levels = series.energy_wh, series.levels
     return TimeseriesPoint(
         start_at=series.started_at if index == 0 else start_at,
-        end_at=min(end_at, series.until),
-        kwh=series.energy_wh[index] / WH_PER_KWH if index < len(series.energy_wh) else 0.0,
-        battery_level=series.levels[index] if index < len(series.levels) else None,
+        end_at=min(until, end_at),
+        kwh=energy_wh[index] / WH_PER_KWH if index < len(energy_wh) else 0.0,
+        battery_level=levels[index] if index < len(levels) else None,
     )

@@ -27,7 +27,7 @@ from sessions.control import (
     take_prices,
 )
 from sessions.events import Rules
-from sessions.faults import unreachable_at
+from sessions.faults import REACH_TIME, unreachable_at
 from sessions.parts import await_visit, update_visit
 from sessions.prices import PriceBook
 from sessions.public import has_news, shown
@@ -70,8 +70,18 @@ class Wake(Struct, frozen=True):
 
 def wake(vehicle: Vehicle, rules: Rules, prices: PriceBook) -> Wake | None:
     """When the vehicle's next timer fires by the wall though it stays silent; None: it has none."""
-    due = [Wake(timer.due_at, _delay(vehicle, timer).total_seconds()) for timer in timers(vehicle, rules, prices)]
-    return min(due, key=lambda each: each.due_at + timedelta(seconds=each.delay_s), default=None)
+    visit, unplug_at = vehicle.visit, None
+    due = [_rolls_at(visit, managed) for managed in vehicle.policies]
+    if visit is not None:
+        unplug_at, *others = _visit_moments(vehicle, visit, rules, prices)
+        due += others
+    earliest_at = min((due_at for due_at in due if due_at is not None), default=None)
+    delay = timedelta(seconds=vehicle.delay_s)
+    if unplug_at is not None:
+        unplug_delay = min(delay, DELAY_LIMIT)
+        if earliest_at is None or unplug_at + unplug_delay <= earliest_at + delay:
+            return Wake(unplug_at, unplug_delay.total_seconds())
+    return None if earliest_at is None else Wake(earliest_at, vehicle.delay_s)
 
 
 def fire_before(step: Step, before: datetime) -> None:
@@ -86,7 +96,7 @@ def _is_any_due(vehicle: Vehicle, rules: Rules, prices: PriceBook, before: datet
     """Whether the first timer is due before that moment; asked for every message, thus without making the timers."""
     visit = vehicle.visit
     if visit is not None:
-        for due_at in _visit_moments(vehicle, visit, rules, prices):
+        for due_at in _visit_moments(vehicle, visit, rules, prices, before):
             if due_at is not None and due_at < before:
                 return True
     for managed in vehicle.policies:
@@ -126,8 +136,13 @@ def timers(vehicle: Vehicle, rules: Rules, prices: PriceBook) -> Iterator[Timer]
 _VISIT_KINDS: Final = tuple(kind for kind in Kind if kind is not Kind.ROLL)
 
 
-def _visit_moments(vehicle: Vehicle, visit: Visit, rules: Rules, prices: PriceBook) -> tuple[datetime | None, ...]:
-    """When each timer of an open visit is due, in the order of `_VISIT_KINDS`; the plug and silence come first."""
+def _visit_moments(
+    vehicle: Vehicle, visit: Visit, rules: Rules, prices: PriceBook, before: datetime | None = None
+) -> tuple[datetime | None, ...]:
+    """When each timer of an open visit is due, in the order of `_VISIT_KINDS`; the plug and silence come first.
+
+    `before`: a moment from which on nobody asks.
+    """
     part, control = visit.part, visit.part.control
     if visit.unplugged_at is not None:
         return visit.unplugged_at + rules.unplug_debounce, visit.newest_at + rules.visit_timeout
@@ -145,7 +160,10 @@ def _visit_moments(vehicle: Vehicle, visit: Visit, rules: Rules, prices: PriceBo
         next_boundary(control.plan, control.checked_at),
         pause_ends_at(control),
         control.asks_at,
-        unreachable_at(control, visit.newest_at),
+        # While messages come, that is not asked for.
+        None
+        if before is not None and before <= visit.newest_at + REACH_TIME
+        else unreachable_at(control, visit.newest_at),
     )
 
 
@@ -193,7 +211,7 @@ def _fire(step: Step, timer: Timer) -> None:
         case _:
             before = shown(step.vehicle)
             _CONTROL[timer.kind](step, due_at)
-            if has_news(before, shown(step.vehicle)):
+            if has_news(before, step.vehicle):
                 update_visit(step, due_at)
 
 

@@ -107,6 +107,8 @@ def with_level(totals: Totals, quarter: Quarter, at_us: int, percent: float) -> 
         level_to, level_to_us = percent, at_us
     if at_us >= totals.started_us and quarter.levels[-1] == (at_us, percent):
         levels = _put(levels, quarter.index - totals.started_us // QUARTER_US, floor(percent))
+    if level_to_us == totals.level_to_us and level_to == totals.level_to and levels is totals.levels:
+        return totals
     return structs.replace(totals, level_to=level_to, level_to_us=level_to_us, levels=levels)
 
 

@@ -14,7 +14,6 @@ from models.ids import LocationId
 from sessions.counters import COUNTER_NOISE_WH
 from sessions.dedup import guess_at
 from sessions.evidence import Observation
-from sessions.grid import micros
 from sessions.parts import (
     begin_part,
     context_of,
@@ -27,7 +26,6 @@ from sessions.parts import (
 from sessions.samples import moved_back
 from sessions.state import Elsewhere, Evidence, Part, Place, Vehicle, Visit
 from sessions.step import Step
-from sessions.totals import with_level_from
 from sessions.transitions import Cause
 
 # A location told so shortly before a plug-in is where the vehicle was plugged in.
@@ -268,12 +266,13 @@ def _told_place(vehicle: Vehicle, plugged_in_at: datetime) -> LocationId | None:
 def _begin_visit(step: Step, plugged_in_at: datetime, seen: Observation, location_id: LocationId | None) -> None:
     vehicle = step.vehicle
     newest_at = max(seen.at, vehicle.newest_at or seen.at)
+    level_percent = seen.level_percent if seen.at == plugged_in_at else None
     vehicle.visit = Visit(
         plugged_in_at=plugged_in_at,
         user_id=seen.user_id,
         # Not the plug-in's own time: one that comes late opens a visit of which later messages have already told.
         newest_at=newest_at,
-        part=new_part(step, plugged_in_at, plugged_in_at),
+        part=new_part(step, plugged_in_at, plugged_in_at, level_percent=level_percent),
         location_id=location_id,
         charger_id=seen.charger_id,
         # What was told before the visit was known of says nothing of its end.
@@ -306,9 +305,9 @@ def _move_plug_in_back(step: Step, seen: Observation) -> None:
     visit.plugged_in_at = visit.part.started_at = at
     _take_guess(step, visit.part, at)
     visit.part.kept = 0
-    totals = moved_back(vehicle.readings, visit.part.totals, context_of(step, visit))
-    # What the plug-in itself tells counts before all that was remembered of that time.
-    visit.part.totals = with_level_from(totals, micros(at), seen.level_percent)
+    visit.part.totals = moved_back(
+        vehicle.readings, visit.part.totals, context_of(step, visit), level_percent=seen.level_percent
+    )
 
 
 def _take_guess(step: Step, part: Part, at: datetime) -> None:

@@ -8,14 +8,13 @@ from collections import OrderedDict
 from typing import Final
 
 import msgspec
-from msgspec import Struct
 
 from models.codec import encode
 from models.ids import SessionId
 from models.session import SessionState
 from models.webhook import SessionUpdated
 from sessions.events import SessionChanged
-from sessions.series import points
+from sessions.series import point
 
 # Sessions remembered: with 10 KB for a night, 40 MB at most.
 MEMORY_LIMIT: Final = 4_000
@@ -25,12 +24,15 @@ _ENCODER: Final = msgspec.json.Encoder()
 _EMPTY: Final = b'"timeseries":[]'
 
 
-class _Told(Struct, frozen=True):
+class _Told:
     """What an update told of the intervals that were over: the bytes of each with a comma behind, and its end."""
 
-    version: int
-    ends: list[int]
-    raw: bytes
+    __slots__ = ("ends", "raw", "version")
+
+    def __init__(self) -> None:
+        self.version = 0
+        self.ends: list[int] = []
+        self.raw = b""
 
 
 class UpdateEncoder:
@@ -46,19 +48,28 @@ class UpdateEncoder:
         count = 0 if series is None else series.count
         if series is None or not count:
             return head
-        told = self._told.pop(change.head.id, None)
-        ends, over = ([], b"") if told is None or told.version != change.version - 1 else (told.ends, told.raw)
+        told = self._told_before(change)
+        ends, over = told.ends, told.raw
         kept = min(len(ends), series.kept, count - 1)
         if kept < len(ends):
             # A quarter-hour that is over may change once more, and what comes late changes earlier ones.
             del ends[kept:]
             over = over[: ends[-1] if ends else 0]
-        for point in points(series, kept, count - 1):
-            over += _ENCODER.encode(point) + b","
+        for index in range(kept, count - 1):
+            over += _ENCODER.encode(point(series, index)) + b","
             ends.append(len(over))
+        told.version, told.raw = change.version, over
+        last = _ENCODER.encode(point(series, count - 1))
+        return head.replace(_EMPTY, b'"timeseries":[' + over + last + b"]", 1)
+
+    def _told_before(self, change: SessionChanged) -> _Told:
+        """What the update before this one told, to be brought up to date; empty where that is not remembered."""
+        session_id = change.head.id
+        told = self._told.pop(session_id, None)
+        if told is None or told.version != change.version - 1:
+            told = _Told()
         if change.head.state is not SessionState.SETTLED:
-            self._told[change.head.id] = _Told(change.version, ends, over)
+            self._told[session_id] = told
             if len(self._told) > MEMORY_LIMIT:
                 self._told.popitem(last=False)
-        last = _ENCODER.encode(points(series, count - 1))
-        return head.replace(_EMPTY, b'"timeseries":[' + over + last[1:], 1)
+        return told

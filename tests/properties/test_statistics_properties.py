@@ -1,20 +1,27 @@
 """Laws of a part's statistics over samples that nobody wrote down, in whatever order they arrive."""
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
+from itertools import pairwise
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
+from msgspec import structs
 
+from sessions.block_energy import block_energies_wh
+from sessions.events import Event, Rules, SessionChanged, TelemetryReceived
 from sessions.evidence import Observation
+from sessions.lifecycle import apply
 from sessions.readings import Readings
 from sessions.samples import begin, frame_of, rewalked, take
+from sessions.state import Vehicle
 from sessions.totals import Context, Totals
-from tests.builders import minute
+from streams.updates import UpdateEncoder
+from tests.builders import HOME, VEHICLE, minute, plug, policy, sample, unplug
 from tests.properties.histories import CHECK
-from tests.properties.samples import DAYS_MIN, delayed, exact, noisy, samples, shuffled, wild
+from tests.properties.samples import DAYS_MIN, Shape, delayed, exact, messages, noisy, samples, shuffled, wild
 
 CONTEXT = Context(
     started_at=minute(0),
@@ -22,6 +29,11 @@ CONTEXT = Context(
     capacity_wh=60_000,
     planned=((minute(20), minute(50)), (minute(300), minute(340))),
 )
+
+
+BLOCKS = [(minute(start), minute(end)) for start, end in ((10, 25), (25, 31), (50, 110), (300, 340), (2_000, 2_500))]
+# No sample comes so late.
+END = minute(10 * DAYS_MIN)
 
 
 def fold(told: Sequence[Observation], context: Context = CONTEXT) -> tuple[Readings, Totals]:
@@ -81,6 +93,48 @@ def test_a_sample_that_comes_again_changes_nothing(told: list[Observation]) -> N
         readings, totals = taken(readings, totals, each)
         for again in told[:number]:
             assert taken(readings, totals, again) == (readings, totals)
+
+
+@CHECK
+@given(
+    samples(counter=wild, max_min=40) | samples(counter=wild, max_min=40, is_full=True),
+    st.sampled_from([0.0, 3.0, 7.0, 15.0, 20.0]),
+    st.data(),
+)
+def test_a_visit_that_begins_in_the_middle(told: list[Observation], start: float, data: st.DataObject) -> None:
+    """Wherever among the samples a visit begins, its totals are those of a walk, and nothing counts twice."""
+    known = Context(started_at=minute(start), plugged_in_at=minute(start))
+    readings = Readings()
+    arrived = data.draw(st.integers(0, len(told)))
+    for each in told[:arrived]:
+        readings, _, _ = take(readings, None, each, None)
+    totals = begin(readings, known)
+    for each in data.draw(shuffled(told[arrived:])):
+        readings, totals = taken(readings, totals, each, known)
+        again = rewalked(totals, readings, frame_of(totals, known))
+        assert (totals.energy_wh, totals.tail, totals.tip) == (again.energy_wh, again.tail, again.tip)
+    for each in told:
+        assert taken(readings, totals, each, known) == (readings, totals)
+
+
+@CHECK
+@given(
+    messages(counter=None, charging=False, max_min=60, max_size=10),
+    st.lists(st.tuples(st.sampled_from([0.0, 3.0, 7.0, 15.0, 20.0, 31.0]), st.sampled_from([None, 19.0, 21.0, 33.0]))),
+    st.data(),
+)
+def test_a_plug_in_that_comes_late(
+    told: list[TelemetryReceived], plugged: list[tuple[float, float | None]], data: st.DataObject
+) -> None:
+    """However late a visit's plug-in is told, and with whatever level, its totals are those of a walk."""
+    vehicle = Vehicle(VEHICLE)
+    for event in data.draw(shuffled([*told, *(plug(at_min, level=percent) for at_min, percent in plugged)])):
+        vehicle = apply(vehicle, event, Rules()).vehicle
+        if vehicle.visit is not None:
+            totals, started_at = vehicle.visit.part.totals, vehicle.visit.part.started_at
+            known = Context(started_at=started_at, plugged_in_at=started_at)
+            again = rewalked(totals, vehicle.readings, frame_of(totals, known))
+            assert (totals.energy_wh, totals.tail, totals.tip) == (again.energy_wh, again.tail, again.tip)
 
 
 @CHECK
@@ -167,10 +221,124 @@ def test_counters_tell_all_energy(told: list[Observation]) -> None:
     assert totals.energy_sum_wh == last_wh - first_wh
 
 
+def _counted_wh(readings: Sequence[tuple[datetime, int]], limit_wh: float) -> int:
+    """The energy of a counter by the letter of the contract, reading by reading."""
+    energy_wh, before_zero_wh = 0, 0
+    (read_at, highest_wh), *others = readings
+    for at, counter_wh in others:
+        step_wh, hours = counter_wh - highest_wh, (at - read_at) / timedelta(hours=1)
+        is_back = before_zero_wh > 0 and before_zero_wh - 100 <= counter_wh <= 2 * before_zero_wh
+        if step_wh < -100:
+            before_zero_wh = highest_wh if counter_wh == 0 else 0
+            highest_wh = counter_wh
+        elif step_wh > min(400_000 * hours + 1e-6, limit_wh) or is_back:
+            before_zero_wh, highest_wh = 0, counter_wh
+        else:
+            energy_wh += max(step_wh, 0)
+            before_zero_wh = before_zero_wh if counter_wh == 0 else 0
+            highest_wh = max(highest_wh, counter_wh)
+        read_at = at
+    return energy_wh
+
+
+@CHECK
+@given(samples(counter=wild, rate=False, level=False, charging=False, max_size=16))
+def test_counters_are_read_by_the_contract(told: list[Observation]) -> None:
+    """In the order of their times, a counter's readings tell what the contract says, though few of them are kept."""
+    _, totals = fold(told)
+    readings = [(each.at, each.counter_wh) for each in told if each.counter_wh is not None]
+    assert totals.energy_sum_wh == (_counted_wh(readings, 60_000 / 0.9) if readings else 0)
+
+
+@CHECK
+@given(ARBITRARY)
+def test_nothing_before_changed_from_changes(told: list[Observation]) -> None:
+    """Before the quarter-hour `changed_from` a sample leaves every energy, and that of the blocks which it names."""
+    readings, totals = fold([])
+    for each in told:
+        before, (readings, totals) = totals, taken(readings, totals, each)
+        if totals is before:
+            continue
+        place = totals.changed_from
+        no_energy = (0,) * place
+        assert (*totals.energy_wh, *no_energy)[:place] == (*before.energy_wh, *no_energy)[:place]
+        over = [
+            number
+            for number, (block, following) in enumerate(pairwise(BLOCKS))
+            if max(block[1], following[0]) <= minute(15 * place)
+        ]
+        found, known = block_energies_wh(totals, BLOCKS, END), block_energies_wh(before, BLOCKS, END)
+        assert [found[number] for number in over] == [known[number] for number in over]
+
+
+@st.composite
+def _nights(draw: st.DrawFn) -> list[TelemetryReceived]:
+    """A visit from minute 0 on that a policy manages, and what is told of it late."""
+    counts_alone: Shape = {"rate": False, "level": False, "charging": False, "min_step": 15.0, "max_size": 8}
+    shapes: list[Shape] = [counts_alone, {"max_size": 14}, {"min_step": 15.0, "max_size": 10}, {"is_full": True}]
+    shape = draw(st.sampled_from(shapes))
+    shape["counter"] = draw(st.sampled_from([wild, exact]))
+    told = draw(messages(**shape))
+    return [plug(0.0, where=HOME, level=draw(st.none() | st.just(21.0))), *draw(shuffled(told) | delayed(told))]
+
+
+@CHECK
+@given(_nights())
+# A late reading breaks the run, and the series ends where it had stood on the grid.
+@example([plug(0, where=HOME), sample(0, 0.0), sample(45, 1.0), sample(100, 5.0), sample(71, 9_000.0)])
+def test_updates_that_tell_only_what_is_new(told: list[TelemetryReceived]) -> None:
+    """However late samples come, an update made upon the one before has the same bytes as one made from nothing."""
+    vehicle, encoder = Vehicle(VEHICLE), UpdateEncoder()
+    events: list[Event] = [policy(-60, by="23:00", percent=50), *told, unplug(10_000)]
+    for event in events:
+        decision = apply(vehicle, event, Rules())
+        vehicle = decision.vehicle
+        for output in decision.outputs:
+            if isinstance(output, SessionChanged):
+                assert encoder.encode(output) == UpdateEncoder().encode(output)
+
+
+@CHECK
+@given(ARBITRARY)
+def test_blocks_have_no_more_than_the_part(told: list[Observation]) -> None:
+    """The energies of disjoint blocks are at most that of the part."""
+    _, totals = fold(told)
+    energies = block_energies_wh(totals, BLOCKS, END)
+    assert all(energy_wh >= 0 for energy_wh in energies)
+    assert sum(energies) <= totals.energy_sum_wh
+
+
+@CHECK
+@given(samples(counter=noisy, has_charges=True, is_full=True, max_size=40))
+def test_blocks_have_all_that_was_charged_in_them(told: list[Observation]) -> None:
+    """Where a vehicle is known to charge in blocks only, they have all energy of the part."""
+    start = min(each.at for each in told)
+    _, totals = fold(told, Context(started_at=start, plugged_in_at=start))
+    blocks = [(minute(20 * number), minute(20 * number + 20)) for number in range(20)]
+    assert sum(block_energies_wh(totals, blocks, END)) == totals.energy_sum_wh
+
+
+@CHECK
+@given(samples(counter=exact, rate=False, level=False), st.integers(0, 24), st.integers(0, 24))
+def test_parts_of_a_visit_add_up(told: list[Observation], one: int, other: int) -> None:
+    """Parts that follow each other have together the energy of the visit, none of it twice."""
+    whole_wh = fold(told)[1].energy_sum_wh
+    readings, totals = fold([])
+    parts_wh = 0
+    for number, each in enumerate(told):
+        if number in {one, other}:
+            parts_wh += totals.energy_sum_wh
+            context = structs.replace(CONTEXT, started_at=each.at - timedelta(minutes=number))
+            totals = begin(readings, context, totals)
+        readings, totals = taken(readings, totals, each)
+    assert parts_wh + totals.energy_sum_wh == whole_wh
+
+
 @CHECK
 @given(ARBITRARY)
 def test_totals_survive_storage(told: list[Observation]) -> None:
     """Readings and totals that are encoded and decoded go on as those that stay in memory."""
     readings, totals = fold(told)
-    stored = msgspec.msgpack.decode(msgspec.msgpack.encode((readings, totals)), type=tuple[Readings, Totals])
-    assert stored == (readings, totals)
+    for storage in (msgspec.msgpack, msgspec.json):
+        stored = storage.decode(storage.encode((readings, totals)), type=tuple[Readings, Totals])
+        assert stored == (readings, totals)

@@ -4,7 +4,9 @@ from datetime import timedelta
 from itertools import permutations
 
 import pytest
+from msgspec import structs
 
+from models.telemetry import PowerDeliveryState
 from sessions.events import Event, Rules, TelemetryReceived
 from sessions.evidence import observe
 from tests.builders import HOME, bounds, kwh_sum, minute, plug, policy, run, sample, timer, unplug
@@ -193,3 +195,20 @@ def test_charger_named_later() -> None:
     """A charger that is named during the visit is the one that a re-plug is compared with."""
     story = run(plug(10), plug(20, charger="a"), sample(21, 0.0), sample(30, 1.0), unplug(50), plug(50.5, charger="b"))
     assert [bounds(session) for session in story.settled] == [(10, 50)]
+
+
+def test_what_a_sample_tells_of_the_charge() -> None:
+    """Rates are whole W, discharging below 0; what is not told is null, and the state of the power UNKNOWN."""
+    told = observe(sample(0, rate=-3.0004, state="PLUGGED_IN:DISCHARGING").message)
+    assert (told.charge_rate_w, told.charge_limit_percent) == (-3_000, None)
+    assert told.power_state is PowerDeliveryState.DISCHARGING
+    limited = observe(structs.replace(sample(0, rate=11.0).message, charge_limit=80.5))
+    assert (limited.charge_rate_w, limited.charge_limit_percent) == (11_000, 80.5)
+    assert limited.power_state is PowerDeliveryState.UNKNOWN
+    silent = observe(plug(0, level=50, capacity=60).message)
+    assert (silent.charge_rate_w, silent.charge_limit_percent, silent.power_state) == (
+        None,
+        None,
+        PowerDeliveryState.UNKNOWN,
+    )
+    assert (silent.level_percent, silent.capacity_wh, silent.counter_wh) == (50, 60_000, None)

@@ -5,7 +5,20 @@ from itertools import pairwise
 
 import pytest
 
-from sessions.grid import QUARTER, Span, clipped, quarter_index, quarter_start, quarters, spread
+from sessions.grid import (
+    HOUR_US,
+    MINUTE_US,
+    QUARTER,
+    QUARTER_US,
+    Span,
+    clipped,
+    micros,
+    quarter_index,
+    quarter_start,
+    quarters,
+    shares_wh,
+    spread,
+)
 from tests.builders import minute
 
 TICK = timedelta(microseconds=1)
@@ -77,3 +90,39 @@ def test_spread(energy_wh: int, spans: list[tuple[float, float]], shares: dict[i
 def test_a_quarter_is_15_minutes() -> None:
     """The grid has 96 intervals a day."""
     assert timedelta(days=1) / QUARTER == 96
+
+
+@pytest.mark.parametrize(
+    ("moment", "microseconds"),
+    [
+        (datetime(1970, 1, 1, tzinfo=UTC), 0),
+        (datetime(1970, 1, 2, 0, 0, 1, 5, tzinfo=UTC), 86_401_000_005),
+        (datetime(1969, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC), -1),
+        (datetime(2025, 3, 4, 10, 0, tzinfo=timezone(timedelta(hours=2))), 1_741_075_200_000_000),
+    ],
+)
+def test_micros(moment: datetime, microseconds: int) -> None:
+    """Microseconds count from 1970 in UTC, exactly."""
+    assert micros(moment) == microseconds
+
+
+@pytest.mark.parametrize(
+    ("energy_wh", "spans", "shares"),
+    [
+        (30, [(0, 30)], {0: 15, 1: 15}),
+        (3, [(0, 30)], {0: 2, 1: 1}),
+        (1, [(0, 45)], {0: 0, 1: 1, 2: 0}),
+        (10, [(0, 5), (10, 15), (40, 50)], {0: 5, 2: 3, 3: 2}),
+        (10, [(5, 10), (29, 30), (30, 34)], {0: 5, 1: 1, 2: 4}),
+    ],
+)
+def test_shares(energy_wh: int, spans: list[tuple[int, int]], shares: dict[int, int]) -> None:
+    """Shares by quarter-hour since 1970 go by time, rounded by their running total, and sum to the whole."""
+    found = shares_wh(energy_wh, [(start * MINUTE_US, end * MINUTE_US) for start, end in spans])
+    assert found == shares
+    assert sum(found.values()) == energy_wh
+
+
+def test_units_of_time() -> None:
+    """A quarter-hour has 15 minutes in every unit."""
+    assert (QUARTER_US, HOUR_US) == (QUARTER // TICK, 4 * QUARTER // TICK)

@@ -49,6 +49,8 @@ BLOCKS: dict[str, tuple[list[TelemetryReceived], list[tuple[float, float]], list
     "not started yet: nothing in it": (_charge(20, 40, 0, 2), [(20, 40), (45, 60)], [2_000, 0], 2_000),
     "a running block, planned beyond now": (_charge(20, 40, 0, 2), [(20, 100)], [2_000], 2_000),
     "a block from before the part": (_charge(20, 40, 0, 2), [(0, 100)], [2_000], 2_000),
+    "a block of no length": ([sample(30, 0.0), sample(45, 0.9)], [(30, 40), (42, 42)], [900, 0], 900),
+    "a block of no length, alone": ([sample(30, 0.0), sample(45, 0.9)], [(42, 42)], [900], 900),
     "rounded": ([*_charge(30, 45, 0, 0.005)], [(30, 35), (36, 41)], [2, 1], 5),
     "energy of a rate": ([sample(15, rate=6), sample(30, rate=6), sample(40, rate=0)], [(15, 40)], [2_500], 2_500),
 }

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sessions.counters import QUARTER_LIMIT_READINGS, Reading, put_reading
+from sessions.counters import QUARTER_LIMIT_READINGS, Reading, Run, Step, put_reading, read
 from sessions.events import Counted, TelemetryReceived
 from tests.builders import plug, sample
 from tests.support.statistics import Visit, context, told
@@ -44,6 +44,14 @@ def test_baseline_in_the_middle_of_readings(start: float) -> None:
     )
     visit.tell(sample(64, 0.4), sample(65, 0.5))
     assert visit.sum_wh == (400 if start == 61.5 else 300)
+
+
+def test_a_baseline_that_comes_late() -> None:
+    """The newest reading of the 5 min before the plug-in is the baseline, whenever it comes."""
+    visit = told([sample(70, 5.0)], context(60))
+    assert visit.tell(sample(56, 2.0)).sum_wh == 3_000
+    assert visit.tell(sample(58, 3.0)).sum_wh == 2_000
+    assert visit.tell(sample(57, 1.0), sample(54, 0.0)).sum_wh == 2_000
 
 
 # Readings one minute apart from the plug-in on -> energy in Wh, and what is counted.
@@ -200,6 +208,25 @@ KEPT: dict[str, tuple[list[tuple[float, int]], list[tuple[float, int, bool]]]] =
     "late where some were dropped": ([(1, 10), (2, 20), (4, 40), (3, 99)], [(1, 10, False), (4, 40, True)]),
     "after a zero": ([(1, 0), (2, 10), (3, 20), (4, 30)], [(1, 0, False), (2, 10, False), (4, 30, True)]),
     "zeros": ([(1, 0), (2, 0), (3, 10), (4, 30)], [(1, 0, False), (3, 10, True), (4, 30, False)]),
+    "two for one moment, the lower later": ([(1, 10), (2, 20), (2, 15)], [(1, 10, False), (2, 20, False)]),
+    "two for one moment, the higher later": ([(1, 10), (2, 20), (2, 25)], [(1, 10, False), (2, 25, False)]),
+    "two for one moment, not the newest": (
+        [(1, 10), (2, 30), (3, 20), (2, 40), (2, 35)],
+        [(1, 10, False), (2, 40, False), (3, 20, False)],
+    ),
+    "two for one moment, where some were dropped": (
+        [(1, 10), (2, 20), (3, 30), (4, 25), (3, 31)],
+        [(1, 10, False), (3, 31, True), (4, 25, False)],
+    ),
+    "late, before all": ([(2, 20), (1, 10)], [(1, 10, False), (2, 20, False)]),
+    "late, then one more": (
+        [(1, 10), (3, 30), (4, 20), (6, 60), (2, 20), (5, 50)],
+        [(1, 10, False), (3, 30, True), (4, 20, False), (6, 60, True)],
+    ),
+    "late, makes its neighbours useless": (
+        [(1, 10), (3, 25), (4, 23), (5, 40), (3.5, 24)],
+        [(1, 10, False), (3, 25, False), (3.5, 24, False), (4, 23, False), (5, 40, False)],
+    ),
     "too steep": ([(1, 10), (2, 6_677), (3, 6_678)], [(1, 10, False), (2, 6_677, False), (3, 6_678, False)]),
     "too steep after": ([(1, 10), (2, 11), (3, 6_678)], [(1, 10, False), (2, 11, False), (3, 6_678, False)]),
     "as steep as can be": ([(1, 10), (2, 6_676), (3, 13_342)], [(1, 10, False), (3, 13_342, True)]),
@@ -229,3 +256,39 @@ def test_readings_of_a_quarter_hour_are_limited() -> None:
 def test_plug_events_tell_no_counter() -> None:
     """A plug event changes no run."""
     assert told([sample(10, 0.0), plug(15), sample(20, 1.0), plug(21)]).sum_wh == 1_000
+
+
+NINE_SECONDS_US = 9_000_000
+STEPS: dict[str, tuple[Run, int, Step, Run]] = {
+    "rises": (Run(1, 1, 500), 700, Step.RISES, Run(1, NINE_SECONDS_US + 1, 700)),
+    "stands": (Run(1, 1, 500), 500, Step.RISES, Run(1, NINE_SECONDS_US + 1, 500)),
+    "noise": (Run(1, 1, 500), 400, Step.RISES, Run(1, NINE_SECONDS_US + 1, 500)),
+    "400 kW": (Run(1, 1, 500), 1_500, Step.RISES, Run(1, NINE_SECONDS_US + 1, 1_500)),
+    "above": (Run(1, 1, 500), 1_501, Step.IMPLAUSIBLE, Run(NINE_SECONDS_US + 1, NINE_SECONDS_US + 1, 1_501)),
+    "falls": (Run(1, 1, 500), 399, Step.RESTARTS, Run(NINE_SECONDS_US + 1, NINE_SECONDS_US + 1, 399)),
+    "to zero": (Run(1, 1, 500), 0, Step.RESTARTS, Run(NINE_SECONDS_US + 1, NINE_SECONDS_US + 1, 0, 500)),
+    "to a zero that is noise": (Run(1, 1, 100), 0, Step.RISES, Run(1, NINE_SECONDS_US + 1, 100)),
+    "stays at zero": (Run(1, 1, 0, 500), 0, Step.RISES, Run(1, NINE_SECONDS_US + 1, 0, 500)),
+    "rises from zero": (Run(1, 1, 0, 500), 399, Step.RISES, Run(1, NINE_SECONDS_US + 1, 399)),
+    "comes back": (Run(1, 1, 0, 500), 400, Step.IMPLAUSIBLE, Run(NINE_SECONDS_US + 1, NINE_SECONDS_US + 1, 400)),
+    "comes back to the double": (
+        Run(1, 1, 0, 500),
+        1_000,
+        Step.IMPLAUSIBLE,
+        Run(NINE_SECONDS_US + 1, NINE_SECONDS_US + 1, 1_000),
+    ),
+    "rises far from zero": (Run(1, 1, 0, 499), 999, Step.RISES, Run(1, NINE_SECONDS_US + 1, 999)),
+    "a zero that nothing came before": (Run(1, 1, 0), 1, Step.RISES, Run(1, NINE_SECONDS_US + 1, 1)),
+}
+
+
+@pytest.mark.parametrize(("run", "counter_wh", "step", "following"), STEPS.values(), ids=STEPS)
+def test_steps(run: Run, counter_wh: int, step: Step, following: Run) -> None:
+    """Each reading goes on with the run or begins the next one."""
+    assert read(run, NINE_SECONDS_US + 1, counter_wh, limit_wh=2_000, is_idle=False) == (step, following)
+
+
+@pytest.mark.parametrize(("limit_wh", "step"), [(200, Step.RISES), (199.9, Step.IMPLAUSIBLE)])
+def test_no_step_is_larger_than_the_battery(limit_wh: float, step: Step) -> None:
+    """A step of just what a battery takes is plausible."""
+    assert read(Run(1, 1, 500), NINE_SECONDS_US + 1, 700, limit_wh=limit_wh, is_idle=False)[0] is step

@@ -12,7 +12,11 @@ from sessions.walk import SPANS_LIMIT
 from tests.builders import minute, plug, sample
 from tests.support.statistics import Visit, context, told
 
-PLANNED: list[tuple[datetime, datetime]] = [(minute(20), minute(25)), (minute(40), minute(45))]
+PLANNED: list[tuple[datetime, datetime]] = [
+    (minute(20), minute(25)),
+    (minute(29), minute(29)),
+    (minute(40), minute(45)),
+]
 
 # What is told after a plug-in at minute 10 -> the energies of the quarter-hours in Wh.
 SPREADS: dict[str, tuple[list[TelemetryReceived], list[int]]] = {
@@ -69,6 +73,7 @@ PLANS: dict[str, tuple[list[TelemetryReceived], list[int]]] = {
     "over the blocks in it": ([sample(10, 0.0), sample(60, 2.0)], [0, 1_000, 1_000]),
     "over what of a block lies in it": ([sample(22.5, 0.0), sample(60, 3.0)], [0, 1_000, 2_000]),
     "charging tells more": ([sample(10, 0.0), sample(30, charging=True), sample(60, 2.0)], [0, 0, 1_000, 1_000]),
+    "a block of no length": ([sample(26, 0.0), sample(34, 0.8)], [0, 400, 400]),
     "no block in it": ([sample(46, 0.0), sample(74, 2.8)], [0, 0, 0, 1_400, 1_400]),
 }
 

@@ -3,7 +3,7 @@
 import pytest
 
 from sessions.events import Counted, TelemetryReceived
-from sessions.samples import moved_back
+from sessions.samples import begin, moved_back
 from sessions.totals import Context, estimated_level
 from tests.builders import plug, sample, unplug
 from tests.support.statistics import Visit, context, told
@@ -52,6 +52,19 @@ def test_a_plug_in_that_comes_late_finds_its_levels() -> None:
     assert (visit.part.level_from, visit.part.level_to, visit.part.levels) == (30, 33, (33,))
     alone = Visit().tell(sample(61, level=31), sample(64, level=32), sample(72, level=33)).plug_in(context(60))
     assert (alone.part.level_from, alone.part.level_to) == (31, 33)
+
+
+def test_what_a_late_plug_in_tells() -> None:
+    """What the plug-in itself tells begins the part, though more was told before and after it meanwhile."""
+    visit = Visit().tell(sample(61, level=30)).plug_in(context(66)).tell(sample(67, level=34), sample(80, level=40))
+    assert (visit.part.level_from, visit.sum_wh) == (30, 6_667)
+    visit.context = context(63)
+    visit.totals = moved_back(visit.readings, visit.part, visit.context, level_percent=32)
+    assert (visit.part.level_from, visit.part.level_to, visit.sum_wh) == (32, 40, 5_333)
+    visit.tell(plug(63, level=32), sample(62, level=31))
+    assert (visit.part.level_from, visit.part.level_to, visit.sum_wh) == (32, 40, 5_333)
+    assert begin(visit.readings, visit.context).level_from == 30
+    assert begin(visit.readings, visit.context, level_percent=32).level_from == 32
 
 
 INTERVALS: dict[str, tuple[list[TelemetryReceived], tuple[int | None, ...]]] = {

@@ -130,6 +130,8 @@ MINUTES: dict[str, tuple[list[float], list[float]]] = {
     "the first late": ([1.5, 1.9, 1], [1, 1.9]),
     "late, alone in its minute": ([1, 3, 2], [1, 2, 3]),
     "late, second in its minute": ([1.5, 3, 1.2], [1.2, 1.5, 3]),
+    "late, third in its minute": ([1, 1.5, 3, 1.9], [1, 1.9, 3]),
+    "late, third in its minute, at its start": ([1.2, 1.5, 3, 1], [1, 1.5, 3]),
     "again": ([1, 1.5, 1.9, 2, 1, 1.5, 1.9, 2], [1, 1.9, 2]),
 }
 
@@ -168,3 +170,11 @@ def test_rates_between_close_readings_are_let_go(read: list[tuple[float, bool]],
     """Of the whole minutes between counter readings at most 5 min apart no rate is kept, but for the newest."""
     counters: tuple[Reading, ...] = tuple((round(at_min * 60_000_000), 0, merged) for at_min, merged in read)
     assert useful_rates(_minutes(*range(10)), counters) == _minutes(*kept_min)
+
+
+def test_the_minutes_of_the_readings_keep_their_rates() -> None:
+    """Of the minutes in which close counter readings begin and end, all kept rates stay."""
+    counters = ((30_000_000, 0, False), (174_000_000, 0, False))
+    assert useful_rates(_minutes(0.2, 0.8, 1, 1.99, 2, 2.6, 3), counters) == _minutes(0.2, 0.8, 2, 2.6, 3)
+    assert useful_rates(_minutes(3, 4), counters) == _minutes(3, 4)
+    assert useful_rates(_minutes(1.5), counters) == _minutes(1.5)

@@ -21,6 +21,11 @@ ROWS: dict[str, tuple[list[tuple[float, bool]], list[tuple[float, float, bool]]]
     "again": ([(1, True), (2, True), (1, True), (1.5, True), (2, True)], [(1, 2, True)]),
     "late, between": ([(1, True), (3, True), (2, True)], [(1, 3, True)]),
     "late, joins two rows": ([(1, True), (4, True), (2.5, True)], [(1, 4, True)]),
+    "late, begins a row": ([(5, True), (6, True), (7, True), (3.5, True)], [(3.5, 7, True)]),
+    "late, between changes": (
+        [(1, True), (6, False), (8, True), (7, False)],
+        [(1, 1, True), (6, 7, False), (8, 8, True)],
+    ),
     "late, parts nothing": ([(1, True), (2, True), (1.5, False)], [(1, 2, True)]),
     "late, between two rows": ([(1, True), (5, True), (3, False)], [(1, 1, True), (3, 3, False), (5, 5, True)]),
     "late, before all": ([(2, True), (1, True)], [(1, 2, True)]),
@@ -49,6 +54,7 @@ def test_rows_of_a_quarter_hour_are_limited() -> None:
     [
         ([], 0),
         ([(1, True), (2, True)], 1),
+        ([(1, True), (6, True), (11, True)], 1),
         ([(1, True), (2, False), (3, False)], 2),
         ([(1, True), (2, False), (3, True), (6, True)], 3),
     ],
