@@ -18,10 +18,12 @@ from streams.home import Home
 from streams.inputs import MERGED_TOPICS
 from streams.kafka_topics import FoundTopics
 from streams.logic import SessionLogic
+from streams.metrics import WorkerCollector, serve_metrics
 from streams.partition import Surroundings
 from streams.prices import PriceFeed
 from streams.settings import rules_from
 from streams.transport import PARTITION_FETCH_BYTES, BatchSchema
+from streams.watchdog import Watchdog
 
 TRANSPORTS.aliases["flex"] = "streams.transport:Transport"
 
@@ -71,7 +73,11 @@ def create_app(settings: Settings, prices: PriceFeed, found: FoundTopics, home: 
         figures=Figures(),
     )
     engine = Engine(around)
-    _wire(app, settings, engine)
+    watchdog = Watchdog(found.admin, engine, settings.stall_limit_s, leave)
+    if settings.worker_metrics_port:
+        collector = WorkerCollector(around.figures, lambda: engine.gauges(watchdog.lag))
+        serve_metrics(settings.worker_metrics_port, collector)
+    _wire(app, settings, engine, watchdog)
 
     @app.task
     async def work() -> None:
@@ -83,7 +89,7 @@ def create_app(settings: Settings, prices: PriceFeed, found: FoundTopics, home: 
     return app
 
 
-def _wire(app: Any, settings: Settings, engine: Engine) -> None:
+def _wire(app: Any, settings: Settings, engine: Engine, watchdog: Watchdog) -> None:
     topics = (topic_name(settings.topic_prefix, name) for name in MERGED_TOPICS)
 
     @app.agent(app.topic(*topics, schema=BatchSchema()), name="intake")
@@ -103,10 +109,12 @@ def _wire(app: Any, settings: Settings, engine: Engine) -> None:
 
     @app.on_before_shutdown.connect(weak=False)
     async def stop(_app: Any, **_: Any) -> None:
+        watchdog.stop()
         await engine.stop()
 
     # The consumer is made when it is first asked for; it is there before the app starts.
     app.consumer.reader = engine
+    watchdog.start()
 
 
 async def _work(app: Any, engine: Engine, around: Surroundings, prices: PriceFeed) -> None:

@@ -40,6 +40,7 @@ class Engine:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._consumer: Any = None
         self._is_quiet = False
+        self._quiet_s: float | None = None
         self._ready_told = False
         # Where the fetcher is ahead of a worker: of which offset, and since when in monotonic seconds.
         self._ahead_since: dict[tuple[int, str], tuple[int, float]] = {}
@@ -54,6 +55,7 @@ class Engine:
     async def quiesce(self) -> None:
         """Partitions may move: finish the batches in hand, and take nothing more."""
         self._is_quiet = True
+        self._quiet_s = monotonic_s()
         self._ready_told = False
         paused = [worker.pause() for worker in self.workers.values()]
         for worker in self.workers.values():
@@ -72,6 +74,7 @@ class Engine:
             worker = self.workers[number] = PartitionWorker(number, self._around, self)
             worker.start()
         self._is_quiet = False
+        self._quiet_s = None
         log.info("partitions assigned", partitions=sorted(numbers))
         for worker in self.workers.values():
             if worker.is_recovered:
@@ -149,6 +152,37 @@ class Engine:
             if worker.is_recovered
             for topic in MERGED_TOPICS
         }
+
+    # --- called by other threads -----------------------------------------------------------------------------------
+
+    def positions(self) -> dict[tuple[str, int], int]:
+        """As `offsets_done`, of the workers that take records at present."""
+        return {
+            (self._prefix + topic, worker.number): worker.done[topic].next_offset
+            for worker in list(self.workers.values())
+            if worker.is_recovered and worker.inputs.is_open()
+            for topic in MERGED_TOPICS
+        }
+
+    def quiet_since_s(self) -> float | None:
+        """Since when, in monotonic seconds, partitions are being given out anew; None: they are not."""
+        return self._quiet_s
+
+    def gauges(self, lag: dict[tuple[str, int], int]) -> dict[str, dict[tuple[str, ...], float]]:
+        """What stands at this moment, by the names of `metrics.GAUGES`. `lag`: by topic as on the broker."""
+        figures = self._around.figures
+        found: dict[str, dict[tuple[str, ...], float]] = {
+            "lag_records": {(topic, str(number)): count for (topic, number), count in lag.items()},
+            "timer_lateness_seconds": {(str(number),): late_s for number, late_s in figures.timer_late_s.items()},
+            "recovery_seconds": {(str(number),): took_s for number, took_s in figures.recovery_s.items()},
+            "recovery_records": {(str(number),): count for number, count in figures.recovery_records.items()},
+            "open_visits": {},
+            "timers": {},
+        }
+        for worker in list(self.workers.values()):
+            if worker.is_recovered:
+                found["open_visits"][str(worker.number),], found["timers"][str(worker.number),] = worker.sizes()
+        return found
 
     # --- called by the workers' threads -----------------------------------------------------------------------------
 

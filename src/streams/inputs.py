@@ -63,6 +63,10 @@ class Inputs:
         """Whether more of a topic should be fetched. The fetcher asks it for every topic again and again: no lock."""
         return topic in self._expected and self._counts[topic] + self._merged[topic] < self._limit
 
+    def is_open(self) -> bool:
+        """Whether records are taken at present."""
+        return bool(self._expected)
+
     def note_end(self, topic: str, offset: int) -> None:
         """The log is known to go on to before this offset."""
         self._ends[topic] = max(self._ends[topic], offset)

@@ -93,9 +93,6 @@ class PartitionWorker:
         self.is_recovered = False
         # What is done, by topic: replaced whole with every batch.
         self.done: Progress = {}
-        # When it last did something, or had nothing to do, in monotonic seconds.
-        self.moved_s = monotonic_s()
-        self.waits = False
         self._ticked_s = 0.0
         self._has_more = False
         self._changed_zones = set[Zone]()
@@ -135,6 +132,10 @@ class PartitionWorker:
         with self.inputs.condition:
             self._changed_zones |= set(zones)
             self.inputs.condition.notify()
+
+    def sizes(self) -> tuple[int, int]:
+        """How many open visits it manages, and how many vehicles have a timer; only after recovery."""
+        return len(self._processor.visits), len(self._processor.timers)
 
     def stop(self) -> None:
         """Finish the batch in hand, and end; `join` waits for it."""
@@ -272,9 +273,6 @@ class PartitionWorker:
         elif monotonic_s() - self._ticked_s >= TICK_S:
             self._tick()
         self.inputs.note_merged({topic: self._merge.depth(topic) for topic in MERGED_TOPICS})
-        self.waits = not self._merge.is_empty()
-        if items or not self.waits:
-            self.moved_s = monotonic_s()
 
     def _wait(self) -> list[Fetched]:
         """Rest until there is something to do; what was fetched since."""
