@@ -8,12 +8,29 @@ from pathlib import Path
 
 import pytest
 
+from local.kafka import Kafka
+from tests.support.captures import recorded_data
 from tests.support.chaos.cluster import Cluster, cluster
-from tests.support.chaos.faults import Setting, freeze, kill_brokers, kill_workers, lose_broker, rebalance
+from tests.support.chaos.faults import (
+    Setting,
+    fill_disk,
+    freeze,
+    fuzz,
+    kill_brokers,
+    kill_workers,
+    live_load,
+    lose_broker,
+    protect_disk,
+    rebalance,
+    set_clock_back,
+)
 from tests.support.chaos.load import Load
 from tests.support.chaos.log import Logged
+from tests.support.chaos.surroundings import SmallDisk, shifted_clock, small_disk
 
 pytestmark = pytest.mark.integration
+
+SEED = 20_261_122
 
 
 def test_kill_9_of_the_worker_at_any_moment(setting: Setting) -> None:
@@ -63,3 +80,42 @@ def test_no_broker_for_a_while(single: Cluster, load: Load, undisturbed: list[Lo
     setting = Setting(bootstrap=single.bootstrap, load=load, undisturbed=undisturbed, folder=tmp_path / "trial")
     outcome = lose_broker(setting, single, gone_s=15, seed=1)
     assert outcome.findings == []
+
+
+def test_hostile_messages(broker: Kafka, load: Load, tmp_path: Path) -> None:
+    """Messages cut, bent, inflated and mislabelled, amid the load: the worker lives, each has one dead letter or is
+    taken, those that no reading can save are refused, and the load's vehicles are not touched.
+    """
+    setting = Setting(bootstrap=broker.bootstrap, load=load, undisturbed=None, folder=tmp_path)
+    outcome = fuzz(setting, 3_000, seed=1, data=recorded_data())
+    assert outcome.findings == []
+    assert outcome.records > 3_000
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[SmallDisk]:
+    """A small file system of its own."""
+    with small_disk(tmp_path / "disk", mebibytes=64) as made:
+        if made is None:
+            pytest.skip("a small disk needs the right to mount a file system, which this user has not")
+        yield made
+
+
+def test_a_full_disk(setting: Setting, disk: SmallDisk) -> None:
+    """On a full disk the worker ends with a word about it, and loses nothing: with room again it goes on."""
+    assert fill_disk(setting, disk, seed=1).findings == []
+
+
+def test_a_read_only_folder(setting: Setting, disk: SmallDisk) -> None:
+    """On a read-only folder the worker ends with a word about it; once it can write it goes on where it was."""
+    assert protect_disk(setting, disk, seed=1).findings == []
+
+
+def test_a_clock_that_is_set_back(broker: Kafka, tmp_path: Path) -> None:
+    """The worker's time of day falls back by an hour: what vehicles tell goes on, and nothing is lost or doubled."""
+    clock = shifted_clock(tmp_path / "clock")
+    if clock is None:
+        pytest.skip("a clock that can be set for one process needs a C compiler (cc) and Linux")
+    load = live_load(SEED, vehicles=60, steps=40, partitions=4)
+    setting = Setting(bootstrap=broker.bootstrap, load=load, undisturbed=None, folder=tmp_path / "trial")
+    assert set_clock_back(setting, clock, seed=1).findings == []

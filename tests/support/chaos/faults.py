@@ -5,20 +5,27 @@ returns what it did and found; the tests run them short, `make chaos` long.
 import random
 import time
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
 from msgspec import Struct
 
 from tests.support.chaos.cluster import Cluster
-from tests.support.chaos.load import Load
+from tests.support.chaos.fuzz import cannot_be_taken, hostile, originals
+from tests.support.chaos.load import Load, Spec, make_load
 from tests.support.chaos.log import Logged
+from tests.support.chaos.surroundings import ShiftedClock, SmallDisk
 from tests.support.chaos.trial import Trial, trial
 from tests.support.chaos.workers import Worker
 
 STEPS_PER_S: Final = 8.0
 # A frozen worker must be given up by the group (its session) and by the broker (its transaction) before it wakes.
 FREEZE_S: Final = 16.0
+# Of a load on the wall clock: seconds from step to step, and until an unplug counts.
+LIVE_STEP_S: Final = 0.5
+LIVE_DEBOUNCE_S: Final = 0.2
 READY_LIMIT_S: Final = 90.0
 
 
@@ -148,17 +155,129 @@ def lose_broker(setting: Setting, cluster: Cluster, gone_s: float, seed: int, **
     return _run(f"broker gone for {gone_s:g} s", setting, 1, seed, break_it, **settings)
 
 
+def fill_disk(setting: Setting, disk: SmallDisk, seed: int) -> Outcome:
+    """The worker's disk is full for a while: it ends with a word about it, and goes on once there is room."""
+
+    def break_it(run: Trial, rng: random.Random) -> None:
+        worker = run.worker(state_dir=disk.folder / "state")
+        worker.start()
+        worker.wait_ready(READY_LIMIT_S)
+        run.allow(1 / 3)
+        run.wait_seen(rng.randint(1, 20))
+        disk.fill()
+        run.allow(1 / 3)
+        run.wait(lambda: len(worker.endings) > 1, READY_LIMIT_S, "the worker to end on a full disk, twice")
+        disk.free()
+        run.allow(1 / 3)
+
+    outcome = _run("disk full on the state folder", setting, 1, seed, break_it)
+    return _with_clear_words(outcome, "space")
+
+
+def protect_disk(setting: Setting, disk: SmallDisk, seed: int) -> Outcome:
+    """The worker's folder is read-only when it starts: it ends with a word about it, and goes on once it can write."""
+
+    def break_it(run: Trial, _rng: random.Random) -> None:
+        worker = run.worker(state_dir=disk.folder / "state")
+        worker.start()
+        worker.wait_ready(READY_LIMIT_S)
+        run.allow(1 / 2)
+        run.wait_seen(1)
+        worker.kill()
+        disk.protect()
+        worker.start()
+        run.wait(lambda: len(worker.endings) > 1, READY_LIMIT_S, "the worker to end on a read-only disk, twice")
+        disk.unprotect()
+        run.allow(1 / 2)
+
+    return _with_clear_words(_run("read-only state folder", setting, 1, seed, break_it), "ead-only")
+
+
+def set_clock_back(setting: Setting, clock: ShiftedClock, seed: int) -> Outcome:
+    """On the wall clock, the worker's time of day falls back by an hour under load and later comes right again."""
+
+    def break_it(run: Trial, rng: random.Random) -> None:
+        worker = run.worker(env=clock.env)
+        worker.start()
+        worker.wait_ready(READY_LIMIT_S)
+        run.allow(1 / 3)
+        run.wait_seen(rng.randint(1, 20))
+        clock.set(-3_600)
+        run.allow(1 / 3)
+        # What vehicles tell moves on; what only time would bring waits.
+        run.wait_seen(20)
+        clock.set(0)
+        run.allow(1 / 3)
+
+    # The load is live, and a visit takes seconds: so do the waits.
+    live = {"clock": "wall", "unplug_debounce_s": LIVE_DEBOUNCE_S, "timer_quiet_s": LIVE_DEBOUNCE_S}
+    return _run("clock set back by an hour", setting, 1, seed, break_it, steps_per_s=1 / LIVE_STEP_S, **live)
+
+
+def live_load(seed: int, vehicles: int, steps: int, partitions: int) -> Load:
+    """A load whose times begin now, in steps of LIVE_STEP_S."""
+    step = timedelta(seconds=LIVE_STEP_S)
+    spec = Spec(seed=seed, vehicles=vehicles, steps=steps, partitions=partitions, base=datetime.now(UTC), step=step)
+    return make_load(spec)
+
+
+def _with_clear_words(outcome: Outcome, word: str) -> Outcome:
+    """Each ending of the trial must say what was wrong."""
+    unclear = [f"an ending without a clear word: {ending}" for ending in outcome.endings if word not in ending]
+    outcome.findings += unclear
+    return outcome
+
+
+def fuzz(setting: Setting, count: int, seed: int, data: Path | None) -> Outcome:
+    """So many hostile messages, made from real ones, before the load and amid it: no crash, and each accounted for."""
+    name, started_s = "hostile messages", time.monotonic()
+    with trial(setting.bootstrap, setting.load, setting.folder, replication=setting.replication) as run:
+        steps = setting.load.steps
+        share = count // len(steps) + 1
+        messages = hostile(seed, count, originals(data))
+        for step in steps:
+            for record in islice(messages, share):
+                run.feed.put(record)
+            run.feed.write(step)
+        must = run.feed.refused | {
+            place: ""
+            for place, logged in run.feed.places.items()
+            if place not in run.feed.refused and cannot_be_taken(logged.topic, logged.key, logged.value)
+        }
+        run.feed.refused = must
+        worker = run.worker()
+        worker.start()
+        run.finish()
+        findings = run.findings(None, may_refuse=lambda logged: not _is_of_the_load(logged, setting.load))
+        findings += [f"the worker ended: {ending}" for ending in worker.endings]
+        return Outcome(
+            name=name,
+            faults=count,
+            records=len(run.feed.places),
+            updates=run.seen(),
+            seconds=time.monotonic() - started_s,
+            findings=findings,
+            endings=run.endings(),
+        )
+
+
+def _is_of_the_load(record: Logged, load: Load) -> bool:
+    """Whether it is a record of the load proper, by its key."""
+    return f"-{load.spec.seed}-" in (record.key or b"").decode(errors="replace")
+
+
 def _run(
     name: str,
     setting: Setting,
     count: int,
     seed: int,
     break_it: Callable[[Trial, random.Random], None],
+    steps_per_s: float = STEPS_PER_S,
     **settings: object,
 ) -> Outcome:
     started_s = time.monotonic()
     with trial(setting.bootstrap, setting.load, setting.folder, replication=setting.replication, **settings) as run:
-        run.feed_live(STEPS_PER_S)
+        run.feed_live(steps_per_s)
         break_it(run, random.Random(seed))
         run.finish()
         findings = run.findings(setting.undisturbed)

@@ -127,7 +127,8 @@ class _Vehicle:
         self._rng = random.Random(f"{spec.seed} {number}")
         # Short steps at twenty times the power, so that a visit of some seconds is more than nothing.
         self._scale = min(1.0, 20 * spec.share)
-        self._has_policy = number % 4 != 3
+        # Of a visit without a policy that took next to nothing it is open whether it is one.
+        self._has_policy = number % 4 != 3 or self._scale < 1
         self._last_step = spec.steps - CLOSING_STEPS - 2
         self._told: list[Outgoing] = []
         self._away_for = self._rng.randint(1, 12)

@@ -46,10 +46,10 @@ class Trial:
         self._looked_at = 0
         self._settled: set[str] = set()
 
-    def worker(self, env: dict[str, str] | None = None) -> Worker:
+    def worker(self, env: dict[str, str] | None = None, state_dir: Path | None = None) -> Worker:
         """One more worker, not started yet; `env`: variables beside the trial's."""
         number = len(self.workers)
-        settings = {"state_dir": self._folder / f"state-{number}"} | self._settings
+        settings = {"state_dir": state_dir or self._folder / f"state-{number}"} | self._settings
         found = Worker(number, self.topics.env(**settings) | (env or {}), self._folder)
         self.workers.append(found)
         return found
@@ -118,13 +118,19 @@ class Trial:
             self.topics.bootstrap, [self.topics.name(dead_letter_topic(topic)) for topic in INPUT_TOPICS]
         )
 
-    def findings(self, undisturbed: Sequence[Logged] | None) -> list[str]:
-        """The judgement of a finished trial. `undisturbed`: the updates of an undisturbed run over the same load."""
+    def findings(
+        self, undisturbed: Sequence[Logged] | None, may_refuse: Callable[[Logged], bool] = lambda _: False
+    ) -> list[str]:
+        """The judgement of a finished trial. `undisturbed`: the updates of an undisturbed run over the same load.
+
+        `may_refuse`: inputs that may be refused or not, beside those that must be.
+        """
         updates, watched = self.updates(), self._watch.records
         findings = broken_laws(updates)
         findings += [f"a reader meanwhile: {finding}" for finding in broken_laws(watched)]
-        findings += truth_findings(updates, self.load.visits)
-        findings += dead_letter_findings(self.feed.places, self.dead_letters(), self.feed.refused)
+        known = {visit.vehicle_id for visit in self.load.visits}
+        findings += truth_findings([each for each in updates if each.header("vehicle-id") in known], self.load.visits)
+        findings += dead_letter_findings(self.feed.places, self.dead_letters(), self.feed.refused, may_refuse)
         findings += self._not_taken()
         if undisturbed is not None:
             findings += differences(updates, undisturbed)

@@ -5,6 +5,7 @@ How each one ended is kept: a death by our own signal is no finding, one by itse
 
 import os
 import signal
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -15,6 +16,7 @@ from tests.support.worker import READY
 
 # Of a worker that ends again and again by itself, so many starts are enough to know.
 RESTARTS_LIMIT: Final = 60
+RESTART_PAUSE_S: Final = 0.5
 DEFECT_EXIT_STATUS: Final = 70
 
 
@@ -69,6 +71,8 @@ class Worker:
             return
         self._bury()
         self._restarts += 1
+        # As a supervisor would: a moment's rest before it is tried again.
+        time.sleep(RESTART_PAUSE_S)
         if self._restarts > RESTARTS_LIMIT:
             raise AssertionError(f"worker {self.number} does not live: {self.endings[-3:]}")
         self.start()
