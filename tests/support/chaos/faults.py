@@ -51,7 +51,7 @@ class Setting(Struct, frozen=True, kw_only=True):
     replication: int = 1
 
 
-def kill_workers(setting: Setting, count: int, seed: int, **settings: object) -> Outcome:
+def kill_workers(setting: Setting, count: int, seed: int, **settings: str | float) -> Outcome:
     """Kill -9 of the only worker: while it starts, at its first update, in the middle of catching up."""
 
     def break_it(run: Trial, rng: random.Random) -> None:
@@ -63,10 +63,10 @@ def kill_workers(setting: Setting, count: int, seed: int, **settings: object) ->
             worker.kill()
             worker.start()
 
-    return _run("kill -9 of the worker", setting, count, seed, break_it, **settings)
+    return _run("kill -9 of the worker", setting, count, seed, break_it, settings=settings)
 
 
-def rebalance(setting: Setting, count: int, seed: int, **settings: object) -> Outcome:
+def rebalance(setting: Setting, count: int, seed: int, **settings: str | float) -> Outcome:
     """Among three workers: one leaves and joins again, or is killed and comes back."""
 
     def break_it(run: Trial, rng: random.Random) -> None:
@@ -88,10 +88,10 @@ def rebalance(setting: Setting, count: int, seed: int, **settings: object) -> Ou
             else:
                 victim.kill()
 
-    return _run("rebalance among 3 workers", setting, count, seed, break_it, **settings)
+    return _run("rebalance among 3 workers", setting, count, seed, break_it, settings=settings)
 
 
-def freeze(setting: Setting, count: int, seed: int, freeze_s: float = FREEZE_S, **settings: object) -> Outcome:
+def freeze(setting: Setting, count: int, seed: int, freeze_s: float = FREEZE_S, **settings: str | float) -> Outcome:
     """SIGSTOP of one of two workers beyond both time-outs, then SIGCONT: the other has its partitions by then."""
 
     def break_it(run: Trial, rng: random.Random) -> None:
@@ -114,10 +114,10 @@ def freeze(setting: Setting, count: int, seed: int, freeze_s: float = FREEZE_S, 
         # What wakes and is fenced must have ended, or must work, before the load is over.
         run.wait(lambda: all(worker.is_ready for worker in workers), READY_LIMIT_S, "both workers at work again")
 
-    return _run("freeze beyond the time-outs", setting, count, seed, break_it, **settings)
+    return _run("freeze beyond the time-outs", setting, count, seed, break_it, settings=settings)
 
 
-def kill_brokers(setting: Setting, cluster: Cluster, count: int, seed: int, **settings: object) -> Outcome:
+def kill_brokers(setting: Setting, cluster: Cluster, count: int, seed: int, **settings: str | float) -> Outcome:
     """Kill -9 of one of three brokers, which comes back and is in sync before the next one goes."""
 
     def break_it(run: Trial, rng: random.Random) -> None:
@@ -134,10 +134,10 @@ def kill_brokers(setting: Setting, cluster: Cluster, count: int, seed: int, **se
             cluster.start(number)
             run.wait(cluster.is_in_sync, READY_LIMIT_S, "all replicas in sync")
 
-    return _run("kill -9 of a broker", setting, count, seed, break_it, **settings)
+    return _run("kill -9 of a broker", setting, count, seed, break_it, settings=settings)
 
 
-def lose_broker(setting: Setting, cluster: Cluster, gone_s: float, seed: int, **settings: object) -> Outcome:
+def lose_broker(setting: Setting, cluster: Cluster, gone_s: float, seed: int, **settings: str | float) -> Outcome:
     """The only broker is away for so long."""
 
     def break_it(run: Trial, rng: random.Random) -> None:
@@ -152,7 +152,7 @@ def lose_broker(setting: Setting, cluster: Cluster, gone_s: float, seed: int, **
         run.allow(0.5)
         run.wait_seen(1, 120)
 
-    return _run(f"broker gone for {gone_s:g} s", setting, 1, seed, break_it, **settings)
+    return _run(f"broker gone for {gone_s:g} s", setting, 1, seed, break_it, settings=settings)
 
 
 def fill_disk(setting: Setting, disk: SmallDisk, seed: int) -> Outcome:
@@ -210,8 +210,12 @@ def set_clock_back(setting: Setting, clock: ShiftedClock, seed: int) -> Outcome:
         run.allow(1 / 3)
 
     # The load is live, and a visit takes seconds: so do the waits.
-    live = {"clock": "wall", "unplug_debounce_s": LIVE_DEBOUNCE_S, "timer_quiet_s": LIVE_DEBOUNCE_S}
-    return _run("clock set back by an hour", setting, 1, seed, break_it, steps_per_s=1 / LIVE_STEP_S, **live)
+    live: dict[str, str | float] = {
+        "clock": "wall",
+        "unplug_debounce_s": LIVE_DEBOUNCE_S,
+        "timer_quiet_s": LIVE_DEBOUNCE_S,
+    }
+    return _run("clock set back by an hour", setting, 1, seed, break_it, steps_per_s=1 / LIVE_STEP_S, settings=live)
 
 
 def live_load(seed: int, vehicles: int, steps: int, partitions: int) -> Load:
@@ -272,11 +276,14 @@ def _run(
     count: int,
     seed: int,
     break_it: Callable[[Trial, random.Random], None],
+    *,
     steps_per_s: float = STEPS_PER_S,
-    **settings: object,
+    settings: dict[str, str | float] | None = None,
 ) -> Outcome:
     started_s = time.monotonic()
-    with trial(setting.bootstrap, setting.load, setting.folder, replication=setting.replication, **settings) as run:
+    with trial(
+        setting.bootstrap, setting.load, setting.folder, replication=setting.replication, settings=settings
+    ) as run:
         run.feed_live(steps_per_s)
         break_it(run, random.Random(seed))
         run.finish()

@@ -254,14 +254,18 @@ def _prices(spec: Spec) -> Iterator[Outgoing]:
     for zone in ZONES:
         for day in range(-1, days):
             start = spec.base.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=day)
+            # Known at noon of the day before, as day-ahead prices are; a second that no step has.
+            known_at = start - timedelta(hours=11, seconds=17)
+            if spec.share < 1 and known_at > spec.base:
+                # A load that begins now: nobody can know them yet.
+                continue
             value = {
                 "zone": zone,
                 "currency": "EUR",
                 "resolution": "PT60M",
                 "startAt": stamp(start),
                 "prices": [round(rng.uniform(-0.02, 0.4), 4) for _ in range(24)],
-                # Known at noon of the day before, as day-ahead prices are; a second that no step has.
-                "at": stamp(start - timedelta(hours=11, seconds=17)),
+                "at": stamp(known_at),
             }
             yield Outgoing(topic=ENERGY_PRICES, key=zone, value=value)
 

@@ -3,7 +3,7 @@
 import json
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -170,14 +170,21 @@ class Trial:
 
 
 @contextmanager
-def trial(bootstrap: str, load: Load, folder: Path, *, replication: int = 1, **settings: object) -> Iterator[Trial]:
+def trial(
+    bootstrap: str,
+    load: Load,
+    folder: Path,
+    *,
+    replication: int = 1,
+    settings: Mapping[str, str | float] | None = None,
+) -> Iterator[Trial]:
     """A trial on topics of its own; the event clock unless `settings` say otherwise. Afterwards nothing is left."""
     topics = Topics(bootstrap=bootstrap, prefix=f"c{uuid.uuid4().hex[:10]}.", partitions=load.spec.partitions)
     # State of other topics is no state of these.
     folder = folder / topics.prefix
     folder.mkdir(parents=True)
     ensure_topics(topics.settings(topic_replication=replication))
-    started = Trial(topics, load, folder, {"clock": "event", "topic_replication": replication} | settings)
+    started = Trial(topics, load, folder, {"clock": "event", "topic_replication": replication} | dict(settings or {}))
     try:
         yield started
     finally:

@@ -17,6 +17,8 @@ from tests.support.worker import READY
 # Of a worker that ends again and again by itself, so many starts are enough to know.
 RESTARTS_LIMIT: Final = 60
 RESTART_PAUSE_S: Final = 0.5
+# Lines that are kept of what an ended process said.
+TOLD_LINES: Final = 4
 DEFECT_EXIT_STATUS: Final = 70
 
 
@@ -119,8 +121,11 @@ class Worker:
         """Note how a process ended by itself."""
         running = self._process()
         status = running.process.poll()
+        # What it said was wrong, first things first; else the last that it said.
         lines = running.stderr.strip().splitlines()
-        self.endings.append(f"status {status}: {lines[-1][:300] if lines else 'it said nothing'}")
+        wrong = [line for line in lines if line.startswith("error:") or '"level": "error"' in line]
+        told = " | ".join(line[:300] for line in (wrong or lines[-1:])[:TOLD_LINES])
+        self.endings.append(f"status {status}: {told or 'it said nothing'}")
         self._look_for_defects()
 
     def _look_for_defects(self) -> None:
