@@ -21,6 +21,7 @@ from streams.logic import SessionLogic
 from streams.metrics import WorkerCollector, serve_metrics
 from streams.partition import Surroundings
 from streams.prices import PriceFeed
+from streams.processor import PartitionProcessor
 from streams.settings import rules_from
 from streams.transport import PARTITION_FETCH_BYTES, BatchSchema
 from streams.watchdog import Watchdog
@@ -37,10 +38,17 @@ ROUND_S: Final = 0.25
 TALLY_INTERVAL_S: Final = 60.0
 
 
-def create_app(settings: Settings, prices: PriceFeed, found: FoundTopics, home: Home) -> Any:
+def create_app(
+    settings: Settings,
+    prices: PriceFeed,
+    found: FoundTopics,
+    home: Home,
+    processor: type[PartitionProcessor] = PartitionProcessor,
+) -> Any:
     """A Faust app that is ready to be run by a Faust worker.
 
-    `prices`: read to their end, so that no batch is decided without them. `home`: held by this process.
+    `prices`: read to their end, so that no batch is decided without them. `home`: held by this process. `processor`:
+    what decides.
     """
     app = faust.App(
         topic_name(settings.topic_prefix, WORKER_GROUP),
@@ -71,6 +79,7 @@ def create_app(settings: Settings, prices: PriceFeed, found: FoundTopics, home: 
         topic_ids=found.ids,
         crash=CrashPlan(settings.crash_at),
         figures=Figures(),
+        processor=processor,
     )
     engine = Engine(around)
     watchdog = Watchdog(found.admin, engine, settings.stall_limit_s, leave)

@@ -71,6 +71,8 @@ class Surroundings(Struct, frozen=True):
     topic_ids: dict[str, str]
     crash: CrashPlan
     figures: Figures
+    # What decides; another one only where the engine is measured without the session logic.
+    processor: type[PartitionProcessor] = PartitionProcessor
 
 
 class PartitionWorker:
@@ -229,7 +231,7 @@ class PartitionWorker:
         settings, logic = self._settings, self._around.logic
         vehicles = Vehicles(store, max(1, settings.state_cache_vehicles // settings.topic_partitions))
         timers = Timers(settings.timer_quiet_s, is_wall=self._is_wall)
-        self._processor = PartitionProcessor(
+        self._processor = self._around.processor(
             self.number, settings.topic_partitions, logic=logic, vehicles=vehicles, timers=timers
         )
         count = self._processor.recover(monotonic_s())

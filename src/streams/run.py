@@ -18,6 +18,7 @@ from streams.errors import WorkerError
 from streams.home import Home
 from streams.kafka_topics import FoundTopics, require_topics
 from streams.prices import PriceFeed
+from streams.processor import PartitionProcessor
 
 log: Final = get_log()
 
@@ -26,8 +27,11 @@ SHUTDOWN_LIMIT_S: Final = 5.0
 SWITCH_INTERVAL_S: Final = 0.001
 
 
-def run_worker(settings: Settings) -> int:
-    """Run until SIGINT or SIGTERM. Returns the exit status; one line on standard error says why it is not 0."""
+def run_worker(settings: Settings, processor: type[PartitionProcessor] = PartitionProcessor) -> int:
+    """Run until SIGINT or SIGTERM. Returns the exit status; one line on standard error says why it is not 0.
+
+    `processor`: what decides.
+    """
     configure_logs(settings.log_level, "worker")
     if settings.log_level != "debug":
         # Faust and aiokafka tell every step of every service as "info".
@@ -36,7 +40,7 @@ def run_worker(settings: Settings) -> int:
     try:
         found = require_topics(settings)
         with Home(state_folder(settings)) as home, closing(PriceFeed(settings)) as prices:
-            return _run(settings, prices, found, home)
+            return _run(settings, prices, found, home, processor)
     except WorkerError as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201  # for the operator who typed the command
         return 1
@@ -47,13 +51,15 @@ def state_folder(settings: Settings) -> Path:
     return Path(settings.state_dir).expanduser() / "worker" / topic_name(settings.topic_prefix, WORKER_GROUP)
 
 
-def _run(settings: Settings, prices: PriceFeed, found: FoundTopics, home: Home) -> int:
+def _run(
+    settings: Settings, prices: PriceFeed, found: FoundTopics, home: Home, processor: type[PartitionProcessor]
+) -> int:
     # Faust is slow to load; a worker that cannot start should say so at once.
     import faust  # noqa: PLC0415
 
     from streams.app import create_app  # noqa: PLC0415
 
-    app = create_app(settings, prices, found, home)
+    app = create_app(settings, prices, found, home, processor)
     # Batches are short, and several threads take turns: by Python's default of 5 ms each turn would be felt.
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     worker = faust.Worker(app, quiet=True, override_logging=False, redirect_stdouts=False)

@@ -29,9 +29,11 @@ STEP_S: Final = 1.0
 # How often a broker that does not answer is told of.
 COMPLAINT_S: Final = 10.0
 
-_FENCED: Final = frozenset(
+# The client is of no use any more. The first is what every call says after one of the others was found meanwhile.
+_SHUT_OUT: Final = frozenset(
     {
-        KafkaError._FENCED,  # noqa: SLF001  # librdkafka's own codes have no other name
+        KafkaError._FATAL,  # noqa: SLF001  # librdkafka's own codes have no other name
+        KafkaError._FENCED,  # noqa: SLF001
         KafkaError.PRODUCER_FENCED,
         KafkaError.INVALID_PRODUCER_EPOCH,
     }
@@ -150,8 +152,11 @@ class Transactions:
 
     def _abort_or_leave(self, cause: Any, what: str) -> None:
         """Raise what a failed call means. Undoes the transaction where that is possible."""
-        if cause.fatal() or cause.code() in _FENCED:
-            raise WorkerError(f"{self._id} was shut out: {_why(cause)} (could not {what}); nothing of it was committed")
+        if cause.fatal() or cause.code() in _SHUT_OUT:
+            raise WorkerError(
+                f"{self._id} was shut out: another worker has its partition, or its transaction took too long"
+                f" (could not {what}: {self.fault or cause.str()}); nothing of it was committed"
+            )
         if not cause.txn_requires_abort():
             raise KafkaException(cause)
         log.warning("transaction is undone", step=what, error=cause.str())
@@ -165,9 +170,3 @@ class Transactions:
         # A record that was not delivered makes the commit fail: that says it.
         if error is None:
             self._position = message.offset()
-
-
-def _why(cause: Any) -> str:
-    if cause.code() in _FENCED:
-        return "another worker has its partition, or its transaction took too long"
-    return str(cause.str())

@@ -29,7 +29,7 @@ class Vehicles:
 
     def __init__(self, records: Records, limit: int) -> None:
         """`limit`: vehicles kept decoded, some 5 to 30 KB each."""
-        self._records = records
+        self.records = records
         self._limit = limit
         self._cache: OrderedDict[VehicleId, Vehicle] = OrderedDict()
         self.hits = 0
@@ -62,14 +62,14 @@ class Vehicles:
 
     def policy_vehicle(self, policy_id: PolicyId) -> VehicleId | None:
         """Whose policy it is."""
-        raw = self._records.get(policy_key(policy_id))
+        raw = self.records.get(policy_key(policy_id))
         return None if raw is None else VehicleId(raw.decode())
 
     def _read(self, vehicle_id: VehicleId) -> Vehicle | None:
-        raw = self._records.get(vehicle_key(vehicle_id))
-        return None if raw is None else decode_vehicle(raw, self._records.get(events_key(vehicle_id)))
+        raw = self.records.get(vehicle_key(vehicle_id))
+        return None if raw is None else decode_vehicle(raw, self.records.get(events_key(vehicle_id)))
 
     def summaries(self) -> Iterator[tuple[VehicleId, Summary]]:
         """What every vehicle's record begins with."""
-        for key, raw in self._records.with_prefix(VEHICLE):
+        for key, raw in self.records.with_prefix(VEHICLE):
             yield VehicleId(key[len(VEHICLE) :].decode()), decode_summary(raw)
