@@ -22,7 +22,7 @@ COMMANDS: Final = {
     "simulate": ("cli.simulate", "A simulated fleet that writes telemetry."),
     "replay": ("cli.replay", "Read captures and write their events to the topics."),
     "token": ("cli.token", "Print a bearer token for development."),
-    "dead-letters": ("cli.later", "What was refused (not there yet)."),
+    "dead-letters": ("cli.dead_letters", "What was refused: list, show, replay."),
     "erase": ("cli.erase", "Erase every session of a user."),
 }
 INTERRUPTED: Final = 130

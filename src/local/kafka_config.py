@@ -43,6 +43,8 @@ def properties(node: Node, nodes: tuple[Node, ...], log_dir: Path) -> str:
         "offsets.topic.replication.factor": copies,
         "transaction.state.log.replication.factor": copies,
         "share.coordinator.state.topic.replication.factor": copies,
+        # Of three copies one may be away; what two have, the loss of a node does not take.
+        "min.insync.replicas": min(copies, 2),
         "transaction.state.log.min.isr": min(copies, 2),
         "share.coordinator.state.topic.min.isr": min(copies, 2),
         # After kill -9 a node waits until its former self is taken for dead: 9 s by default.

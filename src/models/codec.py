@@ -144,6 +144,8 @@ def _decode(decoder: msgspec.json.Decoder[_Any], raw: bytes | None) -> _Any:
     if len(raw) > INPUT_LIMIT_BYTES:
         raise DecodeError(Refusal.TOO_LARGE, f"{len(raw)} bytes; at most {INPUT_LIMIT_BYTES}")
     try:
+        # The decoder passes over what it does not know without looking whether it is text at all.
+        raw.decode()
         try:
             return decoder.decode(raw)
         except msgspec.ValidationError as error:

@@ -34,7 +34,7 @@ class TopicSpec(Struct, frozen=True, kw_only=True):
     """One topic. `by_vehicle`: as many partitions as every other vehicle-keyed topic; else a single one."""
 
     name: str
-    key: Literal["vehicleId", "policyId", "sessionId", "zone", "as received", "table key"]
+    key: Literal["vehicleId", "policyId", "sessionId", "zone", "as received", "state key"]
     by_vehicle: bool
     config: Mapping[str, str]
 
@@ -97,27 +97,17 @@ _OUTPUTS: Final = (
 
 TOPICS: Final = (*_INPUTS, *_OUTPUTS, *(_dead_letters(spec) for spec in _INPUTS))
 
-# The worker's own: its consumer group, its tables, and the topic from which each table is restored, named by Faust.
+# The worker's own: its consumer group, and the topic from which its state is restored.
 WORKER_GROUP: Final = "flex-sessions"
-VEHICLES_TABLE: Final = "vehicles"
-POLICY_VEHICLES_TABLE: Final = "policy-vehicles"
-CHARGING_EVENTS_TABLE: Final = "charging-events"
+CHANGELOG: Final = f"{WORKER_GROUP}-state-changelog"
 
-
-def changelog_topic(table: str) -> str:
-    """The topic from which a table of the worker is restored."""
-    return f"{WORKER_GROUP}-{table}-changelog"
-
-
-CHANGELOGS: Final = tuple(
-    TopicSpec(
-        name=changelog_topic(table),
-        key="table key",
-        by_vehicle=True,
-        config={"cleanup.policy": "compact", "max.message.bytes": str(OUTPUT_LIMIT_BYTES)},
-    )
-    for table in (VEHICLES_TABLE, POLICY_VEHICLES_TABLE, CHARGING_EVENTS_TABLE)
+_CHANGELOG: Final = TopicSpec(
+    name=CHANGELOG,
+    key="state key",
+    by_vehicle=True,
+    # A store that was last written within the retention of deletions finds every one of them.
+    config=_compacted_after(0, delete_retention_ms=str(7 * DAY_MS), max_message_bytes=str(OUTPUT_LIMIT_BYTES)),
 )
 
 # Everything that must be there before the worker starts.
-ALL_TOPICS: Final = (*TOPICS, *CHANGELOGS)
+ALL_TOPICS: Final = (*TOPICS, _CHANGELOG)

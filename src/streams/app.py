@@ -1,178 +1,147 @@
-"""The Faust app: its topics, tables and agents, wired to the intake. Two apps in one process stay apart."""
+"""The Faust app: its inputs and its agent, wired to the engine. Two apps in one process stay apart."""
 
 import asyncio
-import os
-from collections.abc import Awaitable, Sequence
-from pathlib import Path
 from typing import Any, Final
 
 import faust
 from faust.transport.drivers import TRANSPORTS
 from faust.types import TP
 
-from models.topics import DEAD_LETTER_LIMIT_BYTES, ENERGY_PRICES, VEHICLE_CHARGE, WORKER_GROUP, topic_name
+from models.topics import WORKER_GROUP, topic_name
 from runtime.clock import monotonic_s
 from runtime.logs import get_log
 from runtime.settings import Settings
-from streams.errors import WorkerError
-from streams.intake import MERGED_TOPICS, Intake
+from streams.crash import CrashPlan
+from streams.engine import Engine, leave
+from streams.figures import Figures
+from streams.home import Home
+from streams.inputs import MERGED_TOPICS
+from streams.kafka_topics import FoundTopics
 from streams.logic import SessionLogic
-from streams.outbox import OutputRecord
-from streams.prices import PriceFeed, refusal_letter
-from streams.processor import Publish
+from streams.metrics import WorkerCollector, serve_metrics
+from streams.partition import Surroundings
+from streams.prices import PriceFeed
+from streams.processor import PartitionProcessor
 from streams.settings import rules_from
-from streams.tables import Tables
+from streams.transport import PARTITION_FETCH_BYTES, BatchSchema
+from streams.watchdog import Watchdog
 
 TRANSPORTS.aliases["flex"] = "streams.transport:Transport"
 
 log: Final = get_log()
 
-# A worker that was killed blocks its partitions for so long: the broker's shortest default.
+# A worker that was killed, and does not come back, blocks its partitions for so long: the broker's shortest default.
 SESSION_TIMEOUT_S: Final = 6.0
 HEARTBEAT_S: Final = 1.5
-# How long to rest when there is nothing to do: bounds how late a newly known end of a topic is seen.
-IDLE_WAIT_S: Final = 0.02
-TIMER_TICK_S: Final = 0.25
+# How often new prices and lost batches are looked for.
+ROUND_S: Final = 0.25
 TALLY_INTERVAL_S: Final = 60.0
-# Exit status after a defect of ours: the supervisor starts the worker again, and nothing is lost.
-DEFECT_EXIT_STATUS: Final = 70
-# Exit status after an operating fault, which one line has told.
-FAULT_EXIT_STATUS: Final = 1
 
 
-def create_app(settings: Settings, prices: PriceFeed) -> Any:
-    """A Faust app that is ready to be run by a Faust worker. Raises OSError where its folder cannot be made.
+def create_app(
+    settings: Settings,
+    prices: PriceFeed,
+    found: FoundTopics,
+    home: Home,
+    processor: type[PartitionProcessor] = PartitionProcessor,
+) -> Any:
+    """A Faust app that is ready to be run by a Faust worker.
 
-    `prices`: read to their end, so that no batch is decided without them.
+    `prices`: read to their end, so that no batch is decided without them. `home`: held by this process. `processor`:
+    what decides.
     """
-    folder = Path(settings.state_dir).expanduser() / "worker"
-    folder.mkdir(parents=True, exist_ok=True)
     app = faust.App(
         topic_name(settings.topic_prefix, WORKER_GROUP),
         broker=";".join(f"flex://{server.strip()}" for server in settings.kafka_bootstrap_servers.split(",")),
-        store="rocksdb://",
-        datadir=str(folder),
+        datadir=str(home.folder / "faust"),
         topic_partitions=settings.topic_partitions,
         topic_replication_factor=settings.topic_replication,
         topic_disable_leader=True,
         # A standby would claim partitions that another worker has.
         table_standby_replicas=0,
+        # A worker that comes back takes its own place, without waiting for its old session to end.
+        consumer_group_instance_id=home.instance_id,
         consumer_auto_offset_reset="earliest",
+        consumer_max_fetch_size=PARTITION_FETCH_BYTES,
         broker_session_timeout=SESSION_TIMEOUT_S,
         broker_heartbeat_interval=HEARTBEAT_S,
         broker_commit_interval=settings.commit_interval_s,
-        producer_acks=-1,
-        producer_max_request_size=DEAD_LETTER_LIMIT_BYTES,
+        stream_wait_empty=False,
         web_enabled=False,
         worker_redirect_stdouts=False,
     )
-    tables = Tables(app, topic_name(settings.topic_prefix, VEHICLE_CHARGE), settings.topic_partitions)
-    publish = _publisher(app, settings)
-    intake = Intake(
-        settings,
-        SessionLogic(rules_from(settings), prices.book),
-        tables,
-        publish,
-        lambda tp: bool(app.consumer.is_at_end(tp)),
+    around = Surroundings(
+        settings=settings,
+        logic=SessionLogic(rules_from(settings), prices.book),
+        admin=found.admin,
+        folder=home.folder,
+        generation=found.generation,
+        topic_ids=found.ids,
+        crash=CrashPlan(settings.crash_at),
+        figures=Figures(),
+        processor=processor,
     )
-    _wire_intake(app, settings, intake)
-    _wire_refused_prices(app, settings, intake, publish)
-
-    async def recovered() -> None:
-        intake.recover_timers()
-        log.info("worker ready", clock=settings.clock)
-
-    tables.on_recovered(recovered)
+    engine = Engine(around)
+    watchdog = Watchdog(found.admin, engine, settings.stall_limit_s, leave)
+    if settings.worker_metrics_port:
+        collector = WorkerCollector(around.figures, lambda: engine.gauges(watchdog.lag))
+        serve_metrics(settings.worker_metrics_port, collector)
+    _wire(app, settings, engine, watchdog)
 
     @app.task
     async def work() -> None:
-        await _or_exit(_work(app, intake, prices))
+        try:
+            await _work(app, engine, around, prices)
+        except Exception as error:  # noqa: BLE001  # Faust would only tell it, and go on without
+            leave(error)
 
     return app
 
 
-def _publisher(app: Any, settings: Settings) -> Publish:
-    async def publish(records: Sequence[OutputRecord]) -> None:
-        deliveries = [
-            await app.producer.send(
-                topic_name(settings.topic_prefix, record.topic),
-                record.key,
-                record.value,
-                record.partition,
-                None,
-                record.headers,
-            )
-            for record in records
-        ]
-        await asyncio.gather(*deliveries)
+def _wire(app: Any, settings: Settings, engine: Engine, watchdog: Watchdog) -> None:
+    topics = (topic_name(settings.topic_prefix, name) for name in MERGED_TOPICS)
 
-    return publish
-
-
-def _raw_topic(app: Any, settings: Settings, *names: str) -> Any:
-    return app.topic(
-        *(topic_name(settings.topic_prefix, name) for name in names),
-        key_type=bytes,
-        value_type=bytes,
-        key_serializer="raw",
-        value_serializer="raw",
-    )
-
-
-def _wire_intake(app: Any, settings: Settings, intake: Intake) -> None:
-    @app.agent(_raw_topic(app, settings, *MERGED_TOPICS), name="intake")
+    @app.agent(app.topic(*topics, schema=BatchSchema()), name="intake")
     async def take(stream: Any) -> None:
-        app.consumer.is_full = intake.is_full
         async for event in stream.noack().events():
-            intake.arrive(event)
-            app.consumer.note_arrival(event.message.tp, event.message.offset)
+            try:
+                await engine.arrive(event.value)
+            except Exception as error:  # noqa: BLE001  # as above
+                leave(error)
 
-    @app.on_partitions_revoked.connect(weak=False)
-    async def forget(_app: Any, revoked: set[TP], **_: Any) -> None:
-        await intake.forget()
-        app.consumer.forget_positions()
-        log.info("partitions revoked", partitions=len(revoked))
+    @app.on_partitions_assigned.connect(weak=False)
+    async def assigned(_app: Any, assigned: set[TP], **_: Any) -> None:
+        try:
+            await engine.assigned(assigned)
+        except Exception as error:  # noqa: BLE001  # as above
+            leave(error)
+
+    @app.on_before_shutdown.connect(weak=False)
+    async def stop(_app: Any, **_: Any) -> None:
+        watchdog.stop()
+        await engine.stop()
+
+    # The consumer is made when it is first asked for; it is there before the app starts.
+    app.consumer.reader = engine
+    watchdog.start()
 
 
-def _wire_refused_prices(app: Any, settings: Settings, intake: Intake, publish: Publish) -> None:
-    """Of all workers the one that has the topic's partition in the group judges each price record, once."""
-
-    @app.agent(_raw_topic(app, settings, ENERGY_PRICES), name="refused-prices")
-    async def judge(stream: Any) -> None:
-        async for event in stream.noack().events():
-            letter = refusal_letter(intake.record(event.message))
-            if letter is not None:
-                intake.tally[f"refused on {ENERGY_PRICES}"] += 1
-                await _or_exit(publish([letter]))
-            event.ack()
-
-
-async def _work(app: Any, intake: Intake, prices: PriceFeed) -> None:
-    ticked_s = tallied_s = monotonic_s()
-    has_more_due = False
+async def _work(app: Any, engine: Engine, around: Surroundings, prices: PriceFeed) -> None:
+    engine.bind(app.consumer)
+    tallied_s = monotonic_s()
     while not app.should_stop:
-        zones = prices.take_new()
+        zones = await asyncio.to_thread(_new_prices, around, prices)
         if zones:
-            intake.prices_changed(zones)
-        did_any = await intake.pump()
-        now_s = monotonic_s()
-        if has_more_due or now_s - ticked_s >= TIMER_TICK_S:
-            ticked_s = now_s
-            has_more_due = await intake.tick()
-        if now_s - tallied_s >= TALLY_INTERVAL_S and intake.tally:
-            tallied_s = now_s
-            log.info("counted", **intake.tally)
-        if not did_any:
-            await asyncio.sleep(IDLE_WAIT_S)
+            for worker in engine.workers.values():
+                worker.prices_changed(zones)
+        await engine.repair()
+        if monotonic_s() - tallied_s >= TALLY_INTERVAL_S:
+            tallied_s = monotonic_s()
+            log.info("counted", **around.figures.counted())
+        await asyncio.sleep(ROUND_S)
 
 
-async def _or_exit(work: Awaitable[None]) -> None:
-    """Our own defect is not bad input: leave at once, so that nothing more is acknowledged."""
-    try:
-        await work
-    except WorkerError as error:
-        log.error("worker stopped", reason=str(error))  # noqa: TRY400  # an operating fault: the line says it all
-        os._exit(FAULT_EXIT_STATUS)
-    except Exception:
-        log.exception("worker stopped by a defect")
-        os._exit(DEFECT_EXIT_STATUS)
+def _new_prices(around: Surroundings, prices: PriceFeed) -> set[Any]:
+    """Take new prices, while no batch is being decided."""
+    with around.logic.lock:
+        return prices.take_new()

@@ -11,16 +11,15 @@ from msgspec import Struct
 
 from models.ids import UserId
 from models.session import SessionState
-from models.topics import SESSION_UPDATED, VEHICLE_POLICIES, VEHICLES_TABLE, changelog_topic
+from models.topics import CHANGELOG, SESSION_UPDATED, VEHICLE_POLICIES
 from streams.errors import WorkerError
-from streams.states import decode_vehicle
+from streams.states import VEHICLE, decode_vehicle
 
 # Named in the refusal at most.
 _NAMES_LIMIT: Final = 3
 
-VEHICLES: Final = changelog_topic(VEHICLES_TABLE)
 # What has to be read, whole.
-TOPICS: Final = (VEHICLE_POLICIES, VEHICLES, SESSION_UPDATED)
+TOPICS: Final = (VEHICLE_POLICIES, CHANGELOG, SESSION_UPDATED)
 
 
 class _Owner(Struct, rename="camel"):
@@ -54,12 +53,14 @@ class Holdings:
 
     def take(self, topic: str, message: Any) -> None:
         """Take the next record of one of TOPICS, named without the prefix. Raises WorkerError if it cannot be read."""
-        key = (message.key() or b"").decode(errors="replace")
+        raw_key = message.key() or b""
+        key = raw_key.decode(errors="replace")
         try:
             if topic == VEHICLE_POLICIES:
                 self._take_policy((message.partition(), key), message.value())
-            elif topic == VEHICLES:
-                self._take_vehicle(key, message.value())
+            elif topic == CHANGELOG:
+                if raw_key.startswith(VEHICLE):
+                    self._take_vehicle(key.removeprefix(VEHICLE.decode()), message.value())
             else:
                 self._take_update(key, message.partition(), message.value())
         except (msgspec.DecodeError, UnicodeDecodeError) as error:

@@ -1,6 +1,7 @@
 """The session logic as the worker holds it: the pure functions with their rules and the prices known so far."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from threading import Lock
 
 from sessions.events import Decision, Event, Rules
 from sessions.lifecycle import apply
@@ -11,10 +12,15 @@ from sessions.timers import Wake, wake
 
 @dataclass
 class SessionLogic:
-    """What decides. `prices` grows while the worker runs: a price counts from the moment at which it became known."""
+    """What decides. `prices` grows while the worker runs: a price counts from the moment at which it became known.
+
+    `lock`: held by the thread that decides a batch, and by the one that adds prices. One decides at a time, which costs
+    nothing where one thread computes at a time anyway, and lets each batch be done before the next begins.
+    """
 
     rules: Rules
     prices: PriceBook
+    lock: Lock = field(default_factory=Lock)
 
     def apply(self, vehicle: Vehicle, event: Event) -> Decision:
         """What an event changes."""

@@ -1,122 +1,229 @@
 """The co-partitioned inputs of one partition number, brought into the order of their event time. Pure.
 
-A record waits while another topic is known to have unread records that may be older. For a topic that is at its end it
-waits a moment at most: what a producer writes to several topics at once arrives in any order, some milliseconds apart.
-Within a topic a vehicle's records keep the log's order. One without a usable time is taken once it is at the head.
+What comes next is decided by the log alone, never by how much of it happens to be fetched: a record is taken only when
+each topic shows its next `window` records, or all that it has. So a log gives one order, whatever the batches, and also
+where the reading was broken off and begun anew.
 
+Within a topic a vehicle's records keep the log's order. One without a usable time is taken once it is at the head.
 One vehicle's clock must not matter to another: where a record of a vehicle is next, its older records of other topics
-are taken first, though they stand behind somebody else's record from later.
+are taken first, though they stand behind somebody else's record from later, as far as the windows reach. What was so
+taken ahead is told by `progress`.
+
+Live, a topic that is at its end is waited for only as long as the caller says of each record: what a producer writes to
+several topics at once arrives in any order, some milliseconds apart.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
 
-# Taken records behind one that waits are dropped when they are half of a queue and more than so many.
-SHELLS_LIMIT = 64
+# Where reading goes on in a topic, and the offsets beyond it that are done.
+Progress = tuple[int, list[int]]
 
 
 class _Waiting(Generic[Item]):
-    __slots__ = ("arrived_s", "at", "is_taken", "item", "owner", "topic")
+    __slots__ = ("at", "index", "is_taken", "item", "offset", "owner", "ready_s", "topic")
 
-    def __init__(self, topic: str, at: datetime | None, owner: str | None, arrived_s: float, item: Item) -> None:
+    def __init__(self, topic: str, offset: int, at: datetime | None, owner: str | None, ready_s: float) -> None:
         self.topic = topic
+        self.offset = offset
         self.at = at
         self.owner = owner
-        self.arrived_s = arrived_s
-        self.item = item
+        self.ready_s = ready_s
+        self.index = 0
         self.is_taken = False
+        self.item: Item | None = None
+
+
+class _Queue(Generic[Item]):
+    """A topic's records from the first that is not taken on; taken ones behind it keep their places."""
+
+    __slots__ = ("ahead", "end_offset", "next_index", "rank", "records", "taken")
+
+    def __init__(self, rank: int) -> None:
+        self.rank = rank
+        self.records: deque[_Waiting[Item]] = deque()
+        self.next_index = 0
+        self.end_offset = 0
+        # How many of the records are taken.
+        self.taken = 0
+        # Offsets that were taken ahead before the reading began anew, and have not been read again yet.
+        self.ahead: set[int] = set()
+
+    def append(self, waiting: _Waiting[Item]) -> None:
+        waiting.index = self.next_index
+        self.next_index += 1
+        self.end_offset = waiting.offset + 1
+        self.records.append(waiting)
+
+    def take(self, waiting: _Waiting[Item]) -> Item | None:
+        waiting.is_taken = True
+        self.taken += 1
+        records = self.records
+        while records and records[0].is_taken:
+            records.popleft()
+            self.taken -= 1
+        # A place that is kept does not keep what was there.
+        item, waiting.item = waiting.item, None
+        return item
 
 
 class Merge(Generic[Item]):
     """The records of one partition number that were read and not taken yet, by topic."""
 
-    def __init__(self, topics: Sequence[str], wait_s: float) -> None:
+    def __init__(self, topics: Sequence[str], window: int) -> None:
         """`topics`: every input; of records with equal times those of the topic named first are taken first.
 
-        `wait_s`: how long a record waits for a topic that is at its end.
+        `window`: how many records of a topic, from its first that is not taken, are looked at; 1 or more.
         """
-        self._wait_s = wait_s
-        self._rank = {topic: rank for rank, topic in enumerate(topics)}
-        self._queues: dict[str, deque[_Waiting[Item]]] = {topic: deque() for topic in topics}
+        self._window = window
+        self._queues: dict[str, _Queue[Item]] = {topic: _Queue(rank) for rank, topic in enumerate(topics)}
         self._owned: dict[str, dict[str, deque[_Waiting[Item]]]] = {}
-        self._depth = dict.fromkeys(topics, 0)
 
-    def push(self, topic: str, at: datetime | None, item: Item, arrived_s: float, owner: str | None = None) -> None:
+    def start(self, topic: str, offset: int, ahead: Iterable[int] = ()) -> None:
+        """Say where the reading of a topic begins, and which offsets beyond it are done: as `progress` told them."""
+        self._queues[topic].end_offset = offset
+        self._queues[topic].ahead = set(ahead)
+
+    def push(
+        self,
+        topic: str,
+        offset: int,
+        at: datetime | None,
+        item: Item,
+        *,
+        owner: str | None = None,
+        ready_s: float = 0.0,
+    ) -> None:
         """Add the next record of a topic; `at` is its event time, None where it has none.
 
-        `owner`: whose record it is (the vehicle), None where it does not say. `arrived_s`: monotonic seconds.
+        `owner`: whose record it is (the vehicle), None where it does not say. `ready_s`: until then, in monotonic
+        seconds, it waits for older ones of topics that are at their end.
         """
-        waiting = _Waiting(topic, at, owner, arrived_s, item)
+        waiting: _Waiting[Item] = _Waiting(topic, offset, at, owner, ready_s)
+        waiting.item = item
         self._queues[topic].append(waiting)
-        self._depth[topic] += 1
         if owner is not None and at is not None:
             self._owned.setdefault(owner, {}).setdefault(topic, deque()).append(waiting)
 
+    def is_done(self, topic: str, offset: int) -> bool:
+        """Whether a record, the next one read, was taken before: then it has its place now, and is not to be pushed."""
+        queue = self._queues[topic]
+        if offset not in queue.ahead:
+            return False
+        queue.ahead.discard(offset)
+        waiting: _Waiting[Item] = _Waiting(topic, offset, None, None, 0.0)
+        queue.append(waiting)
+        queue.take(waiting)
+        return True
+
+    def reach(self, topic: str, offset: int) -> None:
+        """The log was read up to this offset: what lies between has no record."""
+        queue = self._queues[topic]
+        queue.end_offset = max(queue.end_offset, offset)
+
+    def end_offset(self, topic: str) -> int:
+        """The offset of a topic that is to be pushed next."""
+        return self._queues[topic].end_offset
+
     def depth(self, topic: str) -> int:
-        """How many records of a topic wait."""
-        return self._depth[topic]
+        """How many places of a topic are kept in memory."""
+        return len(self._queues[topic].records)
 
     def is_empty(self) -> bool:
         """Tell whether nothing waits."""
-        return not any(self._depth.values())
+        return not any(queue.records for queue in self._queues.values())
+
+    def progress(self) -> dict[str, Progress]:
+        """By topic, where reading would have to go on, and the offsets beyond that are done, in order."""
+        return {topic: self._progress(queue) for topic, queue in self._queues.items()}
+
+    def ready_s(self) -> float:
+        """When, in monotonic seconds, the next record has waited long enough for topics that are at their end."""
+        return max((queue.records[0].ready_s for queue in self._queues.values() if queue.records), default=0.0)
 
     def take(self, is_at_end: Callable[[str], bool], limit: int, now_s: float) -> list[Item]:
         """What is ready, in order: `limit` records, or a few more where the last one's vehicle has older ones.
 
         `is_at_end` tells whether a topic has nothing unread as far as is known.
         """
+        ends = {topic: is_at_end(topic) for topic in self._queues}
         taken: list[Item] = []
-        while len(taken) < limit and (chosen := self._next(is_at_end, now_s)) is not None:
-            taken += (waiting.item for waiting in self._with_older(chosen))
+        while len(taken) < limit and (chosen := self._next(ends, now_s)) is not None:
+            self._take_with_older(chosen, taken)
         return taken
 
-    def _next(self, is_at_end: Callable[[str], bool], now_s: float) -> _Waiting[Item] | None:
+    def _next(self, ends: dict[str, bool], now_s: float) -> _Waiting[Item] | None:
         best: _Waiting[Item] | None = None
-        silent: list[str] = []
+        is_blocked = has_silent = False
         for topic, queue in self._queues.items():
-            while queue and queue[0].is_taken:
-                queue.popleft()
-            if not queue:
-                silent.append(topic)
+            if not queue.records:
+                has_silent = True
+                is_blocked |= not ends[topic]
                 continue
-            head = queue[0]
+            head = queue.records[0]
             if head.at is None:
                 return head
+            if len(queue.records) < self._window and not ends[topic]:
+                is_blocked = True
             if best is None or best.at is None or head.at < best.at:
                 best = head
-        if best is None:
+        if best is None or is_blocked or (has_silent and now_s < best.ready_s):
             return None
-        has_waited = now_s - best.arrived_s >= self._wait_s
-        return best if not silent or (has_waited and all(map(is_at_end, silent))) else None
+        return best
 
-    def _with_older(self, chosen: _Waiting[Item]) -> Iterator[_Waiting[Item]]:
-        """The owner's records of all topics up to the chosen one, in the order of their times."""
-        owned = self._owned.get(chosen.owner, {}) if chosen.owner is not None and chosen.at is not None else {}
-        while owned:
-            oldest = min((queue[0] for queue in owned.values()), key=self._order)
-            queue = owned[oldest.topic]
-            queue.popleft()
-            if not queue:
-                del owned[oldest.topic]
-            yield self._taken(oldest)
+    def _take_with_older(self, chosen: _Waiting[Item], taken: list[Item]) -> None:
+        """Take the owner's records of all topics up to the chosen one, in the order of their times."""
+        owner = chosen.owner
+        if owner is None or chosen.at is None:
+            self._take(chosen, taken)
+            return
+        owned = self._owned[owner]
+        if len(owned) == 1:
+            self._release(owner, owned, chosen.topic)
+            self._take(chosen, taken)
+            return
+        # As the windows stand now: what is looked at does not grow while records are taken.
+        reach = {topic: self._reach(topic) for topic in owned}
+        while True:
+            oldest = min(self._heads(owned, reach), key=self._order)
+            self._release(owner, owned, oldest.topic)
+            self._take(oldest, taken)
             if oldest is chosen:
-                if not owned and chosen.owner is not None:
-                    del self._owned[chosen.owner]
                 return
-        yield self._taken(chosen)
+
+    def _reach(self, topic: str) -> int:
+        records = self._queues[topic].records
+        return records[0].index + self._window if records else 0
+
+    @staticmethod
+    def _heads(owned: dict[str, deque[_Waiting[Item]]], reach: dict[str, int]) -> Iterator[_Waiting[Item]]:
+        return (queue[0] for topic, queue in owned.items() if queue[0].index < reach[topic])
+
+    def _release(self, owner: str, owned: dict[str, deque[_Waiting[Item]]], topic: str) -> None:
+        queue = owned[topic]
+        queue.popleft()
+        if not queue:
+            del owned[topic]
+            if not owned:
+                del self._owned[owner]
+
+    def _take(self, waiting: _Waiting[Item], taken: list[Item]) -> None:
+        item = self._queues[waiting.topic].take(waiting)
+        assert item is not None
+        taken.append(item)
 
     def _order(self, waiting: _Waiting[Item]) -> tuple[datetime, int]:
         assert waiting.at is not None
-        return waiting.at, self._rank[waiting.topic]
+        return waiting.at, self._queues[waiting.topic].rank
 
-    def _taken(self, waiting: _Waiting[Item]) -> _Waiting[Item]:
-        topic = waiting.topic
-        waiting.is_taken = True
-        self._depth[topic] -= 1
-        if len(self._queues[topic]) > 2 * self._depth[topic] + SHELLS_LIMIT:
-            self._queues[topic] = deque(each for each in self._queues[topic] if not each.is_taken)
-        return waiting
+    @staticmethod
+    def _progress(queue: _Queue[Item]) -> Progress:
+        if not queue.records:
+            return queue.end_offset, sorted(queue.ahead)
+        ahead = [each.offset for each in queue.records if each.is_taken] if queue.taken else []
+        # None of these was read again yet, so all of them lie behind the others.
+        return queue.records[0].offset, ahead + sorted(queue.ahead)

@@ -11,21 +11,29 @@ class OpenVisits:
         self._zones: dict[VehicleId, Zone] = {}
         self._heard_s: dict[Zone, dict[VehicleId, float]] = {}
 
-    def put(self, vehicle: Vehicle, heard_s: float) -> None:
-        """Take a vehicle as it stands now. `heard_s`: monotonic seconds when it was last heard."""
-        zone, known = zone_of(vehicle), self._zones.get(vehicle.id)
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self._zones)
+
+    def put(self, vehicle_id: VehicleId, zone: Zone | None, heard_s: float) -> None:
+        """Take a vehicle as it stands now. `zone`: of its open visit. `heard_s`: monotonic seconds when last heard."""
+        known = self._zones.get(vehicle_id)
         if known is not None and known != zone:
-            del self._zones[vehicle.id]
-            del self._heard_s[known][vehicle.id]
+            del self._zones[vehicle_id]
+            del self._heard_s[known][vehicle_id]
             if not self._heard_s[known]:
                 del self._heard_s[known]
         if zone is not None:
-            self._zones[vehicle.id] = zone
-            self._heard_s.setdefault(zone, {})[vehicle.id] = heard_s
+            self._zones[vehicle_id] = zone
+            self._heard_s.setdefault(zone, {})[vehicle_id] = heard_s
 
     def of(self, zone: Zone) -> dict[VehicleId, float]:
         """The vehicles of a zone, and when each was last heard."""
         return dict(self._heard_s.get(zone, {}))
+
+    def all(self) -> dict[VehicleId, float]:
+        """The vehicles of every zone, and when each was last heard."""
+        return {vehicle_id: heard_s for zone in self._heard_s.values() for vehicle_id, heard_s in zone.items()}
 
 
 def zone_of(vehicle: Vehicle) -> Zone | None:

@@ -4,8 +4,9 @@ Everything goes to the partition of the vehicle that it came from, whatever its 
 prefix.
 """
 
-from dataclasses import dataclass
 from typing import Final, assert_never
+
+from msgspec import Struct
 
 from models.codec import encode
 from models.policy import RESTORED_HEADER
@@ -26,8 +27,7 @@ KEY_LIMIT_BYTES: Final = 64 * KIB
 DETAIL_LIMIT_CHARS: Final = 1_000
 
 
-@dataclass(frozen=True, slots=True)
-class OutputRecord:
+class OutputRecord(Struct, frozen=True):
     """One record to produce."""
 
     topic: str

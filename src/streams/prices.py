@@ -2,13 +2,14 @@
 
 Each does so by itself, without a consumer group, since it needs every zone. A record counts from its `at` on; live, one
 that the log had only later acts on the vehicles that were planned without it. One that cannot be taken is passed over
-here; the worker that has the topic's partition in the group sends it to the dead letter
+here; the worker that has partition number 0 sends it to the dead letter
 (docs/decisions/0007-prices-are-judged-once.md).
 """
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
+
+from msgspec import structs
 
 from models.ids import Zone
 from models.prices import PriceRecord
@@ -18,10 +19,14 @@ from runtime.settings import Settings
 from sessions.events import Refused
 from sessions.prices import PriceBook
 from streams.outbox import OutputRecord, dead_letter
+from streams.progress import Progress, TopicProgress
 from streams.records import InputRecord, read_price
 from streams.topic_reader import TopicReader
 
 log: Final = get_log()
+
+# Beside the names of inputs in a progress record, with the partition behind it.
+_JUDGED: Final = f"{ENERGY_PRICES}:"
 
 
 class PriceFeed:
@@ -68,11 +73,45 @@ class PriceFeed:
         return taken
 
 
+class PriceJudge:
+    """Reads the price topic for whoever has partition number 0, and finds what cannot be taken, once.
+
+    How far it was read goes into that partition's progress, in the transaction that holds the dead letters.
+    """
+
+    def __init__(self, settings: Settings, done: Progress, topic_id: str) -> None:
+        """`done`: the partition's progress. Raises WorkerError."""
+        self._topic = topic_name(settings.topic_prefix, ENERGY_PRICES)
+        self._topic_id = topic_id
+        starts = {
+            (self._topic, int(name.removeprefix(_JUDGED))): each.next_offset
+            for name, each in done.items()
+            if name.startswith(_JUDGED) and each.topic_id == topic_id
+        }
+        self._reader = TopicReader(settings.kafka_bootstrap_servers, [self._topic], starts)
+
+    def letters(self) -> list[OutputRecord]:
+        """The dead letters of what has come since, of a batch at most. Raises WorkerError."""
+        letters = (refusal_letter(_record(message)) for message in self._reader.follow())
+        return [letter for letter in letters if letter is not None]
+
+    def progress(self) -> Progress:
+        """How far it has read."""
+        positions = self._reader.positions()
+        return {
+            f"{_JUDGED}{number}": TopicProgress(self._topic_id, offset) for (_, number), offset in positions.items()
+        }
+
+    def close(self) -> None:
+        """End the reading."""
+        self._reader.close()
+
+
 def refusal_letter(record: InputRecord) -> OutputRecord | None:
     """The dead letter of a price record that cannot be taken; None: it can."""
     price = read_price(record)
     # Whatever number of partitions the input has, its dead-letter topic has one: it is not keyed by vehicle.
-    return replace(dead_letter(record, price), partition=0) if isinstance(price, Refused) else None
+    return structs.replace(dead_letter(record, price), partition=0) if isinstance(price, Refused) else None
 
 
 def _record(message: Any) -> InputRecord:

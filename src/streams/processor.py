@@ -1,21 +1,17 @@
-"""One batch of one partition number, from events to what is published and kept. The order is the delivery guarantee:
+"""One batch of one partition number, from events to what is published and kept. Knows no broker and no store.
 
-1. decide: the session logic is applied record by record; nothing outside memory has changed;
-2. publish: updates, commands and dead letters are produced, and their delivery awaited;
-3. keep: the changed states go into the tables;
-4. the caller acknowledges the batch.
-
-If it dies before 3, the batch is read again and publishes the same updates again; after 3, what is read again changes
-nothing. So an update may come twice (with the same version), but none is lost.
+`decide` applies the session logic record by record, `decide_timers` lets time pass: nothing outside of the batch has
+changed then, so a batch whose transaction fails is decided anew. `keep` takes over what was committed.
 
 A change of prices changes no state by itself: the vehicles concerned are asked anew when to wake them.
 """
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+
+from msgspec import Struct
 
 from models.codec import Refusal
 from models.command import ChargeCommand
@@ -31,30 +27,29 @@ from sessions.events import (
     PolicyShown,
     PolicyWritten,
     Refused,
+    TimerDue,
     new_vehicle,
 )
 from sessions.state import Vehicle
 from streams.logic import SessionLogic
-from streams.open_visits import OpenVisits
+from streams.open_visits import OpenVisits, zone_of
 from streams.outbox import OutputRecord, dead_letter, output_record
 from streams.records import InputRecord, ReadEvent, Unreadable
+from streams.states import (
+    Summary,
+    encode_charging_events,
+    encode_vehicle,
+    events_key,
+    policy_key,
+    rules_hash,
+    vehicle_key,
+)
 from streams.timers import Timers
 from streams.updates import UpdateEncoder
-
-Publish = Callable[[Sequence[OutputRecord]], Awaitable[None]]
-
-
-class StateTables(Protocol):
-    """Where states are kept between batches."""
-
-    def vehicle(self, partition: int, vehicle_id: VehicleId) -> Vehicle | None: ...
-    def put_vehicle(self, partition: int, vehicle: Vehicle) -> None: ...
-    def policy_vehicle(self, partition: int, policy_id: PolicyId) -> VehicleId | None: ...
-    def put_policy_vehicle(self, partition: int, policy_id: PolicyId, vehicle_id: VehicleId | None) -> None: ...
+from streams.vehicles import Vehicles
 
 
-@dataclass(frozen=True, slots=True)
-class Arrived:
+class Arrived(Struct, frozen=True):
     """A record with what could be read from it."""
 
     record: InputRecord
@@ -62,101 +57,129 @@ class Arrived:
 
 
 @dataclass(slots=True)
-class _Batch:
-    """What a batch has decided and not published or kept yet. `wall_now` null: no command is written."""
+class Decided:
+    """What a batch comes to, not published or kept yet. `wall_now` null: no command is written.
+
+    `tally`: counts by fact. `unchanged`: vehicles whose timers changed nothing.
+    """
 
     wall_now: datetime | None
     vehicles: dict[VehicleId, Vehicle] = field(default_factory=dict)
     policies: dict[PolicyId, VehicleId | None] = field(default_factory=dict)
     outputs: list[OutputRecord] = field(default_factory=list)
+    tally: Counter[str] = field(default_factory=Counter)
+    unchanged: list[VehicleId] = field(default_factory=list)
+    summaries: dict[VehicleId, Summary] = field(default_factory=dict)
 
 
 class PartitionProcessor:
     """Applies the session logic to one partition number."""
 
     def __init__(
-        self,
-        partition: int,
-        partitions: int,
-        *,
-        logic: SessionLogic,
-        tables: StateTables,
-        publish: Publish,
-        timers: Timers,
-        tally: Counter[str],
+        self, partition: int, partitions: int, *, logic: SessionLogic, vehicles: Vehicles, timers: Timers
     ) -> None:
-        """`partitions`: how many the vehicle topics have. `tally`: counts by fact, for the operator."""
+        """`partitions`: how many the vehicle topics have."""
         self._partition = partition
         self._partitions = partitions
         self._logic = logic
-        self._tables = tables
-        self._publish = publish
-        self._tally = tally
+        self._rules_hash = rules_hash(logic.rules)
+        self._vehicles = vehicles
         self.timers = timers
         # The event clock of this partition: the newest time that a vehicle told and that was taken.
         self.newest_at: datetime | None = None
-        self._visits = OpenVisits()
+        self.visits = OpenVisits()
         self._updates = UpdateEncoder()
         # Vehicles that are to be asked anew when to wake them, and when each was last heard.
         self._to_ask: dict[VehicleId, float] = {}
 
-    async def process(self, arrived: Iterable[Arrived], heard_s: float, wall_now: datetime | None) -> None:
-        """Apply a batch in its order. `heard_s`: monotonic seconds when it was read.
+    def recover(self, heard_s: float) -> int:
+        """Set the timers of every vehicle in the store, as if each had just been heard. How many vehicles there are.
 
-        `wall_now`: the wall's time; null with the event clock, by which nobody could obey a command.
+        The timers stand as they were set when the vehicle was written: prices may have come since, so those whose
+        timers depend on prices or were set by other rules are asked anew, by and by.
         """
-        batch = _Batch(wall_now)
+        count = 0
+        for vehicle_id, summary in self._vehicles.summaries():
+            count += 1
+            self._remember(vehicle_id, summary, heard_s)
+            if summary.rules_hash != self._rules_hash:
+                self._to_ask[vehicle_id] = heard_s
+        self._to_ask |= self.visits.all()
+        return count
+
+    def decide(self, arrived: Iterable[Arrived], wall_now: datetime | None) -> Decided:
+        """Apply a batch in its order. `wall_now`: the wall's time; null with the event clock, by which nobody could
+        obey a command.
+        """
+        batch = Decided(wall_now)
         for each in arrived:
-            self._tally[f"read {each.record.topic}"] += 1
+            batch.tally[f"read {each.record.topic}"] += 1
             refused = self._take(batch, each.reading)
             if refused is not None:
-                self._tally[f"refused {refused.reason}"] += 1
+                batch.tally[f"refused {refused.reason}"] += 1
                 batch.outputs.append(dead_letter(each.record, refused))
-        await self._finish(batch, heard_s)
+        return batch
 
-    async def fire(self, due: Iterable[tuple[VehicleId, Event]], heard_s: float, wall_now: datetime | None) -> None:
-        """Let timers fire. `heard_s`, `wall_now`: as of now."""
-        batch = _Batch(wall_now)
-        unchanged: list[VehicleId] = []
-        for vehicle_id, event in due:
+    def decide_timers(self, due: Iterable[VehicleId], event: TimerDue, wall_now: datetime | None) -> Decided:
+        """Let the timers of some vehicles fire. `wall_now`: as of now, null with the event clock."""
+        batch = Decided(wall_now)
+        for vehicle_id in due:
             self._decide(batch, vehicle_id, event)
             if vehicle_id not in batch.vehicles:
-                unchanged.append(vehicle_id)
-        await self._finish(batch, heard_s)
-        for vehicle_id in unchanged:
-            self._tally["timer_changed_nothing"] += 1
-            self.timers.rest(vehicle_id, heard_s)
+                batch.unchanged.append(vehicle_id)
+                batch.tally["timer_changed_nothing"] += 1
+        return batch
 
-    def remember(self, vehicle: Vehicle, heard_s: float) -> None:
-        """Set the timer of a vehicle as its state has it, and the partition's clock."""
-        if vehicle.newest_at is not None:
-            self.newest_at = max(vehicle.newest_at, self.newest_at or vehicle.newest_at)
-        self.timers.schedule(vehicle.id, self._logic.wake(vehicle), heard_s)
-        self._visits.put(vehicle, heard_s)
+    def states(self, batch: Decided) -> list[tuple[bytes, bytes | None]]:
+        """The records of the states that a batch has changed, for changelog and store; null: it is no more."""
+        records: list[tuple[bytes, bytes | None]] = []
+        for vehicle in batch.vehicles.values():
+            summary = batch.summaries[vehicle.id] = self._summary(vehicle)
+            records.append((vehicle_key(vehicle.id), encode_vehicle(vehicle, summary)))
+            before = self._vehicles.vehicle(vehicle.id)
+            if vehicle.charging_events != (() if before is None else before.charging_events):
+                records.append((events_key(vehicle.id), encode_charging_events(vehicle)))
+        for policy_id, vehicle_id in batch.policies.items():
+            records.append((policy_key(policy_id), None if vehicle_id is None else vehicle_id.encode()))
+        return records
+
+    def keep(self, batch: Decided, heard_s: float) -> None:
+        """Take over what is committed. `heard_s`: monotonic seconds when the batch was read, or its timers fired."""
+        for vehicle in batch.vehicles.values():
+            self._vehicles.put(vehicle)
+            self._remember(vehicle.id, batch.summaries[vehicle.id], heard_s)
+            self._to_ask.pop(vehicle.id, None)
+        for vehicle_id in batch.unchanged:
+            self.timers.rest(vehicle_id, heard_s)
 
     def prices_changed(self, zones: Iterable[Zone]) -> None:
         """Note whose timers may be others now: the vehicles whose open visit is managed in one of the zones."""
         for zone in zones:
-            self._to_ask |= self._visits.of(zone)
+            self._to_ask |= self.visits.of(zone)
+
+    @property
+    def is_asking(self) -> bool:
+        """Whether vehicles are still to be asked: until then timers may be set too late."""
+        return bool(self._to_ask)
 
     def ask_anew(self, limit: int) -> bool:
         """Set the timers of at most `limit` of the vehicles so noted. Tells whether there were any."""
         asked = 0
         while self._to_ask and asked < limit:
             vehicle_id, heard_s = self._to_ask.popitem()
-            vehicle = self._tables.vehicle(self._partition, vehicle_id)
+            vehicle = self._vehicles.peek(vehicle_id)
             if vehicle is not None:
                 self.timers.schedule(vehicle_id, self._logic.wake(vehicle), heard_s)
             asked += 1
         return asked > 0
 
-    def _take(self, batch: _Batch, reading: ReadEvent | Unreadable) -> Refused | None:
+    def _take(self, batch: Decided, reading: ReadEvent | Unreadable) -> Refused | None:
         if isinstance(reading, Unreadable):
             if reading.shown is not None:
                 self._restore(batch, reading.shown)
             return reading.refused
         for name in reading.absurd_fields:
-            self._tally[f"out_of_range {name}"] += 1
+            batch.tally[f"out_of_range {name}"] += 1
         vehicle_id = reading.vehicle_id
         if reading.policy_id is not None:
             known_id = self._policy_vehicle(batch, reading.policy_id)
@@ -166,9 +189,9 @@ class PartitionProcessor:
             vehicle_id = vehicle_id or known_id
         if vehicle_id is None:
             # A deletion of a policy that nobody has, or our own restored one.
-            self._tally["unknown_policy"] += 1
+            batch.tally["unknown_policy"] += 1
             return None
-        if partition_of(vehicle_id, self._partitions) != self._partition:
+        if self._is_astray(batch, vehicle_id):
             if reading.policy_id is not None:
                 batch.outputs.append(self._record(PolicyRestored(reading.policy_id, None)))
             return Refused(Refusal.WRONG_PARTITION, f"{vehicle_id} belongs on another partition")
@@ -177,15 +200,21 @@ class PartitionProcessor:
             _note_policy(batch, reading.event, vehicle_id)
         return decision.refused
 
-    def _restore(self, batch: _Batch, shown: PolicyShown) -> None:
+    def _is_astray(self, batch: Decided, vehicle_id: VehicleId) -> bool:
+        """Whether a vehicle belongs on another partition; asked only of one that is not known yet."""
+        if vehicle_id in batch.vehicles or self._vehicles.vehicle(vehicle_id) is not None:
+            return False
+        return partition_of(vehicle_id, self._partitions) != self._partition
+
+    def _restore(self, batch: Decided, shown: PolicyShown) -> None:
         vehicle_id = self._policy_vehicle(batch, shown.policy_id)
         if vehicle_id is None:
             batch.outputs.append(self._record(PolicyRestored(shown.policy_id, None)))
         else:
             self._decide(batch, vehicle_id, shown)
 
-    def _decide(self, batch: _Batch, vehicle_id: VehicleId, event: Event) -> Decision:
-        known = batch.vehicles.get(vehicle_id) or self._tables.vehicle(self._partition, vehicle_id)
+    def _decide(self, batch: Decided, vehicle_id: VehicleId, event: Event) -> Decision:
+        known = batch.vehicles.get(vehicle_id) or self._vehicles.vehicle(vehicle_id)
         # One of which nothing comes to be known is not kept.
         vehicle = known or new_vehicle(vehicle_id)
         decision = self._logic.apply(vehicle, event)
@@ -193,32 +222,33 @@ class PartitionProcessor:
             batch.vehicles[vehicle_id] = decision.vehicle
         batch.outputs.extend(self._record(output) for output in decision.outputs if self._is_written(output, batch))
         for fact in decision.counted:
-            self._tally[fact] += 1
+            batch.tally[fact] += 1
         return decision
 
     def _record(self, output: Output) -> OutputRecord:
         return output_record(output, self._partition, self._updates)
 
-    def _is_written(self, output: Output, batch: _Batch) -> bool:
+    def _is_written(self, output: Output, batch: Decided) -> bool:
         """Tell whether an output goes to its topic: all do, but for commands that nobody may obey any more."""
         if not isinstance(output, CommandIssued):
             return True
         why = _why_withheld(output.command, batch.wall_now)
-        self._tally["command_written" if why is None else f"command_withheld {why}"] += 1
+        batch.tally["command_written" if why is None else f"command_withheld {why}"] += 1
         return why is None
 
-    async def _finish(self, batch: _Batch, heard_s: float) -> None:
-        await self._publish(batch.outputs)
-        for vehicle in batch.vehicles.values():
-            self._tables.put_vehicle(self._partition, vehicle)
-            self.remember(vehicle, heard_s)
-        for policy_id, vehicle_id in batch.policies.items():
-            self._tables.put_policy_vehicle(self._partition, policy_id, vehicle_id)
+    def _summary(self, vehicle: Vehicle) -> Summary:
+        return Summary(self._rules_hash, self._logic.wake(vehicle), vehicle.newest_at, zone_of(vehicle))
 
-    def _policy_vehicle(self, batch: _Batch, policy_id: PolicyId) -> VehicleId | None:
+    def _remember(self, vehicle_id: VehicleId, summary: Summary, heard_s: float) -> None:
+        if summary.newest_at is not None:
+            self.newest_at = max(summary.newest_at, self.newest_at or summary.newest_at)
+        self.timers.schedule(vehicle_id, summary.wake, heard_s)
+        self.visits.put(vehicle_id, summary.zone, heard_s)
+
+    def _policy_vehicle(self, batch: Decided, policy_id: PolicyId) -> VehicleId | None:
         if policy_id in batch.policies:
             return batch.policies[policy_id]
-        return self._tables.policy_vehicle(self._partition, policy_id)
+        return self._vehicles.policy_vehicle(policy_id)
 
 
 def _why_withheld(command: ChargeCommand, wall_now: datetime | None) -> str | None:
@@ -227,7 +257,7 @@ def _why_withheld(command: ChargeCommand, wall_now: datetime | None) -> str | No
     return "expired" if command.valid_until <= wall_now else None
 
 
-def _note_policy(batch: _Batch, event: Event, vehicle_id: VehicleId) -> None:
+def _note_policy(batch: Decided, event: Event, vehicle_id: VehicleId) -> None:
     match event:
         case PolicyWritten():
             batch.policies[event.policy.id] = vehicle_id

@@ -1,8 +1,9 @@
 """From a Kafka record to an event of the session logic or to a price, or to the reason why it cannot be one."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
+
+from msgspec import Struct
 
 from models.codec import (
     DecodeError,
@@ -29,8 +30,7 @@ from sessions.events import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class InputRecord:
+class InputRecord(Struct, frozen=True):
     """One record as the log has it. `topic` is named without the prefix; `logged_at` is the broker's stamp."""
 
     topic: str
@@ -39,11 +39,10 @@ class InputRecord:
     key: bytes | None
     value: bytes | None
     logged_at: datetime
-    headers: tuple[tuple[str, bytes | None], ...] = field(default=(), repr=False)
+    headers: tuple[tuple[str, bytes | None], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ReadEvent:
+class ReadEvent(Struct, frozen=True):
     """A record that could be read. `vehicle_id` is None where only the policy is named: the worker knows its vehicle.
 
     `absurd_fields`: those that were out of their physical range and count as null.
@@ -56,8 +55,7 @@ class ReadEvent:
     absurd_fields: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Unreadable:
+class Unreadable(Struct, frozen=True):
     """A record that could not be read. `shown`: what it shows of a policy, where it is a policy's."""
 
     refused: Refused

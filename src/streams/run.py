@@ -1,80 +1,67 @@
-"""Running the worker as a process: its topics must be there, prices are read first, its shutdown is bounded."""
+"""Running the worker as a process: its topics must be there, its folder is its own, prices are read first, its
+shutdown is bounded.
+"""
 
 import logging
 import os
 import signal
 import sys
 import threading
+from contextlib import closing
+from pathlib import Path
 from typing import Any, Final
 
-from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient
-
-from models.topics import ALL_TOPICS, topic_name
+from models.topics import WORKER_GROUP, topic_name
 from runtime.logs import configure_logs, get_log
 from runtime.settings import Settings
 from streams.errors import WorkerError
+from streams.home import Home
+from streams.kafka_topics import FoundTopics, require_topics
 from streams.prices import PriceFeed
+from streams.processor import PartitionProcessor
 
 log: Final = get_log()
 
-METADATA_TIMEOUT_S: Final = 10.0
-# Faust may wait for minutes for a send that cannot be delivered; what was not acknowledged is read again anyway.
+# However long Kafka may not answer: what was not committed is read again anyway.
 SHUTDOWN_LIMIT_S: Final = 5.0
+SWITCH_INTERVAL_S: Final = 0.001
 
 
-def require_topics(settings: Settings) -> None:
-    """Check that every topic is there with the right number of partitions. Raises WorkerError.
+def run_worker(settings: Settings, processor: type[PartitionProcessor] = PartitionProcessor) -> int:
+    """Run until SIGINT or SIGTERM. Returns the exit status; one line on standard error says why it is not 0.
 
-    Nothing creates a topic in passing: one made by a first write would have the wrong partitions and clean-up, and a
-    changelog that Faust makes at its start may not be known yet when the first partitions are assigned.
+    `processor`: what decides.
     """
-    admin = AdminClient({"bootstrap.servers": settings.kafka_bootstrap_servers, "log_level": 0})
-    try:
-        found = admin.list_topics(timeout=METADATA_TIMEOUT_S).topics
-    except KafkaException as error:
-        raise WorkerError(f"no Kafka broker at {settings.kafka_bootstrap_servers}") from error
-    for spec in ALL_TOPICS:
-        name = topic_name(settings.topic_prefix, spec.name)
-        if name not in found:
-            raise WorkerError(f"topic {name} is missing: create the topics with `flex-sessions topics`")
-        if spec.by_vehicle and len(found[name].partitions) != settings.topic_partitions:
-            raise WorkerError(
-                f"topic {name} has {len(found[name].partitions)} partitions; "
-                f"FLEX_TOPIC_PARTITIONS says {settings.topic_partitions}"
-            )
-
-
-def run_worker(settings: Settings) -> int:
-    """Run until SIGINT or SIGTERM. Returns the exit status; one line on standard error says why it is not 0."""
     configure_logs(settings.log_level, "worker")
     if settings.log_level != "debug":
         # Faust and aiokafka tell every step of every service as "info".
         for name in ("faust", "mode", "aiokafka", "streams.transport"):
             logging.getLogger(name).setLevel(logging.WARNING)
     try:
-        require_topics(settings)
-        prices = PriceFeed(settings)
+        found = require_topics(settings)
+        with Home(state_folder(settings)) as home, closing(PriceFeed(settings)) as prices:
+            return _run(settings, prices, found, home, processor)
     except WorkerError as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201  # for the operator who typed the command
         return 1
-    try:
-        return _run(settings, prices)
-    finally:
-        prices.close()
 
 
-def _run(settings: Settings, prices: PriceFeed) -> int:
+def state_folder(settings: Settings) -> Path:
+    """Where a worker with these settings keeps its state."""
+    return Path(settings.state_dir).expanduser() / "worker" / topic_name(settings.topic_prefix, WORKER_GROUP)
+
+
+def _run(
+    settings: Settings, prices: PriceFeed, found: FoundTopics, home: Home, processor: type[PartitionProcessor]
+) -> int:
     # Faust is slow to load; a worker that cannot start should say so at once.
     import faust  # noqa: PLC0415
 
     from streams.app import create_app  # noqa: PLC0415
 
-    try:
-        app = create_app(settings, prices)
-    except OSError as error:
-        print(f"error: cannot keep state in {settings.state_dir}: {error.strerror}", file=sys.stderr)  # noqa: T201
-        return 1
+    app = create_app(settings, prices, found, home, processor)
+    # Batches are short, and several threads take turns: by Python's default of 5 ms each turn would be felt.
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
     worker = faust.Worker(app, quiet=True, override_logging=False, redirect_stdouts=False)
     # It would write cursor codes into the log.
     worker.spinner = None

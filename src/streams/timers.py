@@ -20,11 +20,14 @@ REST_S = 1.0
 
 
 class _Entry(NamedTuple):
-    """`number` tells it from the entries of earlier settings, and keeps the order of those with equal times."""
+    """Of equal times the vehicle's id decides, so that the order is the same after a restart.
+
+    `number` tells it from the entries of earlier settings.
+    """
 
     fires_at: datetime
-    number: int
     vehicle_id: VehicleId
+    number: int
 
 
 class _Timer(NamedTuple):
@@ -62,7 +65,7 @@ class Timers:
             self._timers[vehicle_id] = _Timer(known.entry, not_before_s)
             return
         self._numbers += 1
-        entry = _Entry(fires_at, self._numbers, vehicle_id)
+        entry = _Entry(fires_at, vehicle_id, self._numbers)
         self._timers[vehicle_id] = _Timer(entry, not_before_s)
         heappush(self._heap, entry)
         if len(self._heap) > 2 * len(self._timers) + STALE_LIMIT:
@@ -74,6 +77,10 @@ class Timers:
         known = self._timers.get(vehicle_id)
         if known is not None:
             self._timers[vehicle_id] = _Timer(known.entry, since_s + REST_S)
+
+    def next_fires_at(self) -> datetime | None:
+        """When the first timer fires, or a little before; None: there is none."""
+        return self._heap[0].fires_at if self._heap else None
 
     def due(self, now: datetime, monotonic_s: float, limit: int) -> list[VehicleId]:
         """Vehicles, at most `limit`, whose timers fire at `now`, earliest first.

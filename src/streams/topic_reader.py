@@ -6,7 +6,7 @@ transaction markers and compaction leave offsets that no record has, so that "th
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, TopicPartition
@@ -43,13 +43,20 @@ _LOST: Final = frozenset(
 class TopicReader:
     """Committed records of all partitions of some topics. Every method raises WorkerError, in one line."""
 
-    def __init__(self, bootstrap_servers: str, topics: Sequence[str]) -> None:
-        """Look up where the topics begin and end. `topics`: their names on the broker."""
+    def __init__(
+        self, bootstrap_servers: str, topics: Sequence[str], starts: Mapping[tuple[str, int], int] | None = None
+    ) -> None:
+        """Look up where the topics begin and end. `topics`: their names on the broker.
+
+        `starts`: offsets of partitions from which to read, where that is not their beginning.
+        """
         self._topics = tuple(topics)
         self._servers = bootstrap_servers
         # What the client last complained of; None: records come.
         self.fault: str | None = None
         first, self._ends = self._bounds()
+        first = {at: max(offset, (starts or {}).get(at, 0)) for at, offset in first.items()}
+        self._ends = {at: end for at, end in self._ends.items() if end > first[at]}
         self._positions = dict(first)
         self._consumer: Any = Consumer(
             {
@@ -70,6 +77,10 @@ class TopicReader:
             }
         )
         self._consumer.assign([TopicPartition(topic, number, offset) for (topic, number), offset in first.items()])
+
+    def positions(self) -> dict[tuple[str, int], int]:
+        """By topic and partition, the offset that is read next."""
+        return dict(self._positions)
 
     def offsets_ahead(self) -> int:
         """How many offsets lie between here and the ends: what a progress bar counts."""
@@ -121,10 +132,9 @@ class TopicReader:
         self.fault = str(error.str())
 
     def _move(self, at: tuple[str, int], position: int) -> None:
-        if at in self._ends:
-            self._positions[at] = position
-            if position >= self._ends[at]:
-                del self._ends[at]
+        self._positions[at] = position
+        if at in self._ends and position >= self._ends[at]:
+            del self._ends[at]
 
     def _bounds(self) -> tuple[dict[tuple[str, int], int], dict[tuple[str, int], int]]:
         """Where each partition begins, and where it ends for who reads committed records."""

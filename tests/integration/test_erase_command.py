@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from models.topics import SESSION_UPDATED, VEHICLES_TABLE, changelog_topic
+from models.topics import CHANGELOG, SESSION_UPDATED
 from streams.states import decode_vehicle
 from tests.support.api_process import ROOT, Api, running_api
 from tests.support.command import run_flex
@@ -39,7 +39,7 @@ def newest(topics: Topics) -> dict[str | None, Record]:
 
 def is_plugged_in(topics: Topics, vehicle: str) -> bool:
     """Whether the worker has told its changelog of an open visit."""
-    found = read_all(topics.bootstrap, topics.name(changelog_topic(VEHICLES_TABLE)))
+    found = read_all(topics.bootstrap, topics.name(CHANGELOG))
     states = [record.value for record in found if record.key == vehicle and record.value is not None]
     return bool(states) and decode_vehicle(states[-1], None).visit is not None
 

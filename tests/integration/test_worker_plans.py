@@ -187,7 +187,7 @@ def test_two_replays_of_one_log_agree(topics: Topics, broker: Kafka, tmp_path: P
     ensure_topics(other.settings())
     try:
         one = _replayed(topics, tmp_path / "one", vehicles, zone, told)
-        two = _replayed(other, tmp_path / "two", vehicles, zone, told, merge_buffer_records=100, commit_interval_s=0.1)
+        two = _replayed(other, tmp_path / "two", vehicles, zone, told, batch_limit_records=3, commit_interval_s=0.1)
     finally:
         delete_topics(broker.bootstrap, other.prefix)
     assert one == two

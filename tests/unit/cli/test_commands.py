@@ -55,13 +55,6 @@ def test_an_unknown_command_or_option_is_a_usage_error() -> None:
     assert "fly" in run_flex("fly", env={}).stderr
 
 
-def test_what_is_not_there_yet_says_so() -> None:
-    """One line that names README's list, and a non-zero exit code."""
-    done = run_flex("dead-letters", "list", env={})
-    assert done.returncode == 1
-    assert done.stderr == 'error: dead-letters is not there yet: see "Not yet" in README.md\n'
-
-
 @pytest.mark.parametrize("arguments", [(), ("--user", ""), ("--user", "an na"), ("--user", "x" * 65)])
 def test_an_erasure_needs_a_user(arguments: tuple[str, ...]) -> None:
     """Without a user, or with what cannot be one, `erase` is a usage error."""

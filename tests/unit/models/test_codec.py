@@ -36,6 +36,7 @@ REFUSED: dict[str, tuple[bytes | None, Refusal]] = {
     "half a message": (raw(CHARGE)[:-5], Refusal.MALFORMED_JSON),
     "two messages": (raw(CHARGE) * 2, Refusal.MALFORMED_JSON),
     "bad UTF-8": (b'{"eventId":"\xff"}', Refusal.MALFORMED_JSON),
+    "bad UTF-8 in what is not known": (raw(CHARGE)[:-1] + b',"\xff":"\xc0"}', Refusal.MALFORMED_JSON),
     "lone surrogate": (raw(CHARGE, powerDeliveryState="\ud800"), Refusal.MALFORMED_JSON),
     "NaN": (literal("NaN"), Refusal.MALFORMED_JSON),
     "Infinity": (literal("Infinity"), Refusal.MALFORMED_JSON),

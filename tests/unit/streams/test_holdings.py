@@ -7,13 +7,15 @@ from msgspec.json import encode
 
 from models.ids import UserId
 from models.session import SessionState
-from models.topics import SESSION_UPDATED, VEHICLE_POLICIES
+from models.topics import CHANGELOG, SESSION_UPDATED, VEHICLE_POLICIES
 from streams.errors import WorkerError
-from streams.holdings import VEHICLES, Holdings
-from streams.states import encode_vehicle
+from streams.holdings import Holdings
+from streams.states import encode_vehicle, vehicle_key
 from tests import builders
 from tests.builders import ANN, BOB, VEHICLE, plug, run
 from tests.support.updates import Update, policy_value, session_id
+
+STATE_KEY = vehicle_key(VEHICLE).decode()
 
 
 class Message:
@@ -52,7 +54,7 @@ def vehicle(*, visitor: UserId | None = None, owner: UserId | None = None) -> tu
     """A vehicle's state with an open visit of one user, and a disabled policy of another."""
     policies = [] if owner is None else [builders.policy(0, "p2", user=owner, enabled=False)]
     visits = [] if visitor is None else [plug(1, user=visitor)]
-    return VEHICLES, Message(VEHICLE, encode_vehicle(run(*policies, *visits).vehicle))
+    return CHANGELOG, Message(STATE_KEY, encode_vehicle(run(*policies, *visits).vehicle))
 
 
 def gone(topic: str, key: str) -> tuple[str, Message]:
@@ -109,7 +111,7 @@ ALLOWED: dict[str, Callable[[], Holdings]] = {
         update(2, SessionState.UPCOMING),
         gone(SESSION_UPDATED, session_id(2)),
     ),
-    "a vehicle forgotten": lambda: held(vehicle(visitor=ANN, owner=ANN), gone(VEHICLES, VEHICLE)),
+    "a vehicle forgotten": lambda: held(vehicle(visitor=ANN, owner=ANN), gone(CHANGELOG, STATE_KEY)),
     "a policy record that is none": lambda: held((VEHICLE_POLICIES, Message("p1", b"garbled"))),
 }
 
@@ -133,8 +135,8 @@ def test_many_names_are_cut() -> None:
     assert (holdings.reason_to_refuse() or "").endswith(" and 6 more")
 
 
-@pytest.mark.parametrize("topic", [VEHICLES, SESSION_UPDATED])
+@pytest.mark.parametrize("topic", [CHANGELOG, SESSION_UPDATED])
 def test_what_cannot_be_read_stops_the_erasure(topic: str) -> None:
     """A state or session that cannot be read may be the user's: one line says where it lies."""
     with pytest.raises(WorkerError, match="t, partition 1, offset 7 cannot be read"):
-        held((topic, Message("x", b"\xc1 garbled")))
+        held((topic, Message("v", b"\xc1 garbled")))

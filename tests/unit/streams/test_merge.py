@@ -11,6 +11,7 @@ from streams.merge import Merge
 T0 = datetime(2026, 3, 1, tzinfo=UTC)
 WAIT_S = 0.05
 LATER_S = 10.0
+WINDOW = 100
 
 
 def at(second: int) -> datetime:
@@ -23,11 +24,12 @@ def ends(*topics: str) -> Callable[[str], bool]:
 
 
 def filled(**topics: list[int | None]) -> Merge[str]:
-    """A merge of topics with records at these seconds, all arrived at 0 s, each named like its topic and second."""
-    merge: Merge[str] = Merge(sorted(topics), WAIT_S)
+    """A merge of topics with records at these seconds, ready from WAIT_S on, each named like its topic and second."""
+    merge: Merge[str] = Merge(sorted(topics), WINDOW)
     for topic, seconds in topics.items():
-        for second in seconds:
-            merge.push(topic, None if second is None else at(second), f"{topic}{second}", 0.0)
+        for offset, second in enumerate(seconds):
+            when = None if second is None else at(second)
+            merge.push(topic, offset, when, f"{topic}{second}", ready_s=WAIT_S)
     return merge
 
 
@@ -54,19 +56,33 @@ def test_a_topic_at_its_end_is_waited_for_a_moment_only() -> None:
 def test_no_wait_where_every_topic_has_a_record() -> None:
     """With a record of every topic at hand, the oldest is taken at once."""
     merge = filled(a=[1], b=[2])
-    assert merge.take(ends(), 10, 0.0) == ["a1"]
+    assert merge.take(ends("a", "b"), 10, 0.0) == ["a1"]
+
+
+def test_nothing_is_taken_before_the_windows_are_seen() -> None:
+    """Of a topic that is known to have more, as many records as its window holds are seen before anything is taken."""
+    merge: Merge[int] = Merge(["a", "b"], window=3)
+    for second in (1, 2):
+        merge.push("a", second, at(second), second)
+        merge.push("b", second, at(second), 10 * second)
+    assert merge.take(ends("a"), 10, LATER_S) == []
+    merge.push("b", 3, at(3), 30)
+    assert merge.take(ends("a"), 10, LATER_S) == [1, 10]
+    assert merge.take(ends("a"), 10, LATER_S) == []
+    assert merge.take(ends("a", "b"), 10, LATER_S) == [2, 20, 30]
 
 
 def test_a_record_without_time_is_taken_at_the_head() -> None:
     """What cannot be read is taken as soon as it is at the head, and holds nobody back."""
     merge = filled(a=[None, 5], b=[1])
-    assert merge.take(ends(), 10, 0.0) == ["aNone", "b1"]
+    assert merge.take(ends(), 10, 0.0) == ["aNone"]
+    assert merge.take(ends("a", "b"), 10, LATER_S) == ["b1", "a5"]
 
 
 def test_a_late_record_does_not_wait() -> None:
     """A record that is older than its predecessor in its topic is the oldest head, and taken at once."""
     merge = filled(a=[9, 1], b=[10])
-    assert merge.take(ends(), 10, 0.0) == ["a9", "a1"]
+    assert merge.take(ends("a", "b"), 10, 0.0) == ["a9", "a1"]
 
 
 def test_equal_times_follow_the_order_of_the_topics() -> None:
@@ -86,10 +102,10 @@ def test_a_batch_is_no_larger_than_its_limit() -> None:
 def test_whatever_the_batches_the_order_is_that_of_the_times(times: list[list[int]], limit: int) -> None:
     """Topics that are in order by themselves come out in order together, in batches of any size, nothing lost."""
     topics = {f"t{number}": sorted(seconds) for number, seconds in enumerate(times)}
-    merge: Merge[int] = Merge(sorted(topics), WAIT_S)
+    merge: Merge[int] = Merge(sorted(topics), WINDOW)
     for topic, seconds in topics.items():
-        for second in seconds:
-            merge.push(topic, at(second), second, 0.0)
+        for offset, second in enumerate(seconds):
+            merge.push(topic, offset, at(second), second)
     taken: list[int] = []
     while batch := merge.take(ends(*topics), limit, LATER_S):
         taken += batch
@@ -98,44 +114,110 @@ def test_whatever_the_batches_the_order_is_that_of_the_times(times: list[list[in
 
 def test_one_vehicles_clock_does_not_matter_to_another() -> None:
     """A vehicle's older record is taken before its newer one, though it stands behind a record from days ahead."""
-    merge: Merge[str] = Merge(["plug", "charge"], WAIT_S)
-    merge.push("plug", at(500_000), "B in", 0.0, "B")
-    for second, name in ((0, "A in"), (80, "A out")):
-        merge.push("plug", at(second), name, 0.0, "A")
-    for second in (10, 70, 90):
-        merge.push("charge", at(second), f"A {second}", 0.0, "A")
-    assert merge.take(ends(), 10, LATER_S) == ["A in", "A 10", "A 70", "A out", "A 90"]
-    assert merge.take(ends("plug", "charge"), 10, LATER_S) == ["B in"]
+    merge: Merge[str] = Merge(["plug", "charge"], WINDOW)
+    merge.push("plug", 0, at(500_000), "B in", owner="B")
+    for offset, (second, name) in enumerate(((0, "A in"), (80, "A out")), start=1):
+        merge.push("plug", offset, at(second), name, owner="A")
+    for offset, second in enumerate((10, 70, 90)):
+        merge.push("charge", offset, at(second), f"A {second}", owner="A")
+    assert merge.take(ends("plug"), 10, LATER_S) == []
+    assert merge.take(ends("plug", "charge"), 10, LATER_S) == ["A in", "A 10", "A 70", "A out", "A 90", "B in"]
     assert merge.is_empty()
 
 
-def test_what_was_taken_from_behind_takes_no_room() -> None:
-    """Records taken from behind a waiting one are not kept."""
-    merge: Merge[int] = Merge(["plug", "charge"], WAIT_S)
-    merge.push("plug", at(10**6), -1, 0.0, "B")
-    for second in range(5_000):
-        merge.push("plug", at(second), second, 0.0, "A")
-        merge.push("charge", at(second), second, 0.0, "A")
+def test_what_was_taken_ahead_is_told() -> None:
+    """Progress is the first offset that is not done, and the done ones beyond; where nothing waits, the log's end."""
+    merge: Merge[str] = Merge(["plug", "charge"], WINDOW)
+    merge.start("plug", 5)
+    merge.start("charge", 40)
+    merge.push("plug", 5, at(100), "B in", owner="B")
+    merge.push("plug", 7, at(0), "A in", owner="A")
+    merge.push("plug", 8, at(200), "B out", owner="B")
+    merge.push("charge", 40, at(1), "A 1", owner="A")
+    assert merge.take(ends("plug", "charge"), 1, LATER_S) == ["A in", "A 1"]
+    assert merge.progress() == {"plug": (5, [7]), "charge": (41, [])}
+    merge.reach("charge", 44)
+    assert merge.take(ends("plug", "charge"), 1, LATER_S) == ["B in"]
+    assert merge.progress() == {"plug": (8, []), "charge": (44, [])}
+
+
+def test_what_was_taken_from_behind_keeps_nothing_but_its_place() -> None:
+    """Records taken from behind a waiting one are let go, and their places count towards the window."""
+    merge: Merge[int] = Merge(["plug", "charge"], window=1_000)
+    merge.push("plug", 0, at(10**6), -1, owner="B")
+    for second in range(500):
+        merge.push("plug", second + 1, at(second), second, owner="A")
+        merge.push("charge", second, at(second), second, owner="A")
         assert merge.take(ends("plug", "charge"), 1, LATER_S) == [second, second]
-    assert len(merge._queues["plug"]) < 200
-    assert (merge.depth("plug"), list(merge._owned)) == (1, ["B"])
+    assert (merge.depth("plug"), merge.depth("charge"), list(merge._owned)) == (501, 0, ["B"])
+    assert [each.item for each in merge._queues["plug"].records] == [-1] + [None] * 500
 
 
-Owned = st.lists(st.tuples(st.sampled_from("ABC"), st.integers(0, 30)), max_size=12)
+Owned = st.lists(st.tuples(st.sampled_from("ABC"), st.none() | st.integers(0, 30)), max_size=12)
+Log = dict[str, list[tuple[str, int | None]]]
+Name = tuple[str, int]
+
+
+def run(log: Log, window: int, steps: Callable[[int], int], *, restart_each: bool) -> list[Name]:
+    """The order in which a log's records are taken, read by pieces of `steps` records and taken by `steps` again.
+
+    `restart_each`: after every batch all that is in memory is lost, but for the progress.
+    """
+    order: list[Name] = []
+    merge: Merge[Name] = Merge(["plug", "charge"], window)
+    read = dict.fromkeys(log, 0)
+    rounds = 0
+    while any(read[topic] < len(log[topic]) for topic in log) or not merge.is_empty():
+        rounds += 1
+        assert rounds < 1_000, "nothing moves any more"
+        for topic in log:
+            for _ in range(steps(rounds)):
+                offset = read[topic]
+                if offset == len(log[topic]):
+                    break
+                read[topic] += 1
+                owner, second = log[topic][offset]
+                if not merge.is_done(topic, offset):
+                    when = None if second is None else at(second)
+                    merge.push(topic, offset, when, (topic, offset), owner=owner)
+        taken = merge.take(lambda topic: read[topic] == len(log[topic]), steps(rounds), LATER_S)
+        order += taken
+        if restart_each and taken:
+            progress = merge.progress()
+            merge = Merge(["plug", "charge"], window)
+            for topic, (offset, beyond) in progress.items():
+                merge.start(topic, offset, beyond)
+                read[topic] = offset
+    return order
+
+
+@given(Owned, Owned, st.integers(1, 6), st.integers(1, 5), st.integers(1, 5))
+def test_a_log_has_one_order(
+    plugs: list[tuple[str, int | None]], charges: list[tuple[str, int | None]], window: int, one: int, other: int
+) -> None:
+    """However a log is fetched and cut into batches, and if reading begins anew after each: the order is the same.
+
+    Every record is taken once, nothing twice.
+    """
+    log: Log = {"plug": plugs, "charge": charges}
+    first = run(log, window, lambda _: one, restart_each=False)
+    assert sorted(first) == sorted((topic, offset) for topic in log for offset in range(len(log[topic])))
+    assert run(log, window, lambda number: other + number % 2, restart_each=False) == first
+    assert run(log, window, lambda _: other, restart_each=True) == first
 
 
 @given(Owned, Owned, st.integers(1, 5))
 def test_a_vehicles_order_depends_on_its_own_records(
-    plugs: list[tuple[str, int]], charges: list[tuple[str, int]], limit: int
+    plugs: list[tuple[str, int | None]], charges: list[tuple[str, int | None]], limit: int
 ) -> None:
-    """However the records of several vehicles are mixed, each vehicle's come out as if it were alone."""
+    """Within the window each vehicle's records come out as if it were alone, however those of several are mixed."""
 
     def order(owners: str) -> list[tuple[str, str, int]]:
-        merge: Merge[tuple[str, str, int]] = Merge(["plug", "charge"], WAIT_S)
+        merge: Merge[tuple[str, str, int]] = Merge(["plug", "charge"], WINDOW)
         for topic, records in (("plug", plugs), ("charge", charges)):
-            for owner, second in records:
-                if owner in owners:
-                    merge.push(topic, at(second), (owner, topic, second), 0.0, owner)
+            for offset, (owner, second) in enumerate(records):
+                if owner in owners and second is not None:
+                    merge.push(topic, offset, at(second), (owner, topic, second), owner=owner)
         taken: list[tuple[str, str, int]] = []
         while batch := merge.take(ends("plug", "charge"), limit, LATER_S):
             taken += batch

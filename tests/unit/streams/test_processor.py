@@ -1,11 +1,10 @@
 """A batch of one partition: what is published, what is kept, and in which order."""
 
-import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import ClassVar
 
-import pytest
 from msgspec.json import encode
 
 from models.command import Action, ChargeCommand, Reason
@@ -28,9 +27,11 @@ from sessions.state import Vehicle
 from sessions.timers import Wake
 from streams.logic import SessionLogic
 from streams.outbox import OutputRecord
-from streams.processor import Arrived, PartitionProcessor
+from streams.processor import Arrived, Decided, PartitionProcessor
 from streams.records import InputRecord, read
+from streams.states import POLICY, VEHICLE, decode_vehicle, events_key
 from streams.timers import Timers
+from streams.vehicles import Vehicles
 from tests.support.records import Outgoing
 from tests.support.worker import message, policy_value
 
@@ -42,55 +43,63 @@ HOME = partition_of(CAR, PARTITIONS)
 
 
 class Bench:
-    """A processor whose tables are dictionaries, and what it did, in order."""
+    """A processor whose records lie in a dictionary, and what it did, in order."""
 
-    def __init__(self, *, fails: bool = False, logic: SessionLogic | None = None) -> None:
-        self.fails = fails
+    def __init__(self, *, logic: SessionLogic | None = None) -> None:
         self.wall_now: datetime | None = NOW
-        self.asked: list[VehicleId] = []
+        self.asked: list[bytes] = []
         self.published: list[OutputRecord] = []
-        self.vehicles: dict[VehicleId, Vehicle] = {}
-        self.policies: dict[PolicyId, VehicleId | None] = {}
+        self.records: dict[bytes, bytes] = {}
         self.tally: Counter[str] = Counter()
+        self.logic = logic or SessionLogic(Rules(), PriceBook())
+        self.start()
+
+    def start(self) -> None:
+        """Begin anew with what is kept."""
         self.timers = Timers(quiet_s=0.0, is_wall=False)
         self.processor = PartitionProcessor(
-            HOME,
-            PARTITIONS,
-            logic=logic or SessionLogic(Rules(), PriceBook()),
-            tables=self,
-            publish=self.publish,
-            timers=self.timers,
-            tally=self.tally,
+            HOME, PARTITIONS, logic=self.logic, vehicles=Vehicles(self, limit=2), timers=self.timers
         )
+        self.processor.recover(0.0)
 
-    async def publish(self, records: Sequence[OutputRecord]) -> None:
-        if self.fails:
-            raise ConnectionError("no broker")
-        self.published += records
+    def get(self, key: bytes) -> bytes | None:
+        self.asked.append(key)
+        return self.records.get(key)
 
-    def vehicle(self, partition: int, vehicle_id: VehicleId) -> Vehicle | None:
-        assert partition == HOME
-        self.asked.append(vehicle_id)
-        return self.vehicles.get(vehicle_id)
+    def with_prefix(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+        return ((key, value) for key, value in sorted(self.records.items()) if key.startswith(prefix))
 
-    def put_vehicle(self, partition: int, vehicle: Vehicle) -> None:
-        assert partition == HOME
-        self.vehicles[vehicle.id] = vehicle
+    @property
+    def vehicles(self) -> dict[str, Vehicle]:
+        """Every vehicle that is kept."""
+        return {
+            key[1:].decode(): decode_vehicle(raw, self.records.get(events_key(VehicleId(key[1:].decode()))))
+            for key, raw in self.with_prefix(VEHICLE)
+        }
 
-    def policy_vehicle(self, partition: int, policy_id: PolicyId) -> VehicleId | None:
-        assert partition == HOME
-        return self.policies.get(policy_id)
-
-    def put_policy_vehicle(self, partition: int, policy_id: PolicyId, vehicle_id: VehicleId | None) -> None:
-        assert partition == HOME
-        self.policies[policy_id] = vehicle_id
+    @property
+    def policies(self) -> dict[str, str]:
+        """Every policy that is kept, and its vehicle."""
+        return {key[1:].decode(): raw.decode() for key, raw in self.with_prefix(POLICY)}
 
     def take(self, *records: InputRecord) -> None:
-        arrived = [Arrived(record, read(record)) for record in records]
-        asyncio.run(self.processor.process(arrived, 0.0, self.wall_now))
+        self.keep(self.decide(*records))
+
+    def decide(self, *records: InputRecord) -> Decided:
+        return self.processor.decide([Arrived(record, read(record)) for record in records], self.wall_now)
 
     def fire(self, now: datetime) -> None:
-        asyncio.run(self.processor.fire([(CAR, TimerDue(now))], 0.0, self.wall_now))
+        self.keep(self.processor.decide_timers([CAR], TimerDue(now), self.wall_now))
+
+    def keep(self, batch: Decided) -> None:
+        for key, value in self.processor.states(batch):
+            if value is None:
+                self.records.pop(key, None)
+            else:
+                self.records[key] = value
+        self.published += batch.outputs
+        self.tally += batch.tally
+        self.processor.keep(batch, 0.0)
 
     def of(self, topic: str) -> list[OutputRecord]:
         return [record for record in self.published if record.topic == topic]
@@ -127,15 +136,45 @@ def test_a_batch_sees_its_own_changes() -> None:
     assert versions == [b"1", b"2", b"3", b"1"]
 
 
-def test_nothing_is_kept_before_it_is_published() -> None:
-    """When publishing fails, the tables are as before, so that the batch can be taken again."""
-    bench = Bench(fails=True)
-    with pytest.raises(ConnectionError):
-        bench.take(policy(), plug(0, True))
-    assert (bench.vehicles, bench.policies, len(bench.timers)) == ({}, {}, 0)
-    bench.fails = False
-    bench.take(policy(), plug(0, True))
-    assert len(bench.of(SESSION_UPDATED)) == 2
+def test_a_batch_that_is_not_kept_leaves_nothing_behind() -> None:
+    """Decided and thrown away, as where its transaction fails, a batch can be decided anew with the same result."""
+    bench, other = Bench(), Bench()
+    bench.take(policy())
+    other.take(policy())
+    records = plug(0, True), plug(30, False), plug(32, None), deletion()
+    before = dict(bench.records)
+    bench.processor.states(bench.decide(*records))
+    assert (bench.records, len(bench.timers), bench.processor.newest_at) == (before, 0, None)
+    bench.take(*records)
+    other.take(*records)
+    assert bench.published == other.published
+    assert (bench.records, bench.tally) == (other.records, other.tally)
+
+
+def test_a_restart_changes_nothing() -> None:
+    """Begun anew between any two records with what is kept, the processor publishes and keeps the same."""
+    records = (policy(), plug(0, True), plug(30, False), plug(32, None), plug(40, True), deletion())
+    steady, restarted = Bench(), Bench()
+    for each in records:
+        steady.take(each)
+        restarted.take(each)
+        restarted.start()
+        assert restarted.processor.newest_at == steady.processor.newest_at
+        assert restarted.timers.due(NOW, 1.0, 10) == steady.timers.due(NOW, 1.0, 10)
+    assert steady.published == restarted.published
+    assert steady.records == restarted.records
+
+
+def test_other_rules_set_the_timers_anew() -> None:
+    """A vehicle whose timer was set by other rules is asked anew after a restart."""
+    bench = Bench()
+    bench.take(plug(0, True))
+    assert bench.timers.next_fires_at() == T0 + timedelta(hours=72)
+    bench.logic = SessionLogic(Rules(visit_timeout=timedelta(hours=1)), PriceBook())
+    bench.start()
+    assert bench.processor.is_asking
+    bench.processor.ask_anew(10)
+    assert bench.timers.due(T0 + timedelta(hours=1), 0.0, 10) == [CAR]
 
 
 def test_a_batch_taken_again_publishes_the_same() -> None:
@@ -198,7 +237,7 @@ def test_a_deletion_finds_the_vehicle_of_its_policy() -> None:
     bench.take(policy())
     bench.take(deletion())
     assert bench.of(SESSION_UPDATED)[-1].value is None
-    assert bench.policies == {"p": None}
+    assert bench.policies == {}
     assert bench.vehicles[CAR].policies == ()
 
 
@@ -367,27 +406,38 @@ def test_a_replay_commands_nobody() -> None:
     assert bench.tally["command_withheld event_clock"] == 1
 
 
+class Asking(SessionLogic):
+    """The real logic, which notes whose timer it was asked for."""
+
+    asked: ClassVar[list[VehicleId]] = []
+
+    def wake(self, vehicle: Vehicle) -> Wake | None:
+        self.asked.append(vehicle.id)
+        return super().wake(vehicle)
+
+
 def test_a_change_of_prices_asks_the_vehicles_that_it_concerns_and_no_others() -> None:
     """Only a vehicle whose open visit is managed in a changed zone is asked anew, at most so many at once."""
-    bench = Bench()
+    logic = Asking(Rules(), PriceBook())
+    bench = Bench(logic=logic)
     names = [name for name in map(str, range(99)) if partition_of(name, PARTITIONS) == HOME][:3]
     for name in names:
         value = message(name, T0, isPluggedIn=True, locationId="home")
         bench.take(policy(f"p{name}", name), record(Outgoing(topic=VEHICLE_PLUG, key=name, value=value)))
     bench.take(policy("idle"))
-    bench.asked.clear()
     bench.processor.prices_changed([Zone("FR"), Zone("DE-LU")])
     bench.processor.prices_changed([Zone("DE-LU")])
+    logic.asked.clear()
     assert [bench.processor.ask_anew(2) for _ in range(3)] == [True, True, False]
-    assert sorted(bench.asked) == sorted(names)
+    assert sorted(logic.asked) == sorted(names)
     value = message(names[0], T0 + timedelta(minutes=9), isPluggedIn=False)
     bench.take(record(Outgoing(topic=VEHICLE_PLUG, key=names[0], value=value)))
     value = message(names[0], T0 + timedelta(minutes=20))
     bench.take(record(Outgoing(topic=VEHICLE_CHARGE, key=names[0], value=value)))
-    bench.asked.clear()
+    logic.asked.clear()
     bench.processor.prices_changed([Zone("DE-LU")])
     assert bench.processor.ask_anew(10)
-    assert sorted(bench.asked) == sorted(names[1:])
+    assert sorted(logic.asked) == sorted(names[1:])
 
 
 class WokenByPrices(SessionLogic):

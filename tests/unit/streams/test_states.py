@@ -3,12 +3,22 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from msgspec.structs import replace
 
 from models.ids import ChargingEventId, SessionId, VehicleId, Zone
+from sessions.events import Rules
 from sessions.state import ChargingEvent, Vehicle
+from sessions.timers import Wake
 from streams.open_visits import OpenVisits, zone_of
-from streams.states import decode_vehicle, encode_charging_events, encode_vehicle
+from streams.states import (
+    Summary,
+    decode_summary,
+    decode_vehicle,
+    encode_charging_events,
+    encode_vehicle,
+    rules_hash,
+)
 from tests.builders import HOME, VEHICLE, WORK, plug, policy, run
 
 T0 = datetime(2026, 3, 1, 18, 0, tzinfo=UTC)
@@ -29,6 +39,26 @@ def test_a_state_is_the_same_from_its_two_parts() -> None:
     for events in ((), (EVENT,), (EVENT, replace(EVENT, is_guess=True))):
         vehicle = replace(plugged_in(), charging_events=events)
         assert decode_vehicle(encode_vehicle(vehicle), encode_charging_events(vehicle)) == vehicle
+
+
+@pytest.mark.parametrize("zone", [None, NORTH, Zone("z" * 64)])
+@pytest.mark.parametrize("wake", [None, Wake(T0, 0.0), Wake(T0 - timedelta(days=20_000, microseconds=1), 1_800.5)])
+@pytest.mark.parametrize("newest_at", [None, T0 + timedelta(microseconds=7)])
+def test_a_record_tells_its_timer_without_being_decoded(
+    zone: Zone | None, wake: Wake | None, newest_at: datetime | None
+) -> None:
+    """What a vehicle's record begins with comes back as it was, and the vehicle behind it too."""
+    vehicle, summary = plugged_in(), Summary(2**32 - 1, wake, newest_at, zone)
+    raw = encode_vehicle(vehicle, summary)
+    assert decode_summary(raw) == summary
+    assert decode_vehicle(raw, None) == vehicle
+
+
+def test_other_rules_are_told_apart() -> None:
+    """A timer that was set by other rules is known by their hash; equal rules have equal ones."""
+    hashes = {rules_hash(Rules()), rules_hash(Rules(efficiency=0.8)), rules_hash(Rules(late_limit=timedelta(hours=1)))}
+    assert len(hashes) == 3
+    assert rules_hash(Rules()) == rules_hash(Rules(efficiency=0.9))
 
 
 def test_charging_events_are_not_in_the_vehicles_own_record() -> None:
@@ -54,12 +84,13 @@ def test_the_zone_is_that_of_the_policy_that_manages_the_visit() -> None:
 def test_a_visit_is_found_under_its_present_zone_only() -> None:
     """A visit that changes its zone, or ends, is not found under the old one, and leaves nothing behind."""
     visits = OpenVisits()
-    visits.put(plugged_in(), 1.0)
-    visits.put(plugged_in(VAN), 2.0)
+    visits.put(CAR, NORTH, 1.0)
+    visits.put(VAN, NORTH, 2.0)
     assert visits.of(NORTH) == {CAR: 1.0, VAN: 2.0}
-    visits.put(plugged_in(zone=SOUTH), 3.0)
+    visits.put(CAR, SOUTH, 3.0)
     assert (visits.of(NORTH), visits.of(SOUTH)) == ({VAN: 2.0}, {CAR: 3.0})
-    for vehicle in (plugged_in(), plugged_in(VAN)):
-        visits.put(replace(vehicle, visit=None), 4.0)
+    assert (visits.all(), len(visits)) == ({VAN: 2.0, CAR: 3.0}, 2)
+    for vehicle_id in (CAR, VAN):
+        visits.put(vehicle_id, None, 4.0)
     assert (visits.of(NORTH), visits.of(SOUTH)) == ({}, {})
     assert (visits._zones, visits._heard_s) == ({}, {})

@@ -1,0 +1,219 @@
+"""The whole worker on a real broker: throughput against other designs, latency, recovery, what rest and size cost.
+
+Everything runs on this machine, the broker and the load included, one thing at a time, each on fresh topics. Ratios are
+of medians. `FLEX_BENCH_RUNS` says how many runs (3), `FLEX_BENCH_SCALE` shrinks the loads for a quick look (1.0).
+"""
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from statistics import median
+from typing import Any, Final
+
+from benchmarks.latency import latency
+from benchmarks.system import (
+    READY,
+    Process,
+    Record,
+    Site,
+    broker,
+    done,
+    ends,
+    names,
+    now,
+    plugged_in,
+    prices,
+    produce,
+    rate,
+    sample,
+    site,
+    start_worker,
+    worker,
+)
+from local.kafka import Kafka
+from models.topics import VEHICLE_CHARGE, VEHICLE_PLUG
+
+RUNS: Final = int(os.environ.get("FLEX_BENCH_RUNS", "3"))
+SCALE: Final = float(os.environ.get("FLEX_BENCH_SCALE", "1"))
+THIN_VEHICLES: Final = 5_000
+THIN_SAMPLES: Final = round(120_000 * SCALE)
+STOCK_SAMPLES: Final = round(12_000 * SCALE)
+FULL_VEHICLES: Final = round(2_000 * SCALE)
+FULL_ROUNDS: Final = 10
+STOCK_FULL_ROUNDS: Final = 3
+MANY_VEHICLES: Final = round(100_000 * SCALE)
+FEW_VEHICLES: Final = round(1_000 * SCALE)
+COST_SAMPLES: Final = MANY_VEHICLES
+IDLE_S: Final = 10.0
+GAP_S: Final = 30.0
+
+Measures = dict[str, dict[str, Any]]
+Start = Callable[[Site], Process]
+
+
+def measure() -> Measures:
+    """Every measure of the engine."""
+    found: Measures = {}
+    with broker() as kafka:
+        found |= _thin(kafka)
+        found |= _full(kafka)
+        for per_s in (3_000, 8_000):
+            with site(kafka) as at:
+                quantiles = latency(at, per_s, vehicles=FULL_VEHICLES, seconds=max(5.0, 20 * SCALE))
+            suffix = "" if per_s == 3_000 else f"_at_{per_s}"
+            found |= {f"update_latency_{name}_ms{suffix}": _in(value, "ms") for name, value in quantiles.items()}
+        found |= _size_and_recovery(kafka)
+    return found
+
+
+def _thin(kafka: Kafka) -> Measures:
+    ours = _median(kafka, _peer("engine_thin"), lambda at: _thin_load(at, THIN_SAMPLES))
+    bare = _median(kafka, _peer("bare_loop"), lambda at: _thin_load(at, THIN_SAMPLES))
+    stock = _median(kafka, _peer("stock_faust", "--logic", "thin"), lambda at: _thin_load(at, STOCK_SAMPLES))
+    return {
+        "thin_fold_events_per_s": _in(ours, "1/s"),
+        "thin_fold_bare_loop_events_per_s": _in(bare, "1/s"),
+        "thin_fold_stock_faust_events_per_s": _in(stock, "1/s"),
+        "thin_fold_vs_bare_loop": _in(ours / bare, "ratio"),
+        "thin_fold_vs_stock_faust": _in(ours / stock, "ratio"),
+    }
+
+
+def _full(kafka: Kafka) -> Measures:
+    ours = _median(kafka, start_worker, lambda at: _full_load(at, FULL_VEHICLES, FULL_ROUNDS))
+    stock = _median(
+        kafka, _peer("stock_faust", "--logic", "full"), lambda at: _full_load(at, FULL_VEHICLES, STOCK_FULL_ROUNDS)
+    )
+    return {
+        "full_logic_events_per_s": _in(ours, "1/s"),
+        "full_logic_stock_faust_events_per_s": _in(stock, "1/s"),
+        "full_logic_vs_stock_faust": _in(ours / stock, "ratio"),
+    }
+
+
+def _size_and_recovery(kafka: Kafka) -> Measures:
+    """Cost per event by the number of vehicles; then, with the many, idle cost and recovery."""
+    with site(kafka) as at:
+        few = _cost_us(at, FEW_VEHICLES)
+    with site(kafka) as at:
+        many = _cost_us(at, MANY_VEHICLES)
+        with worker(at) as process:
+            # What starting set going is over once nothing is asked anew any more.
+            _settle(process)
+            before_s = process.cpu_s()
+            time.sleep(IDLE_S)
+            idle = (process.cpu_s() - before_s) / IDLE_S * 100
+            process.end(signal.SIGKILL)
+        local, rebuilt = [], []
+        for number in range(RUNS):
+            local.append(_recovery_s(at, {}))
+            rebuilt.append(_recovery_s(at, {"state_dir": at.folder / f"other-{number}"}))
+    return {
+        "cost_per_event_1k_vehicles_us": _in(few, "us"),
+        "cost_per_event_100k_vehicles_us": _in(many, "us"),
+        "cost_ratio_100k_vs_1k_vehicles": _in(many / few, "ratio"),
+        "idle_cpu_100k_vehicles_pct": _in(idle, "%"),
+        "recovery_100k_local_s": _in(median(local), "s"),
+        "recovery_100k_rebuilt_s": _in(median(rebuilt), "s"),
+    }
+
+
+def _cost_us(at: Site, vehicles: int) -> float:
+    """CPU of the worker per sample of vehicles that are plugged in, in microseconds, after their plug-ins."""
+    start = now() - timedelta(hours=1)
+    fleet = names(vehicles)
+    produce(at, prices(start))
+    produce(at, plugged_in(fleet, start))
+    with worker(at) as process:
+        rate_until_done(at, VEHICLE_PLUG)
+        _settle(process)
+        before_s, rounds = process.cpu_s(), max(1, COST_SAMPLES // vehicles)
+        produce(at, _samples(fleet, rounds, start))
+        rate_until_done(at, VEHICLE_CHARGE)
+        return (process.cpu_s() - before_s) / (rounds * vehicles) * 1_000_000
+
+
+def rate_until_done(at: Site, topic: str) -> None:
+    """Wait until a topic is processed."""
+    total, until_s = ends(at, topic), time.monotonic() + 300
+    while done(at, topic) < total:
+        if time.monotonic() > until_s:
+            raise RuntimeError(f"{topic} is not processed")
+        time.sleep(0.05)
+
+
+def _settle(process: Process) -> None:
+    """Wait until the worker rests, or nearly."""
+    until_s = time.monotonic() + 60
+    while time.monotonic() < until_s:
+        before_s = process.cpu_s()
+        time.sleep(1.0)
+        if process.cpu_s() - before_s < 0.1:
+            return
+
+
+def _recovery_s(at: Site, settings: dict[str, Any]) -> float:
+    """From the start of the process to the moment when it takes records; then it is killed."""
+    began_s = time.monotonic()
+    process = start_worker(at, **settings)
+    try:
+        process.wait_for(READY)
+        return time.monotonic() - began_s
+    finally:
+        process.end(signal.SIGKILL)
+
+
+def _median(kafka: Kafka, start: Start, load: Callable[[Site], int]) -> float:
+    """Events/s with which a worker goes through a load that lies ready."""
+    rates = []
+    for _ in range(RUNS):
+        with site(kafka) as at:
+            total = load(at)
+            process = start(at)
+            try:
+                process.wait_for(READY)
+                rates.append(rate(at, total))
+            finally:
+                process.end(signal.SIGKILL)
+    return median(rates)
+
+
+def _peer(module: str, *arguments: str) -> Start:
+    def start(at: Site) -> Process:
+        argv = [sys.executable, "-m", f"benchmarks.peers.{module}", *arguments]
+        # Where `benchmarks` lies is where this runs.
+        return Process(argv, at.env() | {"PYTHONPATH": os.pathsep.join(sys.path)}, at.folder / f"{module}.log")
+
+    return start
+
+
+def _thin_load(at: Site, count: int) -> int:
+    fleet = names(THIN_VEHICLES)
+    start = now() - timedelta(hours=1)
+    each = count // THIN_VEHICLES + 1
+    records = (record for number, record in enumerate(_samples(fleet, each, start)) if number < count)
+    produce(at, records)
+    return ends(at)
+
+
+def _full_load(at: Site, vehicles: int, rounds: int) -> int:
+    start = now() - timedelta(seconds=GAP_S * (rounds + 5))
+    fleet = names(vehicles)
+    produce(at, prices(start))
+    produce(at, plugged_in(fleet, start))
+    produce(at, _samples(fleet, rounds, start))
+    return ends(at)
+
+
+def _samples(fleet: list[str], rounds: int, start: datetime) -> Iterator[Record]:
+    for number in range(1, rounds + 1):
+        at = start + timedelta(seconds=GAP_S * number)
+        for vehicle in fleet:
+            yield VEHICLE_CHARGE, vehicle, sample(vehicle, at, number), None
+
+
+def _in(value: float, unit: str) -> dict[str, Any]:
+    return {"value": value, "unit": unit}

@@ -1,0 +1,121 @@
+"""Stock Faust: an agent, a table on RocksDB with its changelog, `topic.send`; at least once.
+
+`--logic thin` folds as the bare loop does; `--logic full` runs the same session logic as the worker.
+"""
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import faust
+from msgspec.json import Decoder
+
+from benchmarks.system import PARTITIONS, READY
+from benchmarks.thin import FOLD, Fold, Sample, raw, step, update
+from models.topics import SESSION_UPDATED, VEHICLE_CHARGE, VEHICLE_PLUG, VEHICLE_POLICIES, WORKER_GROUP
+from runtime.logs import configure_logs
+from runtime.settings import load_settings
+from sessions.events import SessionChanged, new_vehicle
+from streams.inputs import input_record
+from streams.logic import SessionLogic
+from streams.outbox import output_record
+from streams.prices import PriceFeed
+from streams.records import ReadEvent, read
+from streams.settings import rules_from
+from streams.states import decode_vehicle, encode_vehicle
+from streams.updates import UpdateEncoder
+
+DECODER = Decoder(Sample)
+
+
+class _Record:
+    """A record of Faust as the worker's reader knows it."""
+
+    def __init__(self, message: Any) -> None:
+        self.partition, self.offset = message.partition, message.offset
+        self.key, self.value, self.headers = message.key, message.value, ()
+        self.timestamp = message.timestamp * 1_000
+
+
+def make_app(kind: str) -> Any:
+    """The app; `kind`: thin or full."""
+    settings = load_settings(os.environ)
+    prefix = settings.topic_prefix
+    Path(settings.state_dir).mkdir(parents=True, exist_ok=True)
+    app = faust.App(
+        f"{prefix}{WORKER_GROUP}",
+        broker=f"kafka://{settings.kafka_bootstrap_servers}",
+        store="rocksdb://",
+        datadir=str(Path(settings.state_dir) / "faust"),
+        topic_partitions=PARTITIONS,
+        consumer_auto_offset_reset="earliest",
+        # The default of 2.8 s is too coarse to be measured by.
+        broker_commit_interval=0.25,
+        topic_disable_leader=True,
+        web_enabled=False,
+        worker_redirect_stdouts=False,
+    )
+    raw_topic: dict[str, Any] = {
+        "key_type": bytes, "value_type": bytes, "key_serializer": "raw", "value_serializer": "raw",
+    }  # fmt: skip
+    out = app.topic(prefix + SESSION_UPDATED, **raw_topic)
+    table = app.Table("states", key_type=bytes, value_type=bytes, partitions=PARTITIONS, default=None)
+    names = [VEHICLE_CHARGE] if kind == "thin" else [VEHICLE_POLICIES, VEHICLE_PLUG, VEHICLE_CHARGE]
+    source = app.topic(*(prefix + name for name in names), **raw_topic)
+
+    if kind == "thin":
+
+        @app.agent(source)
+        async def fold(stream: Any) -> None:
+            async for key, value in stream.items():
+                sample = DECODER.decode(value)
+                found = table.get(key)
+                state = step(Fold() if found is None else FOLD.decode(found), sample.energy_added)
+                table[key] = raw(state)
+                await out.send(key=key, value=update(sample.vehicle_id, state))
+
+        return app
+
+    prices = PriceFeed(settings)
+    logic, encoder = SessionLogic(rules_from(settings), prices.book), UpdateEncoder()
+
+    @app.agent(source)
+    async def apply(stream: Any) -> None:
+        async for event in stream.events():
+            message = event.message
+            reading = read(input_record(message.topic.removeprefix(prefix), _Record(message)))
+            assert isinstance(reading, ReadEvent)
+            vehicle_id = reading.vehicle_id
+            assert vehicle_id is not None
+            key = vehicle_id.encode()
+            found = table.get(key)
+            vehicle = new_vehicle(vehicle_id) if found is None else decode_vehicle(found, None)
+            decision = logic.apply(vehicle, reading.event)
+            table[key] = encode_vehicle(decision.vehicle)
+            for output in decision.outputs:
+                if isinstance(output, SessionChanged):
+                    record = output_record(output, message.partition, encoder)
+                    await out.send(
+                        key=record.key, value=record.value, partition=record.partition, headers=record.headers
+                    )
+
+    return app
+
+
+def main() -> int:
+    configure_logs("warning", "stock-faust")
+    app = make_app(sys.argv[sys.argv.index("--logic") + 1])
+
+    @app.task
+    async def say() -> None:
+        print(READY.decode(), flush=True)
+
+    worker = faust.Worker(app, quiet=True, override_logging=False, redirect_stdouts=False)
+    worker.spinner = None
+    worker.execute_from_commandline()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

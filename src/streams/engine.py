@@ -1,0 +1,236 @@
+"""The workers of all partition numbers that this process has, and their dealings with Faust.
+
+Faust says which partitions are ours and brings what was fetched; each batch goes to the worker of its partition number.
+A worker that stays ours across a rebalance keeps its store, its producer and what it has in memory.
+"""
+
+import asyncio
+import os
+from typing import Any, Final
+
+from faust.types import TP
+
+from runtime.clock import monotonic_s
+from runtime.logs import get_log
+from streams.errors import WorkerError
+from streams.inputs import MERGED_TOPICS, Fetched
+from streams.partition import PartitionWorker, Surroundings
+
+log: Final = get_log()
+
+# How long a rebalance waits for the batches in hand. One that takes longer is fenced by the partition's next owner.
+QUIESCE_LIMIT_S: Final = 10.0
+# How long a worker may take to let go of its store and its producer.
+STOP_LIMIT_S: Final = 4.0
+# How often the positions of fetcher and workers are compared.
+REPAIR_S: Final = 1.0
+# Exit status after a defect of ours: the supervisor starts the worker again, and nothing is lost.
+DEFECT_EXIT_STATUS: Final = 70
+# Exit status after an operating fault, which one line has told.
+FAULT_EXIT_STATUS: Final = 1
+
+
+class Engine:
+    """All methods but those named below are called by Faust's own thread."""
+
+    def __init__(self, around: Surroundings) -> None:
+        self._around = around
+        self._prefix = around.settings.topic_prefix
+        self.workers: dict[int, PartitionWorker] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._consumer: Any = None
+        self._is_quiet = False
+        self._quiet_s: float | None = None
+        self._ready_told = False
+        # Where the fetcher is ahead of a worker: of which offset, and since when in monotonic seconds.
+        self._ahead_since: dict[tuple[int, str], tuple[int, float]] = {}
+
+    # --- rebalancing ------------------------------------------------------------------------------------------------
+
+    def bind(self, consumer: Any) -> None:
+        """Take the consumer that fetches for us."""
+        self._consumer = consumer
+        self._loop = asyncio.get_running_loop()
+
+    async def quiesce(self) -> None:
+        """Partitions may move: finish the batches in hand, and take nothing more."""
+        self._is_quiet = True
+        self._quiet_s = monotonic_s()
+        self._ready_told = False
+        paused = [worker.pause() for worker in self.workers.values()]
+        for worker in self.workers.values():
+            worker.inputs.refuse()
+        until_s = monotonic_s() + QUIESCE_LIMIT_S
+        for event in paused:
+            if not await asyncio.to_thread(event.wait, max(0.0, until_s - monotonic_s())):
+                log.warning("a batch takes longer than a rebalance waits", limit_s=QUIESCE_LIMIT_S)
+
+    async def assigned(self, tps: set[TP]) -> None:
+        """These partitions are ours now, and no others. Raises WorkerError."""
+        numbers = self._numbers(tps)
+        lost = [self.workers.pop(number) for number in list(self.workers) if number not in numbers]
+        await self._stop(lost)
+        for number in sorted(numbers - self.workers.keys()):
+            worker = self.workers[number] = PartitionWorker(number, self._around, self)
+            worker.start()
+        self._is_quiet = False
+        self._quiet_s = None
+        log.info("partitions assigned", partitions=sorted(numbers))
+        for worker in self.workers.values():
+            if worker.is_recovered:
+                worker.resume()
+        await self.seek_again()
+        self._tell_ready()
+
+    async def seek_again(self) -> None:
+        """Fetch from where each worker goes on."""
+        offsets = {
+            self._tp(topic, worker.number): offset
+            for worker in self.workers.values()
+            for topic, offset in worker.inputs.expected().items()
+        }
+        if offsets:
+            await self._consumer.seek_to(offsets)
+
+    async def stop(self) -> None:
+        """Finish the batches in hand, and end every worker."""
+        workers, self.workers = list(self.workers.values()), {}
+        await self._stop(workers)
+
+    # --- records ----------------------------------------------------------------------------------------------------
+
+    async def arrive(self, fetched: Fetched) -> None:
+        """Take what was fetched."""
+        worker = self.workers.get(fetched.partition)
+        if worker is None:
+            return
+        missing = worker.inputs.put(fetched)
+        if missing is not None:
+            log.warning("fetching again", topic=fetched.topic, partition=fetched.partition, offset=missing)
+            await self._consumer.seek_to({self._tp(fetched.topic, fetched.partition): missing})
+
+    async def repair(self) -> None:
+        """Fetch again what was fetched and never came, with no later batch to show it."""
+        for worker in self.workers.values():
+            for topic, offset in worker.inputs.expected().items():
+                at = (worker.number, topic)
+                if worker.inputs.is_read_to(topic, offset) or not worker.inputs.is_wanted(topic):
+                    self._ahead_since.pop(at, None)
+                    continue
+                tp, now_s = self._tp(topic, worker.number), monotonic_s()
+                position = self._consumer.position_now(tp)
+                known, since_s = self._ahead_since.get(at, (-1, now_s))
+                if position is None or position <= offset:
+                    self._ahead_since.pop(at, None)
+                elif known != offset:
+                    self._ahead_since[at] = (offset, now_s)
+                elif now_s - since_s > REPAIR_S:
+                    del self._ahead_since[at]
+                    log.warning("fetching again", topic=topic, partition=worker.number, offset=offset)
+                    await self._consumer.seek_to({tp: offset})
+
+    def is_wanted(self, tp: TP) -> bool:
+        """Whether more of a partition should be fetched. Called by the fetcher's thread."""
+        worker = self.workers.get(tp.partition)
+        return worker is not None and worker.inputs.is_wanted(self.topic_of(tp))
+
+    def note_end(self, tp: TP, offset: int) -> None:
+        """The log goes on to before this offset. Called by the fetcher's thread."""
+        worker = self.workers.get(tp.partition)
+        if worker is not None:
+            worker.inputs.note_end(self.topic_of(tp), offset)
+
+    def topic_of(self, tp: TP) -> str:
+        """The topic's name without the prefix."""
+        return tp.topic.removeprefix(self._prefix)
+
+    def offsets_done(self) -> dict[TP, int]:
+        """By partition, the offset before which everything is done: what operators see as the group's."""
+        return {
+            self._tp(topic, worker.number): worker.done[topic].next_offset
+            for worker in self.workers.values()
+            if worker.is_recovered
+            for topic in MERGED_TOPICS
+        }
+
+    # --- called by other threads -----------------------------------------------------------------------------------
+
+    def positions(self) -> dict[tuple[str, int], int]:
+        """As `offsets_done`, of the workers that take records at present."""
+        return {
+            (self._prefix + topic, worker.number): worker.done[topic].next_offset
+            for worker in list(self.workers.values())
+            if worker.is_recovered and worker.inputs.is_open()
+            for topic in MERGED_TOPICS
+        }
+
+    def quiet_since_s(self) -> float | None:
+        """Since when, in monotonic seconds, partitions are being given out anew; None: they are not."""
+        return self._quiet_s
+
+    def gauges(self, lag: dict[tuple[str, int], int]) -> dict[str, dict[tuple[str, ...], float]]:
+        """What stands at this moment, by the names of `metrics.GAUGES`. `lag`: by topic as on the broker."""
+        figures = self._around.figures
+        found: dict[str, dict[tuple[str, ...], float]] = {
+            "lag_records": {(topic, str(number)): count for (topic, number), count in lag.items()},
+            "timer_lateness_seconds": {(str(number),): late_s for number, late_s in figures.timer_late_s.items()},
+            "recovery_seconds": {(str(number),): took_s for number, took_s in figures.recovery_s.items()},
+            "recovery_records": {(str(number),): count for number, count in figures.recovery_records.items()},
+            "open_visits": {},
+            "timers": {},
+        }
+        for worker in list(self.workers.values()):
+            if worker.is_recovered:
+                found["open_visits"][str(worker.number),], found["timers"][str(worker.number),] = worker.sizes()
+        return found
+
+    # --- called by the workers' threads -----------------------------------------------------------------------------
+
+    def recovered(self, worker: PartitionWorker) -> None:
+        """A worker has its state."""
+        assert self._loop is not None
+        asyncio.run_coroutine_threadsafe(self._begin(worker), self._loop)
+
+    def failed(self, error: BaseException) -> None:
+        """A worker cannot go on: leave at once, so that whoever starts us again finds what is committed."""
+        leave(error)
+
+    async def _begin(self, worker: PartitionWorker) -> None:
+        if self._is_quiet or self.workers.get(worker.number) is not worker:
+            return
+        offsets = worker.resume()
+        await self._consumer.seek_to({self._tp(topic, worker.number): offset for topic, offset in offsets.items()})
+        self._tell_ready()
+
+    def _tell_ready(self) -> None:
+        if not self._ready_told and not self._is_quiet and all(each.is_recovered for each in self.workers.values()):
+            self._ready_told = True
+            log.info("worker ready", clock=self._around.settings.clock, partitions=sorted(self.workers))
+
+    async def _stop(self, workers: list[PartitionWorker]) -> None:
+        for worker in workers:
+            worker.inputs.refuse()
+            worker.stop()
+        for worker in workers:
+            if not await asyncio.to_thread(worker.join, STOP_LIMIT_S):
+                log.warning("partition does not end", partition=worker.number, limit_s=STOP_LIMIT_S)
+
+    def _numbers(self, tps: set[TP]) -> set[int]:
+        """The partition numbers of which every input is ours."""
+        by_topic = {topic: {tp.partition for tp in tps if self.topic_of(tp) == topic} for topic in MERGED_TOPICS}
+        numbers = by_topic[MERGED_TOPICS[0]]
+        if any(found != numbers for found in by_topic.values()):
+            raise WorkerError(f"the inputs of one partition number were given to different workers: {by_topic}")
+        return numbers
+
+    def _tp(self, topic: str, number: int) -> TP:
+        return TP(self._prefix + topic, number)
+
+
+def leave(error: BaseException) -> None:
+    """End the process now. Our own defect is not bad input: nothing more may be acknowledged."""
+    if isinstance(error, WorkerError):
+        log.error("worker stopped", reason=str(error))
+        os._exit(FAULT_EXIT_STATUS)
+    log.error("worker stopped by a defect", exc_info=error)
+    os._exit(DEFECT_EXIT_STATUS)

@@ -1,0 +1,399 @@
+"""The worker of one partition number: a thread that owns its store, its producer, its merge and its session logic.
+
+Each batch goes the same way (docs/delivery.md says what happens where it dies between two steps):
+
+1. decide: the session logic is applied; nothing outside of the batch has changed;
+2. commit: state records, updates, commands, dead letters and the progress, in one Kafka transaction;
+3. store: the same state records and the position in the changelog, in one write;
+4. keep: what is in memory follows, and the offsets may be committed to the group, where only operators look at them.
+"""
+
+import contextvars
+import threading
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from msgspec import DecodeError, Struct
+
+from models.ids import Zone
+from models.topics import CHANGELOG, ENERGY_PRICES, topic_name
+from runtime.clock import monotonic_s, utc_now
+from runtime.logs import get_log
+from runtime.settings import Settings
+from sessions.events import TimerDue
+from streams.crash import CrashPlan
+from streams.figures import Figures
+from streams.inputs import MERGED_TOPICS, Fetched, Inputs, input_record
+from streams.logic import SessionLogic
+from streams.merge import Merge
+from streams.outbox import OutputRecord
+from streams.prices import PriceJudge
+from streams.processor import Arrived, Decided, PartitionProcessor
+from streams.progress import Progress, TopicProgress, decode_progress, encode_progress, start_of
+from streams.records import ReadEvent, read
+from streams.recovery import Recovery, bounds_of, now_ms
+from streams.states import PROGRESS_KEY
+from streams.store import Store, StoreDamagedError, remove_store
+from streams.timers import Timers
+from streams.transactions import AbortedError, StoppedError, Transactions
+from streams.vehicles import Vehicles
+
+log: Final = get_log()
+
+# How often timers are looked at, and prices judged.
+TICK_S: Final = 0.25
+# How long the worker rests at most while records wait for others of their partition that are known to come.
+HELD_BACK_S: Final = 0.05
+# Vehicles asked anew at a time between two batches: some milliseconds.
+ASK_LIMIT: Final = 100
+# A record waits for topics that are at their end for this share of the time that it took to arrive, `merge_wait_ms` at
+# most: one that is live waits for nothing, and what is uploaded late hardly gets later.
+WAIT_SHARE: Final = 0.05
+
+
+class Listener(Protocol):
+    """Who hears of a worker; called from the worker's thread."""
+
+    def recovered(self, worker: "PartitionWorker") -> None: ...
+    def failed(self, error: BaseException) -> None: ...
+
+
+class Surroundings(Struct, frozen=True):
+    """What the workers of a process share. `topic_ids`: by topic, named without the prefix. `admin`: Kafka's client."""
+
+    settings: Settings
+    logic: SessionLogic
+    admin: Any
+    folder: Path
+    generation: bytes
+    topic_ids: dict[str, str]
+    crash: CrashPlan
+    figures: Figures
+    # What decides; another one only where the engine is measured without the session logic.
+    processor: type[PartitionProcessor] = PartitionProcessor
+
+
+class PartitionWorker:
+    """All methods but `_` ones are called by other threads."""
+
+    def __init__(self, number: int, around: Surroundings, listener: Listener) -> None:
+        settings = around.settings
+        self.number = number
+        self._around = around
+        self._settings = settings
+        self._listener = listener
+        self._is_wall = settings.clock == "wall"
+        # Twice the batch beyond the window, so that a batch is at hand while the next is fetched.
+        self.inputs = Inputs(settings.merge_window_records + 2 * settings.batch_limit_records)
+        self._stopping = threading.Event()
+        # From the start, until `resume`.
+        self._pause_wanted = True
+        self._is_paused = threading.Event()
+        self._begins_anew = False
+        self.is_recovered = False
+        # What is done, by topic: replaced whole with every batch.
+        self.done: Progress = {}
+        self._ticked_s = 0.0
+        self._has_more = False
+        self._changed_zones = set[Zone]()
+        self._merge = self._new_merge()
+        # With what the process binds to every line of its log.
+        run = contextvars.copy_context().run
+        self._thread = threading.Thread(target=run, args=(self._run,), name=f"partition-{number}", daemon=True)
+
+    # --- for other threads ------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin the recovery, and then wait for records."""
+        self._thread.start()
+
+    def pause(self) -> threading.Event:
+        """Finish the batch in hand, and forget what waits. The event is set once that is so."""
+        with self.inputs.condition:
+            self._pause_wanted = True
+            self.inputs.condition.notify()
+        if not self.is_recovered:
+            self._is_paused.set()
+        return self._is_paused
+
+    def resume(self) -> dict[str, int]:
+        """Take records again, from the offsets of the answer on; only after recovery."""
+        offsets = {topic: self.done[topic].next_offset for topic in MERGED_TOPICS}
+        self.inputs.accept(offsets)
+        with self.inputs.condition:
+            self._pause_wanted = False
+            self._begins_anew = True
+            self._is_paused.clear()
+            self.inputs.condition.notify()
+        return offsets
+
+    def prices_changed(self, zones: Iterable[Zone]) -> None:
+        """Prices of these zones have become known: whose timers depend on them is asked anew, by and by."""
+        with self.inputs.condition:
+            self._changed_zones |= set(zones)
+            self.inputs.condition.notify()
+
+    def sizes(self) -> tuple[int, int]:
+        """How many open visits it manages, and how many vehicles have a timer; only after recovery."""
+        return len(self._processor.visits), len(self._processor.timers)
+
+    def stop(self) -> None:
+        """Finish the batch in hand, and end; `join` waits for it."""
+        self._stopping.set()
+        with self.inputs.condition:
+            self.inputs.condition.notify()
+
+    def join(self, timeout_s: float) -> bool:
+        """Wait until it has ended. Tells whether it has."""
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    # --- the thread -------------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        try:
+            self._work()
+        except StoppedError as stopped:
+            log.warning("partition left", partition=self.number, reason=str(stopped))
+        except BaseException as error:  # noqa: BLE001  # whatever it is, the process must not go on without this thread
+            self._listener.failed(error)
+
+    def _work(self) -> None:
+        settings = self._settings
+        began_s = monotonic_s()
+        self._transactions = Transactions(
+            settings.kafka_bootstrap_servers,
+            settings.topic_prefix,
+            f"flex-sessions-{self.number}",
+            self._around.crash,
+            self._stopping.is_set,
+        )
+        try:
+            # First of all: from now on no earlier owner can write.
+            self._transactions.begin_session()
+            self._store = self._recover(began_s)
+            try:
+                self._go_on()
+            finally:
+                self._store.close()
+        finally:
+            self._transactions.close()
+
+    def _go_on(self) -> None:
+        self._judge = None
+        if self.number == 0:
+            self._judge = PriceJudge(self._settings, self.done, self._around.topic_ids[ENERGY_PRICES])
+        try:
+            self.is_recovered = True
+            self._listener.recovered(self)
+            while not self._stopping.is_set():
+                self._step()
+        finally:
+            if self._judge is not None:
+                self._judge.close()
+
+    def _recover(self, began_s: float) -> Store:
+        folder = self._around.folder / f"partition-{self.number}"
+        for attempt in (1, 2):
+            changelog = (topic_name(self._settings.topic_prefix, CHANGELOG), self.number)
+            servers = self._settings.kafka_bootstrap_servers
+            recovery = Recovery(servers, self._around.admin, changelog, self._around.generation)
+            store = recovery.open(folder, self._stopping.is_set)
+            try:
+                vehicles = self._load(store)
+            except (StoreDamagedError, DecodeError) as error:
+                store.close()
+                if attempt == 2:
+                    raise
+                log.warning("store is damaged: it is rebuilt", partition=self.number, reason=str(error))
+                remove_store(folder)
+            except BaseException:
+                store.close()
+                raise
+            else:
+                break
+        took_s = monotonic_s() - began_s
+        self._around.figures.recovered(self.number, took_s, recovery.records)
+        log.info(
+            "partition recovered",
+            partition=self.number,
+            vehicles=vehicles,
+            changelog_records=recovery.records,
+            rebuilt=recovery.rebuilt,
+            took_s=round(took_s, 3),
+        )
+        return store
+
+    def _load(self, store: Store) -> int:
+        """What is known of the partition, from its store. How many vehicles."""
+        settings, logic = self._settings, self._around.logic
+        vehicles = Vehicles(store, max(1, settings.state_cache_vehicles // settings.topic_partitions))
+        timers = Timers(settings.timer_quiet_s, is_wall=self._is_wall)
+        self._processor = self._around.processor(
+            self.number, settings.topic_partitions, logic=logic, vehicles=vehicles, timers=timers
+        )
+        count = self._processor.recover(monotonic_s())
+        stored = decode_progress(store.get(PROGRESS_KEY))
+        names = {topic: topic_name(settings.topic_prefix, topic) for topic in MERGED_TOPICS}
+        bounds = bounds_of(self._around.admin, [(name, self.number) for name in names.values()], self._stopping.is_set)
+        for topic, name in names.items():
+            log_has = bounds[name, self.number]
+            done = stored.get(topic)
+            start = start_of(name, self._around.topic_ids[topic], done, log_has.first, log_has.end)
+            if done is not None and start.next_offset > done.next_offset:
+                log.warning(
+                    "records were deleted before they were read, or compacted",
+                    topic=name,
+                    partition=self.number,
+                    offsets=start.next_offset - done.next_offset,
+                )
+            stored[topic] = start
+            self.inputs.note_end(topic, log_has.end)
+        self.done = stored
+        return count
+
+    def _new_merge(self) -> Merge[Arrived]:
+        merge: Merge[Arrived] = Merge(MERGED_TOPICS, self._settings.merge_window_records)
+        for topic in MERGED_TOPICS:
+            if topic in self.done:
+                merge.start(topic, self.done[topic].next_offset, self.done[topic].ahead)
+        return merge
+
+    def _step(self) -> None:
+        for fetched in self._wait():
+            self._push(fetched)
+        settings, now_s = self._settings, monotonic_s()
+        items = self._merge.take(self._is_at_end, settings.batch_limit_records, now_s)
+        if items:
+            self._process(lambda: self._processor.decide(items, self._wall_now()), len(items))
+        self._has_more = len(items) >= settings.batch_limit_records
+        if self._processor.is_asking and not self._has_more:
+            with self._around.logic.lock:
+                self._processor.ask_anew(ASK_LIMIT)
+        elif monotonic_s() - self._ticked_s >= TICK_S:
+            self._tick()
+        self.inputs.note_merged({topic: self._merge.depth(topic) for topic in MERGED_TOPICS})
+
+    def _wait(self) -> list[Fetched]:
+        """Rest until there is something to do; what was fetched since."""
+        inputs = self.inputs
+        with inputs.condition:
+            while self._pause_wanted and not self._stopping.is_set():
+                self._is_paused.set()
+                inputs.condition.wait()
+            if self._begins_anew:
+                # What waited comes again, to whoever has the partition.
+                self._begins_anew = False
+                self._merge = self._new_merge()
+                self._has_more = False
+            if not (inputs.has_any() or self._has_more or self._processor.is_asking or self._stopping.is_set()):
+                inputs.condition.wait(self._rest_s())
+            if self._changed_zones:
+                self._processor.prices_changed(self._changed_zones)
+                self._changed_zones.clear()
+            return inputs.take()
+
+    def _rest_s(self) -> float:
+        now_s = monotonic_s()
+        until_tick_s = max(0.001, self._ticked_s + TICK_S - now_s)
+        if self._merge.is_empty():
+            return until_tick_s
+        left_s = self._merge.ready_s() - now_s
+        return min(until_tick_s, left_s if left_s > 0 else HELD_BACK_S)
+
+    def _push(self, fetched: Fetched) -> None:
+        topic, merge = fetched.topic, self._merge
+        expected = merge.end_offset(topic)
+        now_s, limit_s = monotonic_s(), self._settings.merge_wait_ms / 1_000
+        for message in fetched.records:
+            offset = message.offset
+            if offset < expected or merge.is_done(topic, offset):
+                continue
+            record = input_record(topic, message)
+            reading = read(record)
+            at, owner, ready_s = None, None, 0.0
+            if isinstance(reading, ReadEvent):
+                at, owner = reading.at, reading.vehicle_id
+                late_s = (record.logged_at - at).total_seconds()
+                ready_s = now_s + min(limit_s, late_s * WAIT_SHARE) if late_s > 0 else 0.0
+            merge.push(topic, offset, at, Arrived(record, reading), owner=owner, ready_s=ready_s)
+        merge.reach(topic, fetched.end)
+
+    def _is_at_end(self, topic: str) -> bool:
+        return self.inputs.is_read_to(topic, self._merge.end_offset(topic))
+
+    def _tick(self) -> None:
+        """Let what time alone brings about happen."""
+        self._ticked_s = monotonic_s()
+        letters = [] if self._judge is None else self._judge.letters()
+        if letters:
+            self._process(lambda: _refused_prices(letters, self._wall_now()), 0)
+        processor, now = self._processor, self._wall_now() or self._processor.newest_at
+        next_at = processor.timers.next_fires_at()
+        if now is None or next_at is None or next_at > now or not self._is_idle():
+            return
+        limit = self._settings.batch_limit_records
+        due = processor.timers.due(now, monotonic_s(), limit)
+        if due:
+            self._around.figures.timers_fired(self.number, len(due), (now - next_at).total_seconds())
+            event = TimerDue(now, is_wall=self._is_wall)
+            self._process(lambda: processor.decide_timers(due, event, self._wall_now()), 0)
+        if len(due) == limit:
+            self._ticked_s = 0.0
+
+    def _is_idle(self) -> bool:
+        """Whether the partition's inputs are read to their ends, and nothing waits."""
+        with self.inputs.condition:
+            if self.inputs.has_any():
+                return False
+        return self._merge.is_empty() and all(self._is_at_end(topic) for topic in MERGED_TOPICS)
+
+    def _wall_now(self) -> datetime | None:
+        """The wall's time; None with the event clock, which has nothing to do with it."""
+        return utc_now() if self._is_wall else None
+
+    def _process(self, decide: Callable[[], Decided], records: int) -> None:
+        """Take a batch through its four steps. `records`: how many inputs it has."""
+        began_s, crash, processor = monotonic_s(), self._around.crash, self._processor
+        done = self._progress()
+        progress = (PROGRESS_KEY, encode_progress(done))
+        while True:
+            with self._around.logic.lock:
+                batch = decide()
+                states = processor.states(batch)
+            decided_s = monotonic_s()
+            try:
+                position = self._transactions.commit(
+                    [*(self._state_record(*state) for state in states), *batch.outputs], self._state_record(*progress)
+                )
+            except AbortedError as error:
+                log.warning("batch is taken again", partition=self.number, reason=str(error))
+                self._around.figures.aborted(self.number)
+                if self._stopping.wait(TICK_S):
+                    raise StoppedError("stopped while a batch was to be taken again") from error
+            else:
+                break
+        committed_s = monotonic_s()
+        crash.reach("committed")
+        self._store.write([*states, progress], position + 1, now_ms())
+        crash.reach("stored")
+        processor.keep(batch, began_s)
+        self.done = done
+        self._around.figures.batch(self.number, batch, records, decided_s - began_s, committed_s - decided_s)
+
+    def _progress(self) -> Progress:
+        ids = self._around.topic_ids
+        done = {topic: TopicProgress(ids[topic], *at) for topic, at in self._merge.progress().items()}
+        return done if self._judge is None else done | self._judge.progress()
+
+    def _state_record(self, key: bytes, value: bytes | None) -> OutputRecord:
+        return OutputRecord(CHANGELOG, self.number, key, value, [])
+
+
+def _refused_prices(letters: list[OutputRecord], wall_now: datetime | None) -> Decided:
+    batch = Decided(wall_now)
+    batch.outputs.extend(letters)
+    batch.tally[f"refused on {ENERGY_PRICES}"] += len(letters)
+    return batch

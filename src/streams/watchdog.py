@@ -1,0 +1,109 @@
+"""Liveness: a worker that has something to do, and could do it, and does not move, ends, so that another may.
+
+Asked of Kafka itself, not of our own parts, so that no part of ours can hide it: where the inputs go on beyond
+what is done, and nothing is done for a while although the broker answers, something of ours stands still.
+"""
+
+import threading
+from collections.abc import Callable
+from typing import Any, Final, Protocol
+
+from confluent_kafka import IsolationLevel, KafkaException, TopicPartition
+from confluent_kafka.admin import OffsetSpec
+
+from runtime.clock import monotonic_s
+from runtime.logs import get_log
+from streams.errors import WorkerError
+
+log: Final = get_log()
+
+# How often it looks, and how long the broker may take to answer.
+ROUND_S: Final = 5.0
+QUESTION_S: Final = 3.0
+
+At = tuple[str, int]
+
+
+class Watched(Protocol):
+    """The engine, as the watchdog knows it. `offsets_done`: by topic as on the broker and partition."""
+
+    def positions(self) -> dict[At, int]: ...
+    def quiet_since_s(self) -> float | None: ...
+
+
+class Watchdog:
+    """A thread of its own; `lag` is what it found last."""
+
+    def __init__(self, admin: Any, watched: Watched, limit_s: float, leave: Callable[[BaseException], None]) -> None:
+        """`limit_s`: how long a partition may stand still. `leave`: ends the process."""
+        self._admin = admin
+        self._watched = watched
+        self._limit_s = limit_s
+        self._leave = leave
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
+        # By topic and partition, what was done last, and since when there is more to do, in monotonic seconds.
+        self._stands: dict[At, tuple[int, float]] = {}
+        self.lag: dict[At, int] = {}
+        self._is_deaf = False
+
+    def start(self) -> None:
+        """Begin to watch."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Watch no more."""
+        self._stopping.set()
+
+    def _run(self) -> None:
+        while not self._stopping.wait(min(ROUND_S, self._limit_s / 4)):
+            try:
+                self.look(monotonic_s())
+            except WorkerError as error:
+                self._leave(error)
+            except Exception as error:  # noqa: BLE001  # a watchdog that has died watches nothing
+                self._leave(error)
+
+    def look(self, now_s: float) -> None:
+        """Compare what there is with what is done. Raises WorkerError where something stands still."""
+        done = self._watched.positions()
+        ends = self._ends(list(done))
+        if ends is None:
+            # Nothing can move while the broker does not answer: waiting for it is no standstill.
+            self._stands.clear()
+            return
+        self.lag = {at: max(0, ends[at] - offset) for at, offset in done.items()}
+        behind = {at: offset for at, offset in done.items() if self.lag[at]}
+        self._stands = {at: self._stand(at, offset, now_s) for at, offset in behind.items()}
+        for (topic, number), (offset, since_s) in self._stands.items():
+            if now_s - since_s > self._limit_s:
+                raise WorkerError(
+                    f"{topic}, partition {number} stands at offset {offset} of {ends[topic, number]}"
+                    f" for more than {self._limit_s:g} s, though Kafka answers"
+                )
+        quiet_s = self._watched.quiet_since_s()
+        if quiet_s is not None and now_s - quiet_s > 2 * self._limit_s:
+            raise WorkerError(f"partitions were taken away, and for {2 * self._limit_s:g} s none was given")
+
+    def _stand(self, at: At, offset: int, now_s: float) -> tuple[int, float]:
+        known = self._stands.get(at)
+        return known if known is not None and known[0] == offset else (offset, now_s)
+
+    def _ends(self, asked: list[At]) -> dict[At, int] | None:
+        """Where the logs end; None: the broker does not answer."""
+        try:
+            answers = self._admin.list_offsets(
+                {TopicPartition(topic, number): OffsetSpec.latest() for topic, number in asked},
+                isolation_level=IsolationLevel.READ_COMMITTED,
+                request_timeout=QUESTION_S,
+            )
+            ends = {(at.topic, at.partition): future.result().offset for at, future in answers.items()} if asked else {}
+        except KafkaException as error:
+            if not self._is_deaf:
+                self._is_deaf = True
+                log.warning("Kafka does not answer: waiting for it", error=error.args[0].str())
+            return None
+        if self._is_deaf:
+            self._is_deaf = False
+            log.info("Kafka answers again")
+        return ends
