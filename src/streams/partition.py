@@ -24,6 +24,7 @@ from runtime.logs import get_log
 from runtime.settings import Settings
 from sessions.events import TimerDue
 from streams.crash import CrashPlan
+from streams.errors import WorkerError
 from streams.figures import Figures
 from streams.inputs import MERGED_TOPICS, Fetched, Inputs, input_record
 from streams.logic import SessionLogic
@@ -87,6 +88,7 @@ class PartitionWorker:
         self._is_wall = settings.clock == "wall"
         # Twice the batch beyond the window, so that a batch is at hand while the next is fetched.
         self.inputs = Inputs(settings.merge_window_records + 2 * settings.batch_limit_records)
+        self._store_folder = around.folder / f"partition-{number}"
         self._stopping = threading.Event()
         # From the start, until `resume`.
         self._pause_wanted = True
@@ -176,6 +178,11 @@ class PartitionWorker:
             self._store = self._recover(began_s)
             try:
                 self._go_on()
+            except StoreDamagedError as error:
+                # Removed, so that the next start rebuilds it: that sees no damage in what it does not read.
+                self._store.close()
+                remove_store(self._store_folder)
+                raise WorkerError(f"partition {self.number}: its store is damaged and was removed: {error}") from error
             finally:
                 self._store.close()
         finally:
@@ -195,7 +202,7 @@ class PartitionWorker:
                 self._judge.close()
 
     def _recover(self, began_s: float) -> Store:
-        folder = self._around.folder / f"partition-{self.number}"
+        folder = self._store_folder
         for attempt in (1, 2):
             changelog = (topic_name(self._settings.topic_prefix, CHANGELOG), self.number)
             servers = self._settings.kafka_bootstrap_servers
