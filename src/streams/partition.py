@@ -97,6 +97,8 @@ class PartitionWorker:
         self.is_recovered = False
         # What is done, by topic: replaced whole with every batch.
         self.done: Progress = {}
+        # By topic, where it goes on: as `done`, and beyond what has no record (transaction markers) at once.
+        self.reached: dict[str, int] = {}
         self._ticked_s = 0.0
         self._has_more = False
         self._changed_zones = set[Zone]()
@@ -259,6 +261,7 @@ class PartitionWorker:
             stored[topic] = start
             self.inputs.note_end(topic, log_has.end)
         self.done = stored
+        self.reached = {topic: stored[topic].next_offset for topic in names}
         return count
 
     def _new_merge(self) -> Merge[Arrived]:
@@ -281,6 +284,7 @@ class PartitionWorker:
                 self._processor.ask_anew(ASK_LIMIT)
         elif monotonic_s() - self._ticked_s >= TICK_S:
             self._tick()
+        self.reached = {topic: offset for topic, (offset, _) in self._merge.progress().items()}
         self.inputs.note_merged({topic: self._merge.depth(topic) for topic in MERGED_TOPICS})
 
     def _wait(self) -> list[Fetched]:
