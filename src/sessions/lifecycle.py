@@ -50,6 +50,7 @@ def apply(vehicle: Vehicle, event: Event, rules: Rules, prices: PriceBook = NO_P
             step = Step(vehicle, rules, prices)
             at = effective_at(vehicle, event.logged_at, managed_by(vehicle, event.policy_id))
             fire_before(step, at)
+            step.decided_at = event.logged_at
             delete_policy(step, event, at)
             return step.decision()
         case PolicyShown():
@@ -74,6 +75,7 @@ def _apply_policy(vehicle: Vehicle, event: PolicyWritten, rules: Rules, prices: 
     step = Step(vehicle, rules, prices)
     at = effective_at(vehicle, event.policy.at, known)
     fire_before(step, at)
+    step.decided_at = event.logged_at
     write_policy(step, event, at)
     fire_before(step, at)
     return step.decision()
@@ -87,6 +89,7 @@ def _apply_target(vehicle: Vehicle, event: TargetWritten, rules: Rules, prices: 
     step = Step(vehicle, rules, prices)
     at = step.now(record.at)
     fire_before(step, at)
+    step.decided_at = event.logged_at
     for managed in step.vehicle.policies:
         session = managed.session
         if session is None or session.id != record.session_id:
@@ -117,6 +120,7 @@ def _apply_telemetry(vehicle: Vehicle, event: TelemetryReceived, rules: Rules, p
         return Decision(vehicle=vehicle, refused=refused)
     step = Step(vehicle, rules, prices)
     fire_before(step, at)
+    step.decided_at = event.logged_at
     _take_message(step, observe(event.message))
     newest_at = step.vehicle.newest_at
     if newest_at is None or at > newest_at:

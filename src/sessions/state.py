@@ -102,11 +102,15 @@ class StartedBlock(Struct, frozen=True):
 
 
 class Sent(Struct, frozen=True):
-    """The newest command: since `first_at` the same was asked, `attempts` times. `is_open`: it was not followed yet."""
+    """The newest command: the vehicle could hear of it from `given_at` on, and since `first_at` of the same one.
+
+    The same was asked `attempts` times. `is_open`: it was not followed yet.
+    """
 
     action: Action
     first_at: datetime
     at: datetime
+    given_at: datetime
     attempts: int = 1
     is_open: bool = True
 

@@ -198,6 +198,8 @@ def _delay(vehicle: Vehicle, timer: Timer) -> timedelta:
 
 def _fire(step: Step, timer: Timer) -> None:
     due_at = timer.due_at
+    # Whenever it really fires: what comes of it must not depend on that.
+    step.decided_at = due_at + _delay(step.vehicle, timer)
     match timer.kind:
         case Kind.UNPLUG:
             confirm_unplug(step)
