@@ -41,6 +41,8 @@ def _waits_for_nothing(control: Control, target: Target, at: datetime) -> bool:
     sent, outcome = control.sent, control.outcome
     if control.errors or control.asks_at is not None or control.heard is not None:
         return False
+    if control.reserve_again_at is not None:
+        return False
     if sent is not None and (sent.is_open or sent.at > at):
         return False
     return outcome is not None and outcome.target_id == target.id

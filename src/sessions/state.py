@@ -140,7 +140,8 @@ class Control(Struct):
     part, then; `off_plan_at`: the newest re-plan because the vehicle did otherwise.
 
     The blocks: `started` are over, one is `running`, its vehicle does not charge since `paused_at`; `energies`: what
-    they delivered. The target: `reserve_left`, the reserve that was filled in this session, if one was; `reached_at`,
+    they delivered. The target: `reserve_left`, the reserve that was filled in this session, if one was, and when
+    (`reserve_left_at`); `reserve_again_at`, when it may be entered again, if the battery is below it now; `reached_at`,
     when the target in force was; `gives_way_at`, when one whose time has passed gives way though it is not reached.
     The vehicle: the newest command `sent`, when to ask again (`asks_at`), and the `errors` that stand, oldest first.
     """
@@ -160,6 +161,8 @@ class Control(Struct):
     off_plan_at: datetime | None = None
     is_in_reserve: bool = False
     reserve_left: float | None = None
+    reserve_left_at: datetime | None = None
+    reserve_again_at: datetime | None = None
     reached_at: datetime | None = None
     judged: Judged | None = None
     heard: Heard | None = None
