@@ -91,8 +91,11 @@ def track_blocks(charging: Charging | None, control: Control, now: datetime, kin
         else:
             control.paused_at = None
             # Told to stop, it may take a while; later than that it charges on its own account.
-            if (wanted is None and now >= overrun_ends_at(control, now)) or (wanted and running.type is not kind):
+            if wanted and running.type is not kind:
                 end_running(control, now)
+            elif wanted is None and now >= overrun_ends_at(control, now):
+                # A counter that has not grown since tells of no charging since.
+                end_running(control, now if charging.is_told else max(min(charging.at, now), running.start_at))
     is_room = len(control.started) < STARTED_LIMIT_BLOCKS
     if control.running is None and charging is not None and is_charging and wanted is not None and is_room:
         ended_at = control.started[-1].end_at if control.started else None

@@ -69,7 +69,9 @@ def _deviates(step: Step, battery: Battery, target: Target, now: datetime) -> bo
     control, charging = step.control, step.charging
     wanted = wanted_block(control.plan, now)
     if wanted is None:
-        if charging is not None and charging.is_charging and control.running is None:
+        # A counter that does not grow now may have stood since the end of the block.
+        is_on = charging is not None and charging.is_charging and (charging.is_told or charging.at >= now)
+        if is_on and control.running is None:
             return True
         is_over = not control.plan.blocks or control.plan.blocks[-1].end_at <= now
         if is_over and still_missing_wh(control, target, battery) > 0:

@@ -62,7 +62,7 @@ class PowerState(Struct, frozen=True):
 class Charging(Struct, frozen=True):
     """Whether the vehicle charges, told at `at`, and since when that has been so.
 
-    `is_told` false: it never says, but its energy counter grows, or does not.
+    `is_told` false: it never says, but its energy counter grew at `at`, or has not grown for long.
     """
 
     at: datetime
@@ -104,7 +104,8 @@ class StartedBlock(Struct, frozen=True):
 class Sent(Struct, frozen=True):
     """The newest command: the vehicle could hear of it from `given_at` on, and since `first_at` of the same one.
 
-    The same was asked `attempts` times. `is_open`: it was not followed yet.
+    The same was asked `attempts` times. `is_open`: it was not followed yet. `is_lapsed`: nor will it be, since what it
+    asked for is not wanted any more; the next of its kind goes on with its count.
     """
 
     action: Action
@@ -113,6 +114,7 @@ class Sent(Struct, frozen=True):
     given_at: datetime
     attempts: int = 1
     is_open: bool = True
+    is_lapsed: bool = False
 
 
 class Judged(Struct, frozen=True):
@@ -202,7 +204,8 @@ class Visit(Struct):
     """An open plug visit. `unplugged_at`: the first evidence of an unplug that is not confirmed yet.
 
     `here_at`: up to then nothing says that it is over: the newest message when it began, or that named its place since.
-    `elsewhere`: another place that was named since.
+    `elsewhere`: another place that was named since. `counter_stands_since`: where only a counter tells whether the
+    vehicle charges, when that grew last, or was read first.
     """
 
     plugged_in_at: datetime
@@ -214,6 +217,7 @@ class Visit(Struct):
     unplugged_at: datetime | None = None
     here_at: datetime | None = None
     elsewhere: Elsewhere | None = None
+    counter_stands_since: datetime | None = None
 
 
 class CurrentSession(Struct, frozen=True):
