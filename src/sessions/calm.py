@@ -6,6 +6,7 @@ block that runs. Whatever is not plain is left to it.
 
 from datetime import datetime
 
+from models.command import Action
 from models.session import ImmediateStartTarget
 from models.telemetry import PowerDeliveryState
 from sessions.battery import Battery
@@ -43,7 +44,7 @@ def _waits_for_nothing(control: Control, target: Target, at: datetime) -> bool:
         return False
     if control.reserve_again_at is not None:
         return False
-    if sent is not None and (sent.is_open or sent.at > at):
+    if sent is not None and (sent.is_open or sent.at > at or (sent.is_lapsed and sent.action is Action.START)):
         return False
     return outcome is not None and outcome.target_id == target.id
 

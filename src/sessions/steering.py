@@ -46,21 +46,22 @@ def steer(step: Step, now: datetime) -> None:
     charging, sent = step.charging, control.sent
     is_told = charging is not None
     if charging is not None and charging.is_charging == (action is Action.START):
-        _is_followed(control)
+        _is_done(control, action)
         return
-    is_again = sent is not None and sent.action is action
-    if is_again and not is_told:
+    if sent is not None and sent.action is action and not is_told:
         # Nobody tells whether it was followed: asked once is asked enough.
         return
     may_at = now if vehicle.command_until is None else vehicle.command_until
-    if is_again and sent is not None and sent.is_open:
+    is_again = sent is not None and sent.action is action and (sent.is_open or sent.is_lapsed)
+    if is_again and sent is not None:
         may_at = max(may_at, retry_at(sent))
     if now < may_at:
         control.asks_at = may_at
         return
     given_at = _given_at(step, now)
-    if is_again and sent is not None and sent.is_open:
-        control.sent = structs.replace(sent, at=now, given_at=given_at, attempts=sent.attempts + 1)
+    if is_again and sent is not None:
+        first_at = sent.first_at if sent.is_open else given_at
+        control.sent = Sent(action, first_at, now, given_at, attempts=sent.attempts + 1)
     else:
         clear_fault(control, Fault.START_FAILED, Fault.STOP_FAILED)
         # Of a vehicle that does not tell whether it charges no answer is waited for.
@@ -96,10 +97,16 @@ def _given_at(step: Step, at: datetime) -> datetime:
     return max(at, given_at)
 
 
-def _is_followed(control: Control) -> None:
-    if control.sent is not None and control.sent.is_open:
-        control.sent = structs.replace(control.sent, is_open=False)
+def _is_done(control: Control, action: Action) -> None:
+    """The vehicle does what is wanted: it follows the newest command, or that one is not wanted any more."""
+    sent = control.sent
+    if sent is None or not (sent.is_open or sent.is_lapsed):
+        return
+    is_followed = sent.action is action
+    if sent.is_open:
         clear_fault(control, Fault.START_FAILED, Fault.STOP_FAILED)
+    if sent.is_open or is_followed:
+        control.sent = structs.replace(sent, is_open=False, is_lapsed=not is_followed)
 
 
 def _issue(step: Step, action: Action, reason: Reason, at: datetime) -> None:
