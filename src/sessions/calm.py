@@ -58,5 +58,5 @@ def _is_as_planned(control: Control, target: Target, battery: Battery) -> bool:
     if battery.is_told and not control.is_level_told:
         return False
     if isinstance(target, ImmediateStartTarget):
-        return True
+        return not battery.is_done(wanted_percent)
     return (percent < battery.goal(target.battery_reserve)) is control.is_in_reserve

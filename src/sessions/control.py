@@ -107,9 +107,8 @@ def take_override(step: Step, at: datetime) -> None:
     """The override of the session that the open visit belongs to has changed."""
     managed, session = step.managed(step.visit.part.policy_id)
     battery = battery_of(step.vehicle, step.visit, managed.policy, step.rules)
-    if isinstance(session.override, ImmediateStartOverride) and battery.has_reached(
-        session.override.minimum_charge_target
-    ):
+    wish = session.override
+    if isinstance(wish, ImmediateStartOverride) and battery.is_done(wish.minimum_charge_target):
         # Over before it began: no target comes of it.
         step.keep_session(managed.policy.id, structs.replace(session, override=None))
     _set_wanted_target(step, at)
@@ -240,7 +239,7 @@ def _take_reached(
         target = session.target
         if control.reached_at is None and battery.has_reached(target.minimum_charge_target):
             control.reached_at = told_at
-        if control.reached_at is None:
+        if control.reached_at is None and not _is_through(target, battery):
             break
         judged = control.judged
         if judged is not None and judged.target.id == target.id and judged.reached_at is None:
@@ -251,6 +250,11 @@ def _take_reached(
             break
         session = _set_target(step, session, policy, now)
     return session
+
+
+def _is_through(target: Target, battery: Battery) -> bool:
+    """A level that nobody tells reaches nothing, but what is to be done at once must end some time."""
+    return isinstance(target, ImmediateStartTarget) and battery.is_done(target.minimum_charge_target)
 
 
 def _take_reserve(control: Control, target: Target, battery: Battery, now: datetime) -> bool:
