@@ -43,6 +43,10 @@ class Battery(Struct, frozen=True):
         """Whether a wanted level is reached, or as far as the vehicle goes."""
         return self.is_complete or (self.is_told and self.percent >= self.goal(percent))
 
+    def is_done(self, percent: float) -> bool:
+        """Whether a wanted level is reached by all that can be known: where nobody tells one, by what was assumed."""
+        return self.has_reached(percent) or (not self.is_told and not self.missing_wh(percent))
+
     def missing_wh(self, percent: float) -> int:
         """Energy to charge until a level, as the vehicle's feed counts it."""
         missing = max(0.0, self.goal(percent) - self.percent)

@@ -4,9 +4,11 @@ A block gets what was charged within it. Energy that is measured after a block's
 charges, is the late news of that block, or the first of one that begins within the next quarter-hour.
 """
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from datetime import datetime
 from itertools import pairwise
+from operator import itemgetter
 
 from msgspec import Struct
 
@@ -94,28 +96,35 @@ def _divide(
 ) -> None:
     """Divide a quarter-hour's energy among the blocks in it and what lies outside, by the time charged in each."""
     start_us, end_us = quarter * QUARTER_US, (quarter + 1) * QUARTER_US
-    known = clipped(charging, start_us, end_us)
+    # Of hundreds of blocks few lie in this quarter-hour.
+    first, following = _places(spans, start_us, end_us)
+    inside = spans[first:following]
+    known = clipped(charging[slice(*_places(charging, start_us, end_us))], start_us, end_us)
     if known:
-        shares_us = [_length_us(known, *span) for span in spans]
+        shares_us = [_length_us(known, *span) for span in inside]
         total_us = sum(b - a for a, b in known)
     else:
-        shares_us = [_length_us([span], start_us, end_us) for span in spans]
+        shares_us = [_length_us([span], start_us, end_us) for span in inside]
         total_us = sum(shares_us)
     if not total_us:
-        begun = [number for number, span in enumerate(spans) if span[0] < end_us]
-        following = len(begun)
         if following < len(spans) and spans[following][0] <= end_us + QUARTER_US:
             # It charged before it said so.
             given_wh[following] += energy_wh
-        elif begun:
-            given_wh[begun[-1]] += energy_wh
+        elif following:
+            given_wh[following - 1] += energy_wh
         return
     passed_us = running_wh = 0
-    for number, share_us in enumerate(shares_us):
+    for number, share_us in enumerate(shares_us, first):
         passed_us += share_us
         reached_wh = (2 * energy_wh * passed_us + total_us) // (2 * total_us)
         given_wh[number] += reached_wh - running_wh
         running_wh = reached_wh
+
+
+def _places(spans: Sequence[SpanUs], start_us: int, end_us: int) -> tuple[int, int]:
+    """From which place to which lie, of spans in order of time, those that may share a moment with that one."""
+    first = bisect_right(spans, start_us, key=itemgetter(1))
+    return first, bisect_left(spans, end_us, lo=first, key=itemgetter(0))
 
 
 def _length_us(spans: Sequence[SpanUs], start_us: int, end_us: int) -> int:

@@ -15,6 +15,8 @@ from sessions.state import Charging, Control, StartedBlock, Target
 
 # A shorter pause ends no block.
 PAUSE: Final = timedelta(minutes=5)
+# More do not begin in one part of a visit: its updates have to fit into a record, and a sample's work stays bounded.
+STARTED_LIMIT_BLOCKS: Final = 1_000
 
 
 def kind_of(control: Control, target: Target) -> BlockType:
@@ -89,9 +91,13 @@ def track_blocks(charging: Charging | None, control: Control, now: datetime, kin
         else:
             control.paused_at = None
             # Told to stop, it may take a while; later than that it charges on its own account.
-            if (wanted is None and now >= overrun_ends_at(control, now)) or (wanted and running.type is not kind):
+            if wanted and running.type is not kind:
                 end_running(control, now)
-    if control.running is None and charging is not None and is_charging and wanted is not None:
+            elif wanted is None and now >= overrun_ends_at(control, now):
+                # A counter that has not grown since tells of no charging since.
+                end_running(control, now if charging.is_told else max(min(charging.at, now), running.start_at))
+    is_room = len(control.started) < STARTED_LIMIT_BLOCKS
+    if control.running is None and charging is not None and is_charging and wanted is not None and is_room:
         ended_at = control.started[-1].end_at if control.started else None
         start_at = max(charging.since, wanted.start_at)
         control.running = StartedBlock(kind, start_at if ended_at is None else max(start_at, ended_at))

@@ -6,6 +6,7 @@ block that runs. Whatever is not plain is left to it.
 
 from datetime import datetime
 
+from models.command import Action
 from models.session import ImmediateStartTarget
 from models.telemetry import PowerDeliveryState
 from sessions.battery import Battery
@@ -41,7 +42,9 @@ def _waits_for_nothing(control: Control, target: Target, at: datetime) -> bool:
     sent, outcome = control.sent, control.outcome
     if control.errors or control.asks_at is not None or control.heard is not None:
         return False
-    if sent is not None and (sent.is_open or sent.at > at):
+    if control.reserve_again_at is not None:
+        return False
+    if sent is not None and (sent.is_open or sent.at > at or (sent.is_lapsed and sent.action is Action.START)):
         return False
     return outcome is not None and outcome.target_id == target.id
 
@@ -55,5 +58,5 @@ def _is_as_planned(control: Control, target: Target, battery: Battery) -> bool:
     if battery.is_told and not control.is_level_told:
         return False
     if isinstance(target, ImmediateStartTarget):
-        return True
+        return not battery.is_done(wanted_percent)
     return (percent < battery.goal(target.battery_reserve)) is control.is_in_reserve

@@ -24,6 +24,7 @@ from sessions.blocks import (
     wanted_block,
 )
 from sessions.calm import goes_on
+from sessions.deviation import OFF_PLAN_PAUSE, is_off_plan, is_plan_over, still_missing_wh
 from sessions.faults import (
     Fault,
     clear_fault,
@@ -35,18 +36,15 @@ from sessions.faults import (
 from sessions.grid import MOMENT, quarter_number
 from sessions.outcome import forecast
 from sessions.planner import BlockType, Plan, PlanRequest, horizon_quarters, make_plan
-from sessions.progress import BEHIND_TIME_H, is_behind, planned_power_w
 from sessions.schedule import next_deadline
 from sessions.state import Control, CurrentSession, Heard, Judged, Target
 from sessions.steering import steer
 from sessions.step import Step
 from sessions.targets import FROM_POLICY, ready_by, with_target
 
-# Left at the reserve, entered again only so far below it.
+# Left at the reserve, entered again only so far below it, and so long after.
 RESERVE_HYSTERESIS_PERCENT: Final = 2.0
-# How long a vehicle may take to begin before the plan is made anew, and how often that may happen for its behaviour.
-GRACE: Final = timedelta(minutes=10)
-OFF_PLAN_PAUSE: Final = timedelta(minutes=15)
+RESERVE_PAUSE: Final = timedelta(minutes=15)
 _HOUR: Final = timedelta(hours=1)
 
 _SUBSTATES: Final = {
@@ -87,14 +85,15 @@ def follow(step: Step, at: datetime, *, must_plan: bool = False, is_heard: bool 
     session = _take_reached(step, session, managed.policy, battery, told_at, now)
     target = session.target
     assert target is not None
-    is_low = _take_reserve(control, target, battery)
+    is_off_reserve = _take_reserve(control, target, battery, now)
     if is_heard:
         control.heard = None
         clear_fault(control, Fault.UNREACHABLE)
     take_power_state(step.vehicle.power_state, visit.plugged_in_at, control)
     take_limit(control, target, battery.limit_percent, now)
-    is_interrupted = _track(step, target, now)
-    if must_plan or is_low or is_interrupted or _is_off_plan(step, target, battery, now, is_heard=is_heard):
+    # What charges beyond a reserve that is full charges for the plan that is still to be made, if at all.
+    is_interrupted = not (is_off_reserve and not control.is_in_reserve) and _track(step, target, now)
+    if must_plan or is_off_reserve or is_interrupted or is_off_plan(step, target, battery, now, is_heard=is_heard):
         _plan(step, managed.policy, target, battery, now)
         _track(step, target, now)
     steer(step, now)
@@ -108,9 +107,8 @@ def take_override(step: Step, at: datetime) -> None:
     """The override of the session that the open visit belongs to has changed."""
     managed, session = step.managed(step.visit.part.policy_id)
     battery = battery_of(step.vehicle, step.visit, managed.policy, step.rules)
-    if isinstance(session.override, ImmediateStartOverride) and battery.has_reached(
-        session.override.minimum_charge_target
-    ):
+    wish = session.override
+    if isinstance(wish, ImmediateStartOverride) and battery.is_done(wish.minimum_charge_target):
         # Over before it began: no target comes of it.
         step.keep_session(managed.policy.id, structs.replace(session, override=None))
     _set_wanted_target(step, at)
@@ -241,7 +239,7 @@ def _take_reached(
         target = session.target
         if control.reached_at is None and battery.has_reached(target.minimum_charge_target):
             control.reached_at = told_at
-        if control.reached_at is None:
+        if control.reached_at is None and not _is_through(target, battery):
             break
         judged = control.judged
         if judged is not None and judged.target.id == target.id and judged.reached_at is None:
@@ -254,17 +252,30 @@ def _take_reached(
     return session
 
 
-def _take_reserve(control: Control, target: Target, battery: Battery) -> bool:
-    """Note whether the battery is below the reserve; tell whether that is news."""
+def _is_through(target: Target, battery: Battery) -> bool:
+    """A level that nobody tells reaches nothing, but what is to be done at once must end some time."""
+    return isinstance(target, ImmediateStartTarget) and battery.is_done(target.minimum_charge_target)
+
+
+def _take_reserve(control: Control, target: Target, battery: Battery, now: datetime) -> bool:
+    """Note whether the battery is below the reserve; tell whether the plan is wrong for it."""
+    control.reserve_again_at = None
     if isinstance(target, ImmediateStartTarget):
         return False
-    was_low, reserve = control.is_in_reserve, battery.goal(target.battery_reserve)
+    was_low, reserve, left_at = control.is_in_reserve, battery.goal(target.battery_reserve), control.reserve_left_at
     is_again = not was_low and control.reserve_left == target.battery_reserve
     margin = RESERVE_HYSTERESIS_PERCENT if is_again else 0.0
-    control.is_in_reserve = not battery.is_complete and battery.percent < reserve - margin
-    if was_low and not control.is_in_reserve and battery.is_told:
-        control.reserve_left = target.battery_reserve
-    return control.is_in_reserve and not was_low
+    is_low = not battery.is_complete and battery.percent < reserve - margin
+    if is_low and is_again and left_at is not None and now < left_at + RESERVE_PAUSE:
+        control.reserve_again_at = left_at + RESERVE_PAUSE
+        is_low = False
+    control.is_in_reserve = is_low
+    if not was_low or is_low:
+        return is_low and not was_low
+    if battery.is_told:
+        control.reserve_left, control.reserve_left_at = target.battery_reserve, now
+    # Filled sooner than planned: the rest of that time is no longer to be used at any price.
+    return any(block.type is BlockType.BATTERY_RESERVE and block.end_at > now for block in control.plan.blocks)
 
 
 def _track(step: Step, target: Target, now: datetime) -> bool:
@@ -283,71 +294,9 @@ def _track(step: Step, target: Target, now: datetime) -> bool:
     return is_interrupted
 
 
-def _is_off_plan(step: Step, target: Target, battery: Battery, now: datetime, *, is_heard: bool) -> bool:
-    """Tell whether the plan must be made anew for what the vehicle tells or does."""
-    control = step.control
-    if control.reached_at is not None and not control.is_in_reserve:
-        return bool(control.plan.blocks)
-    planned_for = control.plan_target_id, control.goal_percent, control.is_level_told or not battery.is_told
-    if planned_for != (target.id, battery.goal(target.minimum_charge_target), True):
-        return True
-    if _ends_too_soon(step, target, battery, now):
-        return True
-    if not is_heard or (control.off_plan_at is not None and now < control.off_plan_at + OFF_PLAN_PAUSE):
-        return False
-    if not _deviates(step, battery, target, now):
-        return False
-    control.off_plan_at = now
-    return True
-
-
-def _ends_too_soon(step: Step, target: Target, battery: Battery, now: datetime) -> bool:
-    """A block that should last until a level is reached is over, and it is not: the vehicle must not stop now."""
-    control = step.control
-    if not control.plan.blocks or wanted_block(control.plan, now) is not None:
-        return False
-    is_over = control.plan.blocks[-1].end_at <= now
-    if not control.is_in_reserve and not isinstance(target, ImmediateStartTarget) and not is_over:
-        return False
-    missing_wh = _missing_wh(control, target, battery)
-    if not missing_wh or control.plan.blocks[0].start_at > now:
-        return False
-    # What a silent vehicle does nobody knows: its plan goes on, but not by seconds.
-    return step.visit.newest_at > control.planned_at or missing_wh > BEHIND_TIME_H * planned_power_w(control.plan)
-
-
-def _is_over(control: Control, now: datetime) -> bool:
-    """Tell whether what the plan wanted to do by now is done: all of it, or the reserve."""
-    blocks = control.plan.blocks
-    if control.is_in_reserve and blocks and blocks[0].type is BlockType.BATTERY_RESERVE:
-        return blocks[0].end_at <= now
-    return bool(blocks) and blocks[-1].end_at <= now
-
-
-def _missing_wh(control: Control, target: Target, battery: Battery) -> int:
-    needed_wh = 0 if control.reached_at is not None else battery.missing_wh(target.minimum_charge_target)
-    if control.is_in_reserve and isinstance(target, RegularTarget):
-        needed_wh = max(needed_wh, battery.missing_wh(target.battery_reserve))
-    return needed_wh
-
-
-def _deviates(step: Step, battery: Battery, target: Target, now: datetime) -> bool:
-    control, charging = step.control, step.charging
-    wanted = wanted_block(control.plan, now)
-    if wanted is None:
-        if charging is not None and charging.is_charging and control.running is None:
-            return True
-        is_over = not control.plan.blocks or control.plan.blocks[-1].end_at <= now
-        if is_over and _missing_wh(control, target, battery) > 0:
-            return True
-    elif charging is not None and not charging.is_charging and now >= max(wanted.start_at, charging.since) + GRACE:
-        return True
-    return is_behind(control, step.visit.part.totals, now)
-
-
 def _plan(step: Step, policy: VehiclePolicy, target: Target, battery: Battery, now: datetime) -> None:
     control, due = step.control, ready_by(target)
-    is_over = control.plan_target_id == target.id and _is_over(control, now)
+    was_over = control.plan_target_id == target.id and is_plan_over(control, now)
     control.planned_at = control.checked_at = now
     control.prices_at = max(control.prices_at, now)
     control.prices_read_at = step.prices.read_by(policy.zone, control.prices_at)
@@ -355,14 +304,14 @@ def _plan(step: Step, policy: VehiclePolicy, target: Target, battery: Battery, n
     control.goal_percent = battery.goal(target.minimum_charge_target)
     control.is_level_told = battery.is_told
     control.energy_at_plan_wh = step.visit.part.totals.energy_sum_wh
-    needed_wh, power = _missing_wh(control, target, battery), power_w(step.vehicle, step.visit, policy)
+    needed_wh, power = still_missing_wh(control, target, battery), power_w(step.vehicle, step.visit, policy)
     if not needed_wh:
         control.plan = Plan(())
         return
     reserve_wh = 0
     if control.is_in_reserve and isinstance(target, RegularTarget):
         reserve_wh = battery.missing_wh(target.battery_reserve)
-    if is_over:
+    if was_over:
         # It took longer than planned. How much longer nobody knows: not by seconds, or it would stop and start.
         least_wh = round(power * (OFF_PLAN_PAUSE / _HOUR))
         needed_wh = max(needed_wh, least_wh)

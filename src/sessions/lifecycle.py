@@ -5,8 +5,8 @@ timers that are due before it fire, each at its due time; so what comes out depe
 the prices known by then, alone.
 """
 
-from datetime import datetime
-from typing import assert_never
+from datetime import datetime, timedelta
+from typing import Final, assert_never
 
 from msgspec import structs
 
@@ -32,11 +32,15 @@ from sessions.policies import delete_policy, effective_at, refusal_by_rules, ref
 from sessions.prices import PriceBook
 from sessions.public import has_news, shown
 from sessions.samples import take
-from sessions.state import Capacity, ChargeLimit, Charging, Level, PowerState, Vehicle, managed_by
+from sessions.state import Capacity, ChargeLimit, Charging, Level, PowerState, Vehicle, Visit, managed_by
 from sessions.step import NO_PRICES, Step
 from sessions.targets import with_target
 from sessions.timers import fire_before, fire_until
 from sessions.visits import take_missed_unplug, take_place, take_plug_evidence, take_user
+
+
+# Counters of few digits stand for minutes while their vehicle charges: 0.1 kWh are 6 min at 1 kW.
+COUNTER_STANDS: Final = timedelta(minutes=10)
 
 
 def apply(vehicle: Vehicle, event: Event, rules: Rules, prices: PriceBook = NO_PRICES) -> Decision:
@@ -70,6 +74,7 @@ def _apply_policy(vehicle: Vehicle, event: PolicyWritten, rules: Rules, prices: 
     step = Step(vehicle, rules, prices)
     at = effective_at(vehicle, event.policy.at, known)
     fire_before(step, at)
+    step.decided_at = event.logged_at
     write_policy(step, event, at)
     fire_before(step, at)
     return step.decision()
@@ -82,6 +87,7 @@ def _apply_deletion(vehicle: Vehicle, event: PolicyDeleted, rules: Rules, prices
     step = Step(vehicle, rules, prices)
     at = effective_at(vehicle, event.logged_at, managed_by(vehicle, event.policy_id))
     fire_before(step, at)
+    step.decided_at = event.logged_at
     delete_policy(step, event, at)
     return step.decision()
 
@@ -94,6 +100,7 @@ def _apply_target(vehicle: Vehicle, event: TargetWritten, rules: Rules, prices: 
     step = Step(vehicle, rules, prices)
     at = step.now(record.at)
     fire_before(step, at)
+    step.decided_at = event.logged_at
     for managed in step.vehicle.policies:
         session = managed.session
         if session is None or session.id != record.session_id:
@@ -124,6 +131,7 @@ def _apply_telemetry(vehicle: Vehicle, event: TelemetryReceived, rules: Rules, p
         return Decision(vehicle=vehicle, refused=refused)
     step = Step(vehicle, rules, prices)
     fire_before(step, at)
+    step.decided_at = event.logged_at
     _take_message(step, observe(event.message))
     newest_at = step.vehicle.newest_at
     if newest_at is None or at > newest_at:
@@ -226,6 +234,15 @@ def _take_statistics(step: Step, seen: Observation) -> None:
     if seen.counter_wh is None or seen.is_charging is not None or seen.at <= visit.newest_at:
         return
     if charging is None or not charging.is_told or charging.at < visit.plugged_in_at:
-        # A feed that never says whether it charges shows it by its counter.
-        grew = totals.energy_sum_wh > known_wh
-        _take_charging(vehicle, seen.at, visit.newest_at, is_charging=grew, is_told=False)
+        _take_counter(vehicle, visit, seen.at, grew=totals.energy_sum_wh > known_wh)
+
+
+def _take_counter(vehicle: Vehicle, visit: Visit, at: datetime, *, grew: bool) -> None:
+    """A feed that never says whether it charges shows it by its counter, once that grows or has stood for long."""
+    stands_since = visit.counter_stands_since
+    if grew or stands_since is None:
+        visit.counter_stands_since = at
+    if grew:
+        _take_charging(vehicle, at, visit.newest_at, is_charging=True, is_told=False)
+    elif stands_since is not None and at >= stands_since + COUNTER_STANDS:
+        _take_charging(vehicle, at, stands_since, is_charging=False, is_told=False)

@@ -62,7 +62,7 @@ class PowerState(Struct, frozen=True):
 class Charging(Struct, frozen=True):
     """Whether the vehicle charges, told at `at`, and since when that has been so.
 
-    `is_told` false: it never says, but its energy counter grows, or does not.
+    `is_told` false: it never says, but its energy counter grew at `at`, or has not grown for long.
     """
 
     at: datetime
@@ -102,13 +102,19 @@ class StartedBlock(Struct, frozen=True):
 
 
 class Sent(Struct, frozen=True):
-    """The newest command: since `first_at` the same was asked, `attempts` times. `is_open`: it was not followed yet."""
+    """The newest command: the vehicle could hear of it from `given_at` on, and since `first_at` of the same one.
+
+    The same was asked `attempts` times. `is_open`: it was not followed yet. `is_lapsed`: nor will it be, since what it
+    asked for is not wanted any more; the next of its kind goes on with its count.
+    """
 
     action: Action
     first_at: datetime
     at: datetime
+    given_at: datetime
     attempts: int = 1
     is_open: bool = True
+    is_lapsed: bool = False
 
 
 class Judged(Struct, frozen=True):
@@ -136,7 +142,8 @@ class Control(Struct):
     part, then; `off_plan_at`: the newest re-plan because the vehicle did otherwise.
 
     The blocks: `started` are over, one is `running`, its vehicle does not charge since `paused_at`; `energies`: what
-    they delivered. The target: `reserve_left`, the reserve that was filled in this session, if one was; `reached_at`,
+    they delivered. The target: `reserve_left`, the reserve that was filled in this session, if one was, and when
+    (`reserve_left_at`); `reserve_again_at`, when it may be entered again, if the battery is below it now; `reached_at`,
     when the target in force was; `gives_way_at`, when one whose time has passed gives way though it is not reached.
     The vehicle: the newest command `sent`, when to ask again (`asks_at`), and the `errors` that stand, oldest first.
     """
@@ -156,6 +163,8 @@ class Control(Struct):
     off_plan_at: datetime | None = None
     is_in_reserve: bool = False
     reserve_left: float | None = None
+    reserve_left_at: datetime | None = None
+    reserve_again_at: datetime | None = None
     reached_at: datetime | None = None
     judged: Judged | None = None
     heard: Heard | None = None
@@ -195,7 +204,8 @@ class Visit(Struct):
     """An open plug visit. `unplugged_at`: the first evidence of an unplug that is not confirmed yet.
 
     `here_at`: up to then nothing says that it is over: the newest message when it began, or that named its place since.
-    `elsewhere`: another place that was named since.
+    `elsewhere`: another place that was named since. `counter_stands_since`: where only a counter tells whether the
+    vehicle charges, when that grew last, or was read first.
     """
 
     plugged_in_at: datetime
@@ -207,6 +217,7 @@ class Visit(Struct):
     unplugged_at: datetime | None = None
     here_at: datetime | None = None
     elsewhere: Elsewhere | None = None
+    counter_stands_since: datetime | None = None
 
 
 class CurrentSession(Struct, frozen=True):

@@ -1,7 +1,8 @@
 """Commands: what the plan asks of the vehicle, whenever that is not what the vehicle does.
 
 One command is in force at a time: each holds for 2 minutes, and only then another follows. One that is not followed is
-repeated after 5, 10 and 20 minutes, then every 30.
+repeated after 5, 10 and 20 minutes, then every 30. What is decided of a vehicle whose messages come late is late as
+well: both times count from when the vehicle can hear of the command.
 """
 
 from datetime import datetime, timedelta
@@ -21,6 +22,8 @@ from sessions.step import Step
 VALID: Final = timedelta(minutes=2)
 FIRST_WAIT: Final = timedelta(minutes=5)
 LONGEST_WAIT: Final = timedelta(minutes=30)
+# Of a feed that is later than this no command is of use any more.
+GIVEN_LATE_LIMIT: Final = timedelta(minutes=30)
 
 _REASONS: Final = {
     BlockType.BATTERY_RESERVE: Reason.BATTERY_RESERVE,
@@ -43,24 +46,26 @@ def steer(step: Step, now: datetime) -> None:
     charging, sent = step.charging, control.sent
     is_told = charging is not None
     if charging is not None and charging.is_charging == (action is Action.START):
-        _is_followed(control)
+        _is_done(control, action)
         return
-    is_again = sent is not None and sent.action is action
-    if is_again and not is_told:
+    if sent is not None and sent.action is action and not is_told:
         # Nobody tells whether it was followed: asked once is asked enough.
         return
     may_at = now if vehicle.command_until is None else vehicle.command_until
-    if is_again and sent is not None and sent.is_open:
+    is_again = sent is not None and sent.action is action and (sent.is_open or sent.is_lapsed)
+    if is_again and sent is not None:
         may_at = max(may_at, retry_at(sent))
     if now < may_at:
         control.asks_at = may_at
         return
-    if is_again and sent is not None and sent.is_open:
-        control.sent = structs.replace(sent, at=now, attempts=sent.attempts + 1)
+    given_at = _given_at(step, now)
+    if is_again and sent is not None:
+        first_at = sent.first_at if sent.is_open else given_at
+        control.sent = Sent(action, first_at, now, given_at, attempts=sent.attempts + 1)
     else:
         clear_fault(control, Fault.START_FAILED, Fault.STOP_FAILED)
         # Of a vehicle that does not tell whether it charges no answer is waited for.
-        control.sent = Sent(action, first_at=now, at=now, is_open=is_told)
+        control.sent = Sent(action, first_at=given_at, at=now, given_at=given_at, is_open=is_told)
     control.asks_at = retry_at(control.sent) if is_told else None
     if wanted is not None:
         reason = _REASONS[wanted.type]
@@ -72,7 +77,7 @@ def steer(step: Step, now: datetime) -> None:
 def retry_at(sent: Sent) -> datetime:
     """When a command that is not followed is repeated."""
     doubled = FIRST_WAIT * (1 << min(sent.attempts - 1, 3))
-    return sent.at + min(doubled, LONGEST_WAIT)
+    return sent.given_at + min(doubled, LONGEST_WAIT)
 
 
 def release(step: Step, now: datetime) -> None:
@@ -84,15 +89,29 @@ def release(step: Step, now: datetime) -> None:
     _issue(step, Action.START, Reason.RELEASED, max(now, step.vehicle.command_until or now))
 
 
-def _is_followed(control: Control) -> None:
-    if control.sent is not None and control.sent.is_open:
-        control.sent = structs.replace(control.sent, is_open=False)
+def _given_at(step: Step, at: datetime) -> datetime:
+    """When the vehicle can hear of a command of that time: when it could be decided."""
+    given_at = step.decided_at
+    if given_at is None or given_at > at + GIVEN_LATE_LIMIT:
+        return at
+    return max(at, given_at)
+
+
+def _is_done(control: Control, action: Action) -> None:
+    """The vehicle does what is wanted: it follows the newest command, or that one is not wanted any more."""
+    sent = control.sent
+    if sent is None or not (sent.is_open or sent.is_lapsed):
+        return
+    is_followed = sent.action is action
+    if sent.is_open:
         clear_fault(control, Fault.START_FAILED, Fault.STOP_FAILED)
+    if sent.is_open or is_followed:
+        control.sent = structs.replace(sent, is_open=False, is_lapsed=not is_followed)
 
 
 def _issue(step: Step, action: Action, reason: Reason, at: datetime) -> None:
     managed, session = step.managed(step.visit.part.policy_id)
-    step.vehicle.command_until = at + VALID
+    valid_until = step.vehicle.command_until = _given_at(step, at) + VALID
     step.outputs.append(
         CommandIssued(
             ChargeCommand(
@@ -104,7 +123,7 @@ def _issue(step: Step, action: Action, reason: Reason, at: datetime) -> None:
                 action=action,
                 reason=reason,
                 at=at,
-                valid_until=at + VALID,
+                valid_until=valid_until,
             )
         )
     )

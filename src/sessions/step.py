@@ -21,7 +21,7 @@ _copy: Final[Any] = methodcaller("__copy__")
 class Step:
     """The vehicle as it stands in the middle of a decision, and what has come out so far."""
 
-    __slots__ = ("before", "counted", "outputs", "prices", "rules", "vehicle")
+    __slots__ = ("before", "counted", "decided_at", "outputs", "prices", "rules", "vehicle")
 
     def __init__(self, vehicle: Vehicle, rules: Rules, prices: PriceBook) -> None:
         self.before = vehicle
@@ -30,6 +30,8 @@ class Step:
         self.outputs: list[Output] = []
         self.counted: list[Counted] = []
         self.vehicle = _own(vehicle)
+        # When, by the wall, what is decided now could be decided; null: at its own time.
+        self.decided_at: datetime | None = None
 
     def decision(self) -> Decision:
         """What this step came to. A vehicle that did not change is the one that came in."""

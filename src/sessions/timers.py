@@ -50,6 +50,7 @@ class Kind(Enum):
     GIVE_WAY = "the next deadline takes the place of one that was missed"
     BOUNDARY = "a block of the plan begins or ends"
     PAUSE = "a pause has lasted long enough to end the block"
+    RESERVE = "the reserve may be entered again"
     ASK = "the vehicle is asked again"
     CONTACT = "the vehicle is silent though something is expected of it"
     ROLL = "the deadline of an awaited session passes"
@@ -159,6 +160,7 @@ def _visit_moments(
         control.gives_way_at,
         next_boundary(control.plan, control.checked_at),
         pause_ends_at(control),
+        control.reserve_again_at,
         control.asks_at,
         # While messages come, that is not asked for.
         None
@@ -198,6 +200,8 @@ def _delay(vehicle: Vehicle, timer: Timer) -> timedelta:
 
 def _fire(step: Step, timer: Timer) -> None:
     due_at = timer.due_at
+    # Whenever it really fires: what comes of it must not depend on that.
+    step.decided_at = due_at + _delay(step.vehicle, timer)
     match timer.kind:
         case Kind.UNPLUG:
             confirm_unplug(step)
@@ -221,6 +225,7 @@ _CONTROL: Final = {
     Kind.GIVE_WAY: give_way,
     Kind.BOUNDARY: pass_boundary,
     Kind.PAUSE: follow,
+    Kind.RESERVE: follow,
     Kind.ASK: follow,
     Kind.CONTACT: lose_contact,
 }

@@ -305,8 +305,8 @@ def test_a_block_that_took_longer_goes_on_for_a_quarter_hour() -> None:
     ],
 )
 def test_the_reserve(levels: list[float], states: list[object]) -> None:
-    """Reserve 30 %  By the level of each message."""
-    told = [off(20 + number, level=level) for number, level in enumerate(levels[1:])]
+    """Reserve 30 %  By the level of each message; they are 20 min apart."""
+    told = [off(20 + 20 * number, level=level) for number, level in enumerate(levels[1:])]
     story = night(level=levels[0], reserve=30)
     found = [story.latest.state]
     for event in told:

@@ -137,7 +137,7 @@ def test_full_without_a_deadline_is_nobodys_wish() -> None:
 def test_a_command_that_is_not_followed(action: Action, at: float, found: list[str]) -> None:
     """A message from ten minutes after the first asking shows the wrong state: an error, of that message's time."""
     state = control()
-    state.sent = Sent(action, first_at=minute(0), at=minute(5), attempts=2)
+    state.sent = Sent(action, first_at=minute(0), at=minute(5), given_at=minute(5), attempts=2)
     take_disobedience(state, charging(since=-10, is_on=action is Action.STOP, at=at))
     assert codes(state) == [name.format(action.value) for name in found]
     assert all(minutes(error.occurred_at) == at for error in state.errors)
@@ -148,9 +148,9 @@ def test_what_was_followed_or_never_asked_is_no_error() -> None:
     told = charging(since=-10, is_on=False, at=30)
     state = control()
     take_disobedience(state, told)
-    state.sent = Sent(Action.START, first_at=minute(0), at=minute(0), is_open=False)
+    state.sent = Sent(Action.START, first_at=minute(0), at=minute(0), given_at=minute(0), is_open=False)
     take_disobedience(state, told)
-    state.sent = Sent(Action.START, first_at=minute(0), at=minute(0))
+    state.sent = Sent(Action.START, first_at=minute(0), at=minute(0), given_at=minute(0))
     take_disobedience(state, None)
     assert codes(state) == []
 
@@ -161,7 +161,7 @@ def test_a_vehicle_that_says_why_it_does_not_charge(why: Fault, action: Action, 
     """That says more than that it does not start; a stop has nothing to do with it."""
     state = control()
     raise_fault(state, why, "", minute(1))
-    state.sent = Sent(action, first_at=minute(0), at=minute(0))
+    state.sent = Sent(action, first_at=minute(0), at=minute(0), given_at=minute(0))
     take_disobedience(state, charging(since=-10, is_on=action is Action.STOP, at=30))
     assert codes(state) == [why, *found]
 
@@ -191,7 +191,11 @@ def test_silence_while_something_is_expected(
     """..60====120..  60 min of silence, counted from when a block should run or a command was asked."""
     state = control(plan((60, 120)), checked=checked)
     state.running = None if running is None else block(running)
-    state.sent = None if asked is None else Sent(Action.STOP, first_at=minute(asked), at=minute(asked + 5))
+    state.sent = (
+        None
+        if asked is None
+        else Sent(Action.STOP, first_at=minute(asked), at=minute(asked + 5), given_at=minute(asked + 5))
+    )
     assert minutes(unreachable_at(state, minute(newest))) == when
     raise_fault(state, Fault.UNREACHABLE, "", minute(1))
     assert unreachable_at(state, minute(newest)) is None
@@ -200,7 +204,7 @@ def test_silence_while_something_is_expected(
 def test_a_command_that_was_followed_expects_nothing() -> None:
     """A vehicle that sleeps between two blocks is no error."""
     state = control(plan((60, 120)))
-    state.sent = Sent(Action.STOP, first_at=minute(0), at=minute(0), is_open=False)
+    state.sent = Sent(Action.STOP, first_at=minute(0), at=minute(0), given_at=minute(0), is_open=False)
     assert unreachable_at(state, minute(0)) is None
 
 

@@ -48,7 +48,7 @@ def idle(at: float) -> Event:
 @pytest.mark.parametrize(("attempts", "wait"), [(1, 5), (2, 10), (3, 20), (4, 30), (5, 30), (50, 30)])
 def test_repeats_back_off(attempts: int, wait: float) -> None:
     """After 5, 10 and 20 minutes, then every 30."""
-    sent = Sent(Action.START, first_at=minute(0), at=minute(100), attempts=attempts)
+    sent = Sent(Action.START, first_at=minute(0), at=minute(100), given_at=minute(100), attempts=attempts)
     assert retry_at(sent) == minute(100 + wait)
 
 

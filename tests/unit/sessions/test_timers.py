@@ -76,7 +76,10 @@ def test_two_wait_at_once() -> None:
 
 def test_kinds_in_order() -> None:
     """Of timers that are due at one moment, what ends a visit comes first, and what only waits comes last."""
-    ending, controlling = ["UNPLUG", "SILENCE", "TOO_LONG"], ["DEADLINE", "GIVE_WAY", "BOUNDARY", "PAUSE", "ASK"]
+    ending, controlling = (
+        ["UNPLUG", "SILENCE", "TOO_LONG"],
+        ["DEADLINE", "GIVE_WAY", "BOUNDARY", "PAUSE", "RESERVE", "ASK"],
+    )
     assert [kind.name for kind in Kind] == [*ending, "PRICES", *controlling, "CONTACT", "ROLL"]
 
 
