@@ -38,7 +38,6 @@ from sessions.targets import with_target
 from sessions.timers import fire_before, fire_until
 from sessions.visits import take_missed_unplug, take_place, take_plug_evidence, take_user
 
-
 # Counters of few digits stand for minutes while their vehicle charges: 0.1 kWh are 6 min at 1 kW.
 COUNTER_STANDS: Final = timedelta(minutes=10)
 
