@@ -316,7 +316,7 @@ def _plan(step: Step, policy: VehiclePolicy, target: Target, battery: Battery, n
     control.goal_percent = battery.goal(target.minimum_charge_target)
     control.is_level_told = battery.is_told
     control.energy_at_plan_wh = step.visit.part.totals.energy_sum_wh
-    needed_wh, power = still_missing_wh(control, target, battery), power_w(step.vehicle, step.visit, policy)
+    needed_wh, power = still_missing_wh(control, target, battery), power_w(step.vehicle, step.visit, policy, battery)
     if not needed_wh:
         control.plan = Plan(())
         return
