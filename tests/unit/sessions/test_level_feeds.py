@@ -4,6 +4,7 @@ Minute 0 is 08:00; 80 % of 60 kWh wanted by 21:00, from 40 %: 26.7 kWh at the ch
 cheap. The power is taken for 7 kW.
 """
 
+from datetime import datetime
 from math import floor
 
 import pytest
@@ -19,7 +20,8 @@ BOOK = priced(0.05, 0.05, *[0.3] * 9, 0.05, 0.05, *[0.3] * 40)
 def day(power_kw: float, *, is_whole: bool = True) -> tuple[Story, list[float]]:
     """What comes of a day of a vehicle that obeys at once, and when a plan was made."""
     story = run(policy(-60, by="21:00", zone=ZONE), plug(0, where=HOME, level=40, capacity=60), prices=BOOK)
-    level, is_on, planned = 40.0, False, []
+    planned: list[datetime] = []
+    level, is_on = 40.0, False
     for now in range(UNPLUGGED):
         for output in story.decisions[-1].outputs:
             if isinstance(output, CommandIssued):
