@@ -4,7 +4,6 @@ Minute 0 is 08:00; 80 % of 60 kWh wanted by 21:00, from 40 %: 26.7 kWh at the ch
 cheap. The power is taken for 7 kW.
 """
 
-from datetime import datetime
 from math import floor
 
 import pytest
@@ -12,6 +11,7 @@ import pytest
 from models.command import Action
 from sessions.events import CommandIssued, Event
 from tests.builders import HOME, ZONE, Story, plug, policy, priced, run, sample, timer, unplug
+from tests.support.controls import minutes
 
 UNPLUGGED = 785
 BOOK = priced(0.05, 0.05, *[0.3] * 9, 0.05, 0.05, *[0.3] * 40)
@@ -20,7 +20,7 @@ BOOK = priced(0.05, 0.05, *[0.3] * 9, 0.05, 0.05, *[0.3] * 40)
 def day(power_kw: float, *, is_whole: bool = True) -> tuple[Story, list[float]]:
     """What comes of a day of a vehicle that obeys at once, and when a plan was made."""
     story = run(policy(-60, by="21:00", zone=ZONE), plug(0, where=HOME, level=40, capacity=60), prices=BOOK)
-    planned: list[datetime] = []
+    planned: list[float | None] = []
     level, is_on = 40.0, False
     for now in range(UNPLUGGED):
         for output in story.decisions[-1].outputs:
@@ -33,12 +33,11 @@ def day(power_kw: float, *, is_whole: bool = True) -> tuple[Story, list[float]]:
         assert story.vehicle.visit is not None
         control = story.vehicle.visit.part.control
         assert control is not None
-        if not planned or planned[-1] != control.planned_at:
-            planned.append(control.planned_at)
+        planned.append(minutes(control.planned_at))
         level += power_kw / 60 * 0.9 / 60 * 100 * is_on
     told = run(unplug(UNPLUGGED), timer(UNPLUGGED + 5), before=story.vehicle, prices=BOOK)
     return Story(told.vehicle, story.decisions + told.decisions), [
-        (moment - planned[0]).total_seconds() / 60 for moment in planned
+        at for at in dict.fromkeys(planned) if at is not None
     ]
 
 
