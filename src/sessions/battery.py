@@ -10,9 +10,11 @@ from msgspec import Struct
 from models.policy import VehiclePolicy
 from models.telemetry import PowerDeliveryState
 from models.units import WH_PER_KWH
+from sessions.energy import charging_spans
 from sessions.events import Rules
+from sessions.grid import HOUR_US, clipped
 from sessions.state import PeakPower, Vehicle, Visit
-from sessions.totals import FULL_PERCENT, estimated_level
+from sessions.totals import FULL_PERCENT, Totals, estimated_level
 
 ASSUMED_PERCENT: Final = 20.0
 DEFAULT_POWER_W: Final = 7_000
@@ -34,6 +36,11 @@ class Battery(Struct, frozen=True):
     limit_percent: float
     is_complete: bool
     efficiency: float
+
+    @property
+    def wh_per_percent(self) -> int:
+        """The energy of one percent of level, as the vehicle's feed counts it."""
+        return round(self.capacity_wh / FULL_PERCENT / self.efficiency)
 
     def goal(self, percent: float) -> float:
         """How much of a wanted level the vehicle allows."""
@@ -85,17 +92,39 @@ def battery_of(vehicle: Vehicle, visit: Visit, policy: VehiclePolicy, rules: Rul
     )
 
 
-def power_w(vehicle: Vehicle, visit: Visit, policy: VehiclePolicy) -> int:
-    """The power to plan with: what this visit has shown, else the last one here, else what the policy says."""
+def power_w(vehicle: Vehicle, visit: Visit, policy: VehiclePolicy, battery: Battery) -> int:
+    """The power to plan with: what this visit has shown, else the last one here, else what the policy says.
+
+    Where only levels tell of this visit, they can show that it is less than that.
+    """
     peak_w = visit.part.totals.peak_w
     if peak_w is not None and peak_w >= LEAST_POWER_W:
         return peak_w
+    expected_w, most_w = _expected_power_w(vehicle, visit, policy), _most_power_w(visit.part.totals, battery)
+    return expected_w if most_w is None else min(expected_w, max(most_w, LEAST_POWER_W))
+
+
+def _expected_power_w(vehicle: Vehicle, visit: Visit, policy: VehiclePolicy) -> int:
     for peak in vehicle.peaks:
         if peak.location_id == visit.location_id:
             return peak.power_w
     if policy.max_charge_rate is not None:
         return max(1, round(policy.max_charge_rate * WH_PER_KWH))
     return DEFAULT_POWER_W
+
+
+def _most_power_w(totals: Totals, battery: Battery) -> int | None:
+    """The highest mean power that the levels of a part allow: they may be told in whole percents, rounded down.
+
+    Null: something better tells of energy, or no time is known in which it charged.
+    """
+    if totals.is_energy_known:
+        return None
+    told = clipped(charging_spans(totals.tip), totals.level_from_us, totals.level_to_us)
+    charged_us = sum(end_us - start_us for start_us, end_us in told)
+    if not charged_us:
+        return None
+    return (totals.energy_sum_wh + battery.wh_per_percent) * HOUR_US // charged_us
 
 
 def remember_peak(vehicle: Vehicle, visit: Visit) -> None:

@@ -27,7 +27,7 @@ def goes_on(vehicle: Vehicle, visit: Visit, target: Target | None, battery: Batt
         and _waits_for_nothing(control, target, at)
         and _is_as_planned(control, target, battery)
         and (vehicle.power_state is None or vehicle.power_state.state is PowerDeliveryState.CHARGING)
-        and not is_behind(control, visit.part.totals, at)
+        and not is_behind(control, visit.part.totals, battery, at)
     )
 
 

@@ -76,6 +76,7 @@ def follow(step: Step, at: datetime, *, must_plan: bool = False, is_heard: bool 
         # What is told after the unplug may still say that the target was reached; nothing can be done any more.
         if control.reached_at is None and session.target and battery.has_reached(session.target.minimum_charge_target):
             control.reached_at = min(told_at, visit.unplugged_at)
+            control.reached_percent = battery.goal(session.target.minimum_charge_target)
         return
     now = _not_before(control, told_at)
     boundary_at = next_boundary(control.plan, control.checked_at)
@@ -237,8 +238,12 @@ def _take_reached(
     control = step.control
     while session.target is not None:
         target = session.target
-        if control.reached_at is None and battery.has_reached(target.minimum_charge_target):
-            control.reached_at = told_at
+        if battery.has_reached(target.minimum_charge_target):
+            if control.reached_at is None:
+                control.reached_at = told_at
+                control.reached_percent = battery.goal(target.minimum_charge_target)
+        elif _may_go_on(control, target, battery):
+            control.reached_at = None
         if control.reached_at is None and not _is_through(target, battery):
             break
         judged = control.judged
@@ -250,6 +255,13 @@ def _take_reached(
             break
         session = _set_target(step, session, policy, now)
     return session
+
+
+def _may_go_on(control: Control, target: Target, battery: Battery) -> bool:
+    """The vehicle stopped at a limit of its own that it has raised since; once judged, that comes too late."""
+    if control.judged is not None and control.judged.target.id == target.id:
+        return False
+    return control.reached_percent is not None and battery.goal(target.minimum_charge_target) > control.reached_percent
 
 
 def _is_through(target: Target, battery: Battery) -> bool:
@@ -304,7 +316,7 @@ def _plan(step: Step, policy: VehiclePolicy, target: Target, battery: Battery, n
     control.goal_percent = battery.goal(target.minimum_charge_target)
     control.is_level_told = battery.is_told
     control.energy_at_plan_wh = step.visit.part.totals.energy_sum_wh
-    needed_wh, power = still_missing_wh(control, target, battery), power_w(step.vehicle, step.visit, policy)
+    needed_wh, power = still_missing_wh(control, target, battery), power_w(step.vehicle, step.visit, policy, battery)
     if not needed_wh:
         control.plan = Plan(())
         return

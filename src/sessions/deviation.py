@@ -78,4 +78,4 @@ def _deviates(step: Step, battery: Battery, target: Target, now: datetime) -> bo
             return True
     elif charging is not None and not charging.is_charging and now >= max(wanted.start_at, charging.since) + GRACE:
         return True
-    return is_behind(control, step.visit.part.totals, now)
+    return is_behind(control, step.visit.part.totals, battery, now)

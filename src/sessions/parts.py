@@ -206,7 +206,7 @@ def _settle_managed(step: Step, ended_at: datetime, at: datetime, cause: Cause, 
         managed.policy.zone,
         visit.part.started_at,
         visit.part.totals.energy_wh,
-        power_w=power_w(vehicle, visit, managed.policy),
+        power_w=power_w(vehicle, visit, managed.policy, battery),
         at=at,
     )
     settled = visit_session(vehicle, visit, session, state, ended_at, error=error, valuation=cost)

@@ -1,8 +1,12 @@
-"""Does the vehicle charge as much as was planned: by what was measured, and nothing else."""
+"""Does the vehicle charge as much as was planned: by what was measured, and nothing else.
+
+A counter or a rate measures; where there is neither, the level does, to a percent of the battery.
+"""
 
 from datetime import datetime, timedelta
 from typing import Final
 
+from sessions.battery import Battery
 from sessions.planner import Plan, energy_by
 from sessions.prices import EPOCH
 from sessions.state import Control
@@ -14,16 +18,21 @@ BEHIND_TIME_H: Final = 1 / 6
 _HOUR: Final = timedelta(hours=1)
 
 
-def is_behind(control: Control, totals: Totals, now: datetime) -> bool:
+def is_behind(control: Control, totals: Totals, battery: Battery, now: datetime) -> bool:
     """Tell whether less was charged than planned. What nobody has measured yet may have been charged."""
     done_wh = totals.energy_sum_wh - control.energy_at_plan_wh
-    if not control.plan.blocks or not totals.is_energy_known or not _is_short(control.plan, now, done_wh):
+    if not totals.is_energy_known:
+        # All energy is that of levels. Told in whole percents, they lag behind by up to one.
+        done_wh += battery.wh_per_percent
+    if not control.plan.blocks or not _is_short(control.plan, now, done_wh):
         return False
     return _is_short(control.plan, min(now, _measured_at(totals)), done_wh)
 
 
 def _measured_at(totals: Totals) -> datetime:
-    """When a counter or a rate told last."""
+    """When a counter or a rate told last, or where none does, a level; long ago: nothing has told."""
+    if not totals.is_energy_known:
+        return EPOCH + timedelta(microseconds=totals.level_to_us)
     run, rate = totals.tip.run, totals.tip.rate
     told_us = max(0 if run is None else run.read_us, 0 if rate is None else rate[0])
     return EPOCH + timedelta(microseconds=told_us)

@@ -144,7 +144,8 @@ class Control(Struct):
     The blocks: `started` are over, one is `running`, its vehicle does not charge since `paused_at`; `energies`: what
     they delivered. The target: `reserve_left`, the reserve that was filled in this session, if one was, and when
     (`reserve_left_at`); `reserve_again_at`, when it may be entered again, if the battery is below it now; `reached_at`,
-    when the target in force was; `gives_way_at`, when one whose time has passed gives way though it is not reached.
+    when the target in force was, at its level or at the vehicle's limit (`reached_percent`); `gives_way_at`, when one
+    whose time has passed gives way though it is not reached.
     The vehicle: the newest command `sent`, when to ask again (`asks_at`), and the `errors` that stand, oldest first.
     """
 
@@ -166,6 +167,7 @@ class Control(Struct):
     reserve_left_at: datetime | None = None
     reserve_again_at: datetime | None = None
     reached_at: datetime | None = None
+    reached_percent: float | None = None
     judged: Judged | None = None
     heard: Heard | None = None
     gives_way_at: datetime | None = None

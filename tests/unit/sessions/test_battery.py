@@ -133,7 +133,7 @@ def test_power(peak: int | None, there: int | None, rate: float | None, power: i
     vehicle.peaks = (PeakPower(WORK, 22_000),)
     if there is not None:
         vehicle.peaks = (*vehicle.peaks, PeakPower(HOME, there))
-    assert power_w(vehicle, visit, its_policy) == power
+    assert power_w(vehicle, visit, its_policy, battery_of(vehicle, visit, its_policy, RULES)) == power
 
 
 def test_places_are_remembered_newest_first() -> None:

@@ -4,6 +4,7 @@ The plan: 6 kW from minute 60 to 180; ten minutes' worth are 1 kWh.
 """
 
 import pytest
+from msgspec import structs
 
 from sessions.counters import Run
 from sessions.energy import Energy
@@ -12,7 +13,7 @@ from sessions.planner import Plan
 from sessions.progress import is_behind, planned_power_w
 from sessions.totals import Totals
 from tests.builders import minute
-from tests.support.controls import control, plan
+from tests.support.controls import battery, control, plan
 
 PLAN = plan((60, 180))
 
@@ -52,7 +53,7 @@ def test_behind_by_a_tenth_and_by_ten_minutes(now: float, charged_wh: int, behin
     """Of what was expected since the plan was made, by a counter that was read just now."""
     state = control(PLAN)
     state.energy_at_plan_wh = 2_000
-    assert is_behind(state, totals(2_000 + charged_wh, read=now), minute(now)) == behind
+    assert is_behind(state, totals(2_000 + charged_wh, read=now), battery(), minute(now)) == behind
 
 
 @pytest.mark.parametrize(
@@ -69,20 +70,40 @@ def test_behind_by_a_tenth_and_by_ten_minutes(now: float, charged_wh: int, behin
 )
 def test_what_was_not_measured_is_not_behind(read: float | None, rated: float | None, behind: bool) -> None:
     """The newest word of a counter or a rate decides what could be expected of it."""
-    assert is_behind(control(PLAN), totals(0, read=read, rated=rated), minute(120)) == behind
+    assert is_behind(control(PLAN), totals(0, read=read, rated=rated), battery(), minute(120)) == behind
 
 
 def test_a_word_from_ahead_counts_as_of_now() -> None:
     """No more is expected than up to now."""
-    assert not is_behind(control(PLAN), totals(0, read=180), minute(65))
+    assert not is_behind(control(PLAN), totals(0, read=180), battery(), minute(65))
 
 
-def test_energy_that_nobody_measures_is_never_behind() -> None:
-    """A level only guesses; and where nothing is planned nothing is expected, though energy may fall."""
-    assert not is_behind(control(PLAN), totals(0, read=120, is_known=False), minute(120))
+@pytest.mark.parametrize(
+    ("told", "charged_wh", "behind"),
+    [
+        # 6 kWh are expected by 120. Ten minutes' worth are 1 kWh, and a percent of 60 kWh are 600 Wh.
+        (120, 4_400, False),
+        (120, 4_399, True),
+        # By 180 12 kWh are, of which a tenth is 1.2.
+        (180, 10_200, False),
+        (180, 10_199, True),
+        # What was told before says nothing of now.
+        (75, 0, False),
+        (None, 0, False),
+    ],
+)
+def test_where_only_levels_tell_they_measure_to_a_percent(told: float | None, charged_wh: int, behind: bool) -> None:
+    """They may be rounded down; and the newest one decides what could be expected."""
+    level = {} if told is None else {"level_to": 50.0, "level_to_us": micros(minute(told))}
+    known = structs.replace(totals(charged_wh, is_known=False), **level)
+    assert is_behind(control(PLAN), known, battery(), minute(180 if told == 180 else 120)) == behind
+
+
+def test_an_empty_plan_expects_nothing() -> None:
+    """Where nothing is planned nothing is behind, though energy may fall."""
     state = control(Plan(()))
     state.energy_at_plan_wh = 2_000
-    assert not is_behind(state, totals(0, read=120), minute(120))
+    assert not is_behind(state, totals(0, read=120), battery(), minute(120))
 
 
 def test_planned_power() -> None:
