@@ -1,9 +1,9 @@
 """Faults on purpose, many of each: what `make chaos` runs. Prints what was done and what was found, and exits with 1 if
 anything was.
 
-Every trial has topics of its own, and a load that is written while things break. Its output is judged by a checker that
-shares no code with the worker, and compared byte for byte with that of a run in which nothing broke. The same seed gives
-the same load and the same faults; the moments at which they strike are as random as the machine is.
+Every trial has topics of its own, and a load that is written while things break. Its output is judged by a checker
+that shares no code with the worker, and compared byte for byte with that of a run in which nothing broke. The same seed
+gives the same load and the same faults; the moments at which they strike are as random as the machine is.
 """
 
 import argparse
@@ -14,6 +14,8 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
+
+from confluent_kafka import KafkaException
 
 from tests.support.captures import recorded_data
 from tests.support.chaos.cluster import Cluster, cluster
@@ -42,7 +44,6 @@ KILLS: Final = 20
 REBALANCES: Final = 10
 FREEZES: Final = 5
 BROKER_KILLS: Final = 10
-OUTAGE_S: Final = 120.0
 # Steps of the load per fault, so that every fault has some of it to strike.
 STEPS_PER_FAULT: Final = 8
 
@@ -55,8 +56,9 @@ class Plan(NamedTuple):
     rebalances: int
     freezes: int
     messages: int
-    minutes: float
     seed: int
+    outage: float
+    minutes: float
 
 
 class Row(NamedTuple):
@@ -101,6 +103,7 @@ def _plan() -> Plan:
         ("seed", 1, "which load, and which faults"),
     ):
         parser.add_argument(f"--{name}", type=int, default=default, help=f"{what} (default %(default)s)")
+    parser.add_argument("--outage", type=float, default=120.0, help="seconds without a broker (default %(default)s)")
     parser.add_argument("--minutes", type=float, default=90.0, help="no new trial after so long (default %(default)s)")
     return Plan(**vars(parser.parse_args()))
 
@@ -135,8 +138,8 @@ def _on_one_broker(plan: Plan, single: Cluster, folder: Path) -> Iterator[tuple[
     yield "read-only folder", lambda: _on_small_disk(single, folder, seed, is_full=False)
     yield "clock set back", lambda: _with_clock(single, folder, seed)
     yield (
-        f"no broker for {OUTAGE_S:g} s",
-        lambda: lose_broker(_setting(single, folder, 20, seed), single, OUTAGE_S, seed),
+        f"no broker for {plan.outage:g} s",
+        lambda: lose_broker(_setting(single, folder, 20, seed), single, plan.outage, seed),
     )
 
 
@@ -188,7 +191,7 @@ def _tried(name: str, trial: Callable[[], Outcome]) -> Row:
     started_s = time.monotonic()
     try:
         outcome = trial()
-    except AssertionError as error:
+    except (AssertionError, KafkaException, OSError) as error:
         return Row(name, 0, 0, time.monotonic() - started_s, 0, [f"broke off: {error}"])
     return Row(
         name,
@@ -201,11 +204,8 @@ def _tried(name: str, trial: Callable[[], Outcome]) -> Row:
 
 
 def _print_row(row: Row) -> None:
-    print(
-        f"{row.name:<42} {row.faults:>7} {row.records:>8} {row.seconds:>7.0f} s  ended by itself {row.ended_by_itself:>3}"
-        f"  findings {len(row.findings)}",
-        flush=True,
-    )
+    done = f"{row.name:<42} {row.faults:>7} faults {row.records:>8} records {row.seconds:>6.0f} s"
+    print(f"{done}  ended by itself {row.ended_by_itself:>3}  findings {len(row.findings)}", flush=True)
     for finding in row.findings:
         print(f"    {finding[:1_000]}", flush=True)
 

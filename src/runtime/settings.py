@@ -39,6 +39,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     default_capacity_kwh: Annotated[float, Meta(ge=1, le=2_000)]
     merge_window_records: Annotated[int, Meta(ge=100, le=1_000_000)]
     merge_wait_ms: Annotated[float, Meta(ge=0, le=1_000)]
+    fetch_wait_ms: Annotated[int, Meta(ge=1, le=1_000)]
     batch_limit_records: Annotated[int, Meta(ge=1, le=20_000)]
     commit_interval_s: Annotated[float, Meta(ge=0.1, le=60)]
     stall_limit_s: Annotated[float, Meta(ge=5, le=3_600)]

@@ -123,6 +123,7 @@ def _wire(app: Any, settings: Settings, engine: Engine, watchdog: Watchdog) -> N
 
     # The consumer is made when it is first asked for; it is there before the app starts.
     app.consumer.reader = engine
+    app.consumer.busy_wait_ms = settings.fetch_wait_ms
     watchdog.start()
 
 

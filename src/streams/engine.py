@@ -147,10 +147,10 @@ class Engine:
     def offsets_done(self) -> dict[TP, int]:
         """By partition, the offset before which everything is done: what operators see as the group's."""
         return {
-            self._tp(topic, worker.number): worker.done[topic].next_offset
+            self._tp(topic, worker.number): offset
             for worker in self.workers.values()
             if worker.is_recovered
-            for topic in MERGED_TOPICS
+            for topic, offset in worker.reached.items()
         }
 
     # --- called by other threads -----------------------------------------------------------------------------------
@@ -158,10 +158,10 @@ class Engine:
     def positions(self) -> dict[tuple[str, int], int]:
         """As `offsets_done`, of the workers that take records at present."""
         return {
-            (self._prefix + topic, worker.number): worker.done[topic].next_offset
+            (self._prefix + topic, worker.number): offset
             for worker in list(self.workers.values())
             if worker.is_recovered and worker.inputs.is_open()
-            for topic in MERGED_TOPICS
+            for topic, offset in worker.reached.items()
         }
 
     def quiet_since_s(self) -> float | None:

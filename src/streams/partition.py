@@ -24,6 +24,7 @@ from runtime.logs import get_log
 from runtime.settings import Settings
 from sessions.events import TimerDue
 from streams.crash import CrashPlan
+from streams.errors import WorkerError
 from streams.figures import Figures
 from streams.inputs import MERGED_TOPICS, Fetched, Inputs, input_record
 from streams.logic import SessionLogic
@@ -87,6 +88,7 @@ class PartitionWorker:
         self._is_wall = settings.clock == "wall"
         # Twice the batch beyond the window, so that a batch is at hand while the next is fetched.
         self.inputs = Inputs(settings.merge_window_records + 2 * settings.batch_limit_records)
+        self._store_folder = around.folder / f"partition-{number}"
         self._stopping = threading.Event()
         # From the start, until `resume`.
         self._pause_wanted = True
@@ -95,6 +97,8 @@ class PartitionWorker:
         self.is_recovered = False
         # What is done, by topic: replaced whole with every batch.
         self.done: Progress = {}
+        # By topic, where it goes on: as `done`, and beyond what has no record (transaction markers) at once.
+        self.reached: dict[str, int] = {}
         self._ticked_s = 0.0
         self._has_more = False
         self._changed_zones = set[Zone]()
@@ -176,6 +180,11 @@ class PartitionWorker:
             self._store = self._recover(began_s)
             try:
                 self._go_on()
+            except StoreDamagedError as error:
+                # Removed, so that the next start rebuilds it: that sees no damage in what it does not read.
+                self._store.close()
+                remove_store(self._store_folder)
+                raise WorkerError(f"partition {self.number}: its store is damaged and was removed: {error}") from error
             finally:
                 self._store.close()
         finally:
@@ -195,7 +204,7 @@ class PartitionWorker:
                 self._judge.close()
 
     def _recover(self, began_s: float) -> Store:
-        folder = self._around.folder / f"partition-{self.number}"
+        folder = self._store_folder
         for attempt in (1, 2):
             changelog = (topic_name(self._settings.topic_prefix, CHANGELOG), self.number)
             servers = self._settings.kafka_bootstrap_servers
@@ -252,6 +261,7 @@ class PartitionWorker:
             stored[topic] = start
             self.inputs.note_end(topic, log_has.end)
         self.done = stored
+        self.reached = {topic: stored[topic].next_offset for topic in names}
         return count
 
     def _new_merge(self) -> Merge[Arrived]:
@@ -274,6 +284,7 @@ class PartitionWorker:
                 self._processor.ask_anew(ASK_LIMIT)
         elif monotonic_s() - self._ticked_s >= TICK_S:
             self._tick()
+        self.reached = {topic: offset for topic, (offset, _) in self._merge.progress().items()}
         self.inputs.note_merged({topic: self._merge.depth(topic) for topic in MERGED_TOPICS})
 
     def _wait(self) -> list[Fetched]:

@@ -122,4 +122,5 @@ def _record(message: Any) -> InputRecord:
         key=message.key(),
         value=message.value(),
         logged_at=datetime.fromtimestamp(message.timestamp()[1] / 1_000, UTC),
+        headers=tuple(message.headers() or ()),
     )

@@ -13,7 +13,10 @@ from typing import Any, Final
 
 from rocksdict import BlockBasedOptions, Cache, DbClosedError, DBCompressionType, Options, Rdict, WriteBatch
 
+from runtime.logs import get_log
 from streams.errors import WorkerError
+
+log: Final = get_log()
 
 _MIB: Final = 1_024 * 1_024
 # Of all partitions together: index and filter blocks included.
@@ -115,8 +118,9 @@ class Store:
             self._db.close()
         except DbClosedError:
             return  # closing twice is closed
-        except Exception as error:  # as above
-            raise WorkerError(f"{self._folder} cannot be closed: {error}") from error
+        except Exception as error:  # noqa: BLE001  # as above
+            # Nothing is lost by it, and what went wrong before is what the operator has to know.
+            log.warning("store does not close", folder=str(self._folder), error=str(error))
 
     def _write(self, batch: Any) -> None:
         try:

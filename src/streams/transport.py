@@ -17,10 +17,9 @@ from faust.types import TP, ConsumerMessage
 from streams.inputs import Fetched
 
 # How long the broker may hold a fetch that finds too little, and how much is enough: at low load the first byte is, so
-# that a record is fetched when it comes; at high load a few milliseconds' worth, for each fetch costs the same.
+# that a record is fetched when it comes; at high load what comes within `fetch_wait_ms`, for each fetch costs the same.
 IDLE_FETCH_WAIT_MS = 500
 IDLE_FETCH_BYTES = 1
-BUSY_FETCH_WAIT_MS = 10
 BUSY_FETCH_BYTES = 65_536
 # Fetches per second, smoothed, above which the load is high.
 BUSY_FETCHES_PER_S = 60.0
@@ -149,14 +148,15 @@ class ConsumerThread(AIOKafkaConsumerThread):
         weight = min(1.0, gap_s / 0.25)
         self._busy_rate += weight * ((1.0 / max(gap_s, 0.001) if is_fetch else 0.0) - self._busy_rate)
         is_busy = self._busy_rate > BUSY_FETCHES_PER_S
-        fetcher._fetch_max_wait_ms = BUSY_FETCH_WAIT_MS if is_busy else IDLE_FETCH_WAIT_MS  # noqa: SLF001
+        fetcher._fetch_max_wait_ms = self.consumer.busy_wait_ms if is_busy else IDLE_FETCH_WAIT_MS  # noqa: SLF001
         fetcher._fetch_min_bytes = BUSY_FETCH_BYTES if is_busy else IDLE_FETCH_BYTES  # noqa: SLF001
 
 
 class Consumer(AIOKafkaConsumer):
-    """Yields batches. `reader` is set before the app starts."""
+    """Yields batches. `reader` and `busy_wait_ms` are set before the app starts."""
 
     reader: Reader
+    busy_wait_ms: int
 
     def _new_consumer_thread(self) -> ConsumerThread:
         return ConsumerThread(self, loop=self.loop, beacon=self.beacon)

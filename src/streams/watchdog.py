@@ -24,50 +24,23 @@ QUESTION_S: Final = 3.0
 At = tuple[str, int]
 
 
-class Watched(Protocol):
-    """The engine, as the watchdog knows it. `offsets_done`: by topic as on the broker and partition."""
+class Standstill:
+    """Decides whether a worker stands still. Pure."""
 
-    def positions(self) -> dict[At, int]: ...
-    def quiet_since_s(self) -> float | None: ...
-
-
-class Watchdog:
-    """A thread of its own; `lag` is what it found last."""
-
-    def __init__(self, admin: Any, watched: Watched, limit_s: float, leave: Callable[[BaseException], None]) -> None:
-        """`limit_s`: how long a partition may stand still. `leave`: ends the process."""
-        self._admin = admin
-        self._watched = watched
+    def __init__(self, limit_s: float) -> None:
+        """`limit_s`: how long a partition may stand still."""
         self._limit_s = limit_s
-        self._leave = leave
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
         # By topic and partition, what was done last, and since when there is more to do, in monotonic seconds.
         self._stands: dict[At, tuple[int, float]] = {}
+        # How many offsets are not done yet.
         self.lag: dict[At, int] = {}
-        self._is_deaf = False
 
-    def start(self) -> None:
-        """Begin to watch."""
-        self._thread.start()
+    def look(self, done: dict[At, int], ends: dict[At, int] | None, quiet_s: float | None, now_s: float) -> None:
+        """Compare what there is with what is done. Raises WorkerError where something stands still.
 
-    def stop(self) -> None:
-        """Watch no more."""
-        self._stopping.set()
-
-    def _run(self) -> None:
-        while not self._stopping.wait(min(ROUND_S, self._limit_s / 4)):
-            try:
-                self.look(monotonic_s())
-            except WorkerError as error:
-                self._leave(error)
-            except Exception as error:  # noqa: BLE001  # a watchdog that has died watches nothing
-                self._leave(error)
-
-    def look(self, now_s: float) -> None:
-        """Compare what there is with what is done. Raises WorkerError where something stands still."""
-        done = self._watched.positions()
-        ends = self._ends(list(done))
+        `ends`: None where the broker does not answer. `quiet_s`: since when partitions are being given out anew; None:
+        they are not. `now_s`: monotonic seconds.
+        """
         if ends is None:
             # Nothing can move while the broker does not answer: waiting for it is no standstill.
             self._stands.clear()
@@ -81,13 +54,55 @@ class Watchdog:
                     f"{topic}, partition {number} stands at offset {offset} of {ends[topic, number]}"
                     f" for more than {self._limit_s:g} s, though Kafka answers"
                 )
-        quiet_s = self._watched.quiet_since_s()
         if quiet_s is not None and now_s - quiet_s > 2 * self._limit_s:
             raise WorkerError(f"partitions were taken away, and for {2 * self._limit_s:g} s none was given")
 
     def _stand(self, at: At, offset: int, now_s: float) -> tuple[int, float]:
         known = self._stands.get(at)
         return known if known is not None and known[0] == offset else (offset, now_s)
+
+
+class Watched(Protocol):
+    """The engine, as the watchdog knows it. `positions`: what is done, by topic as on the broker and partition."""
+
+    def positions(self) -> dict[At, int]: ...
+    def quiet_since_s(self) -> float | None: ...
+
+
+class Watchdog:
+    """A thread of its own, which asks Kafka and looks."""
+
+    def __init__(self, admin: Any, watched: Watched, limit_s: float, leave: Callable[[BaseException], None]) -> None:
+        """`leave`: ends the process."""
+        self._admin = admin
+        self._watched = watched
+        self._standstill = Standstill(limit_s)
+        self._round_s = min(ROUND_S, limit_s / 4)
+        self._leave = leave
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
+        self._is_deaf = False
+
+    @property
+    def lag(self) -> dict[At, int]:
+        """How many offsets were not done yet when it looked last."""
+        return self._standstill.lag
+
+    def start(self) -> None:
+        """Begin to watch."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Watch no more."""
+        self._stopping.set()
+
+    def _run(self) -> None:
+        while not self._stopping.wait(self._round_s):
+            try:
+                done = self._watched.positions()
+                self._standstill.look(done, self._ends(list(done)), self._watched.quiet_since_s(), monotonic_s())
+            except Exception as error:  # noqa: BLE001  # a watchdog that has died watches nothing
+                self._leave(error)
 
     def _ends(self, asked: list[At]) -> dict[At, int] | None:
         """Where the logs end; None: the broker does not answer."""

@@ -40,7 +40,7 @@ def newest(topics: Topics) -> dict[str | None, Record]:
 def is_plugged_in(topics: Topics, vehicle: str) -> bool:
     """Whether the worker has told its changelog of an open visit."""
     found = read_all(topics.bootstrap, topics.name(CHANGELOG))
-    states = [record.value for record in found if record.key == vehicle and record.value is not None]
+    states = [record.value for record in found if record.key == f"v{vehicle}" and record.value is not None]
     return bool(states) and decode_vehicle(states[-1], None).visit is not None
 
 

@@ -1,0 +1,72 @@
+"""When a worker that stands still leaves."""
+
+import pytest
+
+from streams.errors import WorkerError
+from streams.watchdog import Standstill
+
+AT = ("t", 0)
+
+
+class Case:
+    """A partition: its end (None: nobody answers) and what is done of it; and who looks at it."""
+
+    def __init__(self) -> None:
+        self.end: int | None = 10
+        self.done: dict[tuple[str, int], int] = {AT: 0}
+        self.quiet_s: float | None = None
+        self.standstill = Standstill(60.0)
+
+    def look(self, now_s: float) -> None:
+        ends = None if self.end is None else dict.fromkeys(self.done, self.end)
+        self.standstill.look(self.done, ends, self.quiet_s, now_s)
+
+
+def test_a_partition_that_stands_still_ends_the_worker() -> None:
+    """With records unread and nothing done for longer than the limit, the word names topic, partition and offset."""
+    case = Case()
+    for now_s in (0.0, 30.0, 60.0):
+        case.look(now_s)
+    with pytest.raises(WorkerError, match="t, partition 0 stands at offset 0 of 10 for more than 60 s"):
+        case.look(60.1)
+
+
+def test_who_moves_stays() -> None:
+    """However slowly it goes, a partition that moves within the limit does not end the worker; its lag is told."""
+    case = Case()
+    for step in range(5):
+        case.done = {AT: step}
+        case.look(step * 59.0)
+    assert case.standstill.lag == {AT: 6}
+
+
+def test_who_has_nothing_to_do_stays() -> None:
+    """A partition at its end, or none at all, may rest for ever."""
+    case = Case()
+    case.done = {AT: 10}
+    for now_s in (0.0, 1_000.0):
+        case.look(now_s)
+    case.done = {}
+    case.look(2_000.0)
+
+
+def test_a_broker_that_does_not_answer_is_waited_for() -> None:
+    """While nobody answers nothing can move; when somebody does, the limit begins anew."""
+    case = Case()
+    case.look(0.0)
+    case.end = None
+    case.look(1_000.0)
+    case.end = 10
+    case.look(1_001.0)
+    case.look(1_060.0)
+    with pytest.raises(WorkerError):
+        case.look(1_061.1)
+
+
+def test_partitions_that_are_never_given_back_end_the_worker() -> None:
+    """A rebalance that does not end is a standstill too, after twice the limit."""
+    case = Case()
+    case.done, case.quiet_s = {}, 100.0
+    case.look(219.0)
+    with pytest.raises(WorkerError, match="taken away"):
+        case.look(220.1)
