@@ -13,6 +13,8 @@ from sessions.grid import HOUR_US, MINUTE_US
 
 # Counters of real vehicles fall a little after a charge is complete (10.21 to 10.11 kWh); more is a new run.
 COUNTER_NOISE_WH: Final = 100
+# A counter that showed less before a zero may as well have begun anew, with a re-plug for instance.
+PLACEHOLDER_LEAST_WH: Final = 500
 # No vehicle charges faster; a larger step is a placeholder or a register of another kind.
 STEP_LIMIT_W: Final = 400_000
 # Readings kept of one quarter-hour. One that rises takes two; only one that breaks off all the time gets here.
@@ -97,9 +99,12 @@ def read(
 
 
 def _was_placeholder(run: Run, counter_wh: int) -> bool:
-    """Tell whether the run's zero stood for nothing: the counter is back nearer to what it showed before than to it."""
+    """Tell whether the run's zero stood for nothing: the counter is back nearer to what it showed before than to it.
+
+    Of a counter that has hardly begun nobody can tell, and there is little to be wrong about: it is believed.
+    """
     before_wh = run.before_zero_wh
-    return before_wh > 0 and before_wh - COUNTER_NOISE_WH <= counter_wh <= 2 * before_wh
+    return before_wh >= PLACEHOLDER_LEAST_WH and before_wh - COUNTER_NOISE_WH <= counter_wh <= 2 * before_wh
 
 
 def _put_late(readings: tuple[Reading, ...], at_us: int, counter_wh: int, flip_us: int) -> tuple[Reading, ...]:

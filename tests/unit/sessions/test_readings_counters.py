@@ -91,6 +91,8 @@ ZEROS: dict[str, tuple[list[float], int]] = {
     "a zero at first": ([0.0, 12.3, 12.5], 12_500),
     "a zero that the run rose from": ([12.0, 0.0, 1.0, 12.3], 12_300),
     "zeros in a row": ([12.0, 0.0, 0.0, 12.3, 12.5], 200),
+    "a counter that had hardly begun": ([0.0, 0.499, 0.0, 0.0, 0.6], 1_099),
+    "a counter that had begun": ([0.0, 0.5, 0.0, 0.0, 0.6, 0.7], 600),
 }
 
 
