@@ -30,8 +30,3 @@ def utc(moment: datetime) -> datetime:
 def kwh_from_wh(energy_wh: int) -> float:
     """Whole watt-hours as kWh; a whole number divided by 1000 prints with at most 3 decimals."""
     return energy_wh / WH_PER_KWH
-
-
-def within(value: float | None, bounds: tuple[float, float]) -> bool:
-    """Tell whether a value is absent or inside its bounds, both ends included."""
-    return value is None or bounds[0] <= value <= bounds[1]

@@ -72,7 +72,7 @@ def create_app(
     )
     around = Surroundings(
         settings=settings,
-        logic=SessionLogic(rules_from(settings), prices.book),
+        logic=SessionLogic(rules_from(settings), prices.book, prices.counts),
         admin=found.admin,
         folder=home.folder,
         generation=found.generation,

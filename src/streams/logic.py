@@ -1,8 +1,10 @@
 """The session logic as the worker holds it: the pure functions with their rules and the prices known so far."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 from threading import Lock
 
+from models.ids import Zone
 from sessions.events import Decision, Event, Rules
 from sessions.lifecycle import apply
 from sessions.prices import PriceBook
@@ -20,6 +22,8 @@ class SessionLogic:
 
     rules: Rules
     prices: PriceBook
+    # How many records of each zone are in the book.
+    price_counts: Counter[Zone] = field(default_factory=Counter)
     lock: Lock = field(default_factory=Lock)
 
     def apply(self, vehicle: Vehicle, event: Event) -> Decision:

@@ -31,10 +31,6 @@ class OpenVisits:
         """The vehicles of a zone, and when each was last heard."""
         return dict(self._heard_s.get(zone, {}))
 
-    def all(self) -> dict[VehicleId, float]:
-        """The vehicles of every zone, and when each was last heard."""
-        return {vehicle_id: heard_s for zone in self._heard_s.values() for vehicle_id, heard_s in zone.items()}
-
 
 def zone_of(vehicle: Vehicle) -> Zone | None:
     """The price zone of a vehicle's ACTIVE session; None: it has none, or no prices."""

@@ -6,6 +6,7 @@ here; the worker that has partition number 0 sends it to the dead letter
 (docs/decisions/0007-prices-are-judged-once.md).
 """
 
+from collections import Counter
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -35,6 +36,8 @@ class PriceFeed:
     def __init__(self, settings: Settings) -> None:
         """Read the whole topic. Raises WorkerError where it cannot be read within the reader's limits."""
         self.book = PriceBook()
+        # How many records of each zone are in the book.
+        self.counts: Counter[Zone] = Counter()
         self._is_wall = settings.clock == "wall"
         self._fault: str | None = None
         self._reader = TopicReader(settings.kafka_bootstrap_servers, [topic_name(settings.topic_prefix, ENERGY_PRICES)])
@@ -69,6 +72,7 @@ class PriceFeed:
             price = read_price(record)
             if isinstance(price, PriceRecord):
                 self.book.add(price, price.at, max(price.at, record.logged_at) if self._is_wall else price.at)
+                self.counts[price.zone] += 1
                 taken.append(price)
         return taken
 

@@ -95,16 +95,16 @@ class PartitionProcessor:
     def recover(self, heard_s: float) -> int:
         """Set the timers of every vehicle in the store, as if each had just been heard. How many vehicles there are.
 
-        The timers stand as they were set when the vehicle was written: prices may have come since, so those whose
-        timers depend on prices or were set by other rules are asked anew, by and by.
+        The timers stand as they were set when the vehicle was written. Those that were set by other rules, or without
+        prices that have come since, are asked anew, by and by.
         """
         count = 0
         for vehicle_id, summary in self._vehicles.summaries():
             count += 1
             self._remember(vehicle_id, summary, heard_s)
-            if summary.rules_hash != self._rules_hash:
+            prices = 0 if summary.zone is None else self._logic.price_counts[summary.zone]
+            if (summary.rules_hash, summary.prices) != (self._rules_hash, prices):
                 self._to_ask[vehicle_id] = heard_s
-        self._to_ask |= self.visits.all()
         return count
 
     def decide(self, arrived: Iterable[Arrived], wall_now: datetime | None) -> Decided:
@@ -237,7 +237,9 @@ class PartitionProcessor:
         return why is None
 
     def _summary(self, vehicle: Vehicle) -> Summary:
-        return Summary(self._rules_hash, self._logic.wake(vehicle), vehicle.newest_at, zone_of(vehicle))
+        zone = zone_of(vehicle)
+        prices = 0 if zone is None else self._logic.price_counts[zone]
+        return Summary(self._rules_hash, self._logic.wake(vehicle), vehicle.newest_at, zone, prices)
 
     def _remember(self, vehicle_id: VehicleId, summary: Summary, heard_s: float) -> None:
         if summary.newest_at is not None:

@@ -28,20 +28,24 @@ _ENCODER: Final = msgspec.msgpack.Encoder()
 _VEHICLE: Final = msgspec.msgpack.Decoder(Vehicle)
 _EVENTS: Final = msgspec.msgpack.Decoder(tuple[ChargingEvent, ...])
 
-# Hash of the rules, when the timer is due (us), its delay (s), newest message (us), length of the zone (bytes).
-_HEAD: Final = struct.Struct("<IqdqB")
+# Hash of the rules, number of prices, when the timer is due (us), its delay (s), newest message (us), bytes of the zone.
+_HEAD: Final = struct.Struct("<IIqdqB")
 _NONE: Final = -(2**63)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _US: Final = timedelta(microseconds=1)
 
 
 class Summary(Struct, frozen=True):
-    """What a vehicle's record begins with. `wake`: by the rules with this hash. `zone`: of its ACTIVE session."""
+    """What a vehicle's record begins with.
+
+    `wake`: by the rules with this hash, and so many price records of the zone. `zone`: of its ACTIVE session.
+    """
 
     rules_hash: int
     wake: Wake | None
     newest_at: datetime | None
     zone: Zone | None
+    prices: int = 0
 
 
 # Set by no rules.
@@ -75,6 +79,7 @@ def encode_vehicle(vehicle: Vehicle, summary: Summary = NO_SUMMARY) -> bytes:
     wake, zone = summary.wake, (summary.zone or "").encode()
     head = _HEAD.pack(
         summary.rules_hash,
+        summary.prices,
         _NONE if wake is None else _to_us(wake.due_at),
         0.0 if wake is None else wake.delay_s,
         _NONE if summary.newest_at is None else _to_us(summary.newest_at),
@@ -90,12 +95,13 @@ def encode_charging_events(vehicle: Vehicle) -> bytes | None:
 
 def decode_summary(raw: bytes) -> Summary:
     """What a vehicle's record begins with. Raises struct.error where it is no such record."""
-    hashed, due_us, delay_s, newest_us, length = _HEAD.unpack_from(raw)
+    hashed, prices, due_us, delay_s, newest_us, length = _HEAD.unpack_from(raw)
     return Summary(
         rules_hash=hashed,
         wake=None if due_us == _NONE else Wake(_EPOCH + due_us * _US, delay_s),
         newest_at=None if newest_us == _NONE else _EPOCH + newest_us * _US,
         zone=Zone(raw[_HEAD.size : _HEAD.size + length].decode()) if length else None,
+        prices=prices,
     )
 
 

@@ -9,6 +9,8 @@ from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, IsolationLev
 from confluent_kafka.admin import AdminClient, OffsetSpec
 from msgspec import Struct
 
+from tests.support.waiting import wait_until
+
 # Records per batch, and how long a wait for them lasts.
 BATCH_RECORDS: Final = 2_000
 STEP_S: Final = 0.1
@@ -157,11 +159,14 @@ class Watch:
 
 
 def _partitions(admin: Any, topics: Iterable[str]) -> list[TopicPartition]:
-    found = admin.list_topics(timeout=QUESTION_S).topics
-    missing = [topic for topic in topics if topic not in found]
-    if missing:
-        raise AssertionError(f"no such topic: {missing}")
-    return [TopicPartition(topic, number) for topic in topics for number in found[topic].partitions]
+    def found() -> list[TopicPartition]:
+        """All of them: of several brokers, one may hear of a new topic later than another."""
+        known = admin.list_topics(timeout=QUESTION_S).topics
+        if any(topic not in known or not known[topic].partitions for topic in topics):
+            return []
+        return [TopicPartition(topic, number) for topic in topics for number in known[topic].partitions]
+
+    return wait_until(found, QUESTION_S, f"topics {sorted(topics)}")
 
 
 def _logged(message: Any) -> Logged:

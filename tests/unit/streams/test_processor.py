@@ -165,6 +165,20 @@ def test_a_restart_changes_nothing() -> None:
     assert steady.records == restarted.records
 
 
+def test_prices_that_came_meanwhile_set_the_timers_anew() -> None:
+    """After a restart a vehicle is asked anew if its zone has other prices than when its timer was set, else not."""
+    bench = Bench()
+    bench.take(policy(), plug(0, True))
+    bench.start()
+    assert not bench.processor.is_asking
+    bench.logic.price_counts[Zone("FR")] += 1
+    bench.start()
+    assert not bench.processor.is_asking
+    bench.logic.price_counts[Zone("DE-LU")] += 1
+    bench.start()
+    assert bench.processor.is_asking
+
+
 def test_other_rules_set_the_timers_anew() -> None:
     """A vehicle whose timer was set by other rules is asked anew after a restart."""
     bench = Bench()

@@ -1,0 +1,226 @@
+"""Faults on purpose, many of each: what `make chaos` runs. Prints what was done and what was found, and exits with 1 if
+anything was.
+
+Every trial has topics of its own, and a load that is written while things break. Its output is judged by a checker
+that shares no code with the worker, and compared byte for byte with that of a run in which nothing broke. The same seed
+gives the same load and the same faults; the moments at which they strike are as random as the machine is.
+"""
+
+import argparse
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from confluent_kafka import KafkaException
+
+from tests.support.captures import recorded_data
+from tests.support.chaos.cluster import Cluster, cluster
+from tests.support.chaos.faults import (
+    Outcome,
+    Setting,
+    fill_disk,
+    freeze,
+    fuzz,
+    kill_brokers,
+    kill_workers,
+    live_load,
+    lose_broker,
+    protect_disk,
+    rebalance,
+    set_clock_back,
+)
+from tests.support.chaos.load import Load, Spec, make_load
+from tests.support.chaos.surroundings import shifted_clock, small_disk
+from tests.support.chaos.trial import undisturbed_updates
+
+PARTITIONS: Final = 4
+VEHICLES: Final = 150
+# Faults per trial: one load is written while so many strike.
+KILLS: Final = 20
+REBALANCES: Final = 10
+FREEZES: Final = 5
+BROKER_KILLS: Final = 10
+# Steps of the load per fault, so that every fault has some of it to strike.
+STEPS_PER_FAULT: Final = 8
+
+
+class Plan(NamedTuple):
+    """How many of each in all. Nothing of the numbers is a promise about time: `minutes` is."""
+
+    kills: int
+    broker_kills: int
+    rebalances: int
+    freezes: int
+    messages: int
+    seed: int
+    outage: float
+    minutes: float
+
+
+class Row(NamedTuple):
+    """One line of the table."""
+
+    name: str
+    faults: int
+    records: int
+    seconds: float
+    ended_by_itself: int
+    findings: list[str]
+
+
+def main() -> int:
+    """Run everything that there is time for."""
+    plan = _plan()
+    folder = Path(tempfile.mkdtemp(prefix="flex-chaos-"))
+    until_s = time.monotonic() + plan.minutes * 60
+    rows: list[Row] = []
+    left_out: list[str] = []
+    try:
+        for name, trial in _trials(plan, folder):
+            if time.monotonic() >= until_s:
+                left_out.append(name)
+                continue
+            print(f"{name} ...", file=sys.stderr, flush=True)
+            rows.append(_tried(name, trial))
+            _print_row(rows[-1])
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return _summary(rows, left_out)
+
+
+def _plan() -> Plan:
+    parser = argparse.ArgumentParser(description="Faults on purpose; exit status 1 if anything was found.")
+    for name, default, what in (
+        ("kills", 200, "kill -9 of the worker"),
+        ("broker-kills", 50, "kill -9 of one of three brokers"),
+        ("rebalances", 20, "workers that join, leave or are killed, among three"),
+        ("freezes", 20, "freezes of one of two workers"),
+        ("messages", 100_000, "hostile messages"),
+        ("seed", 1, "which load, and which faults"),
+    ):
+        parser.add_argument(f"--{name}", type=int, default=default, help=f"{what} (default %(default)s)")
+    parser.add_argument("--outage", type=float, default=120.0, help="seconds without a broker (default %(default)s)")
+    parser.add_argument("--minutes", type=float, default=90.0, help="no new trial after so long (default %(default)s)")
+    return Plan(**vars(parser.parse_args()))
+
+
+def _trials(plan: Plan, folder: Path) -> Iterator[tuple[str, Callable[[], Outcome]]]:
+    """Name and trial of each, in order; brokers live as long as the trials on them."""
+    with cluster(folder / "one", nodes=1) as single:
+        yield from _on_one_broker(plan, single, folder)
+    with cluster(folder / "three", nodes=3) as three:
+        for number, count in enumerate(_shares(plan.broker_kills, BROKER_KILLS)):
+            seed = plan.seed * 1_000 + 300 + number
+            name = f"kill -9 of a broker, {count} times"
+            yield name, lambda c=count, s=seed: kill_brokers(_setting(three, folder, c, s, 3), three, c, s)  # type: ignore[misc]
+
+
+def _on_one_broker(plan: Plan, single: Cluster, folder: Path) -> Iterator[tuple[str, Callable[[], Outcome]]]:
+    kinds: tuple[tuple[str, int, int, Callable[[Setting, int, int], Outcome]], ...] = (
+        ("kill -9 of the worker", plan.kills, KILLS, kill_workers),
+        ("rebalance among 3 workers", plan.rebalances, REBALANCES, rebalance),
+        ("freeze beyond both time-outs", plan.freezes, FREEZES, freeze),
+    )
+    for kind, (name, total, most, break_it) in enumerate(kinds):
+        for number, count in enumerate(_shares(total, most)):
+            seed = plan.seed * 1_000 + 100 * kind + number
+            yield f"{name}, {count} times", lambda b=break_it, c=count, s=seed: b(_setting(single, folder, c, s), c, s)  # type: ignore[misc]
+    seed = plan.seed * 1_000 + 400
+    yield (
+        f"{plan.messages} hostile messages",
+        lambda: fuzz(_setting(single, folder, 20, seed, is_compared=False), plan.messages, seed, recorded_data()),
+    )
+    yield "disk full", lambda: _on_small_disk(single, folder, seed, is_full=True)
+    yield "read-only folder", lambda: _on_small_disk(single, folder, seed, is_full=False)
+    yield "clock set back", lambda: _with_clock(single, folder, seed)
+    yield (
+        f"no broker for {plan.outage:g} s",
+        lambda: lose_broker(_setting(single, folder, 20, seed), single, plan.outage, seed),
+    )
+
+
+def _shares(total: int, most: int) -> list[int]:
+    """`total` in parts of at most `most`."""
+    return [min(most, total - done) for done in range(0, total, most)]
+
+
+def _setting(
+    where: Cluster, folder: Path, faults: int, seed: int, replication: int = 1, *, is_compared: bool = True
+) -> Setting:
+    load = make_load(_spec(faults, seed))
+    place = Path(tempfile.mkdtemp(dir=folder))
+    undisturbed = undisturbed_updates(where.bootstrap, load, place / "undisturbed") if is_compared else None
+    return Setting(
+        bootstrap=where.bootstrap, load=load, undisturbed=undisturbed, folder=place / "trial", replication=replication
+    )
+
+
+def _spec(faults: int, seed: int) -> Spec:
+    # Visits take an hour or two: below some forty steps there are hardly any.
+    return Spec(seed=seed, vehicles=VEHICLES, steps=max(40, faults * STEPS_PER_FAULT), partitions=PARTITIONS)
+
+
+def _on_small_disk(where: Cluster, folder: Path, seed: int, *, is_full: bool) -> Outcome:
+    setting = _setting(where, folder, 8, seed)
+    with small_disk(setting.folder.parent / "disk", mebibytes=64) as disk:
+        if disk is None:
+            return _not_done("full or read-only disk: this user may not mount a small file system")
+        return (fill_disk if is_full else protect_disk)(setting, disk, seed)
+
+
+def _with_clock(where: Cluster, folder: Path, seed: int) -> Outcome:
+    place = Path(tempfile.mkdtemp(dir=folder))
+    clock = shifted_clock(place / "clock")
+    if clock is None:
+        return _not_done("clock set back: needs a C compiler (cc) and Linux")
+    load: Load = live_load(seed, vehicles=VEHICLES, steps=60, partitions=PARTITIONS)
+    setting = Setting(bootstrap=where.bootstrap, load=load, undisturbed=None, folder=place / "trial")
+    return set_clock_back(setting, clock, seed)
+
+
+def _not_done(why: str) -> Outcome:
+    return Outcome(name=why, faults=0, records=0, updates=0, seconds=0, findings=[f"not done: {why}"], endings=[])
+
+
+def _tried(name: str, trial: Callable[[], Outcome]) -> Row:
+    """A trial that breaks off is a finding, and the others go on."""
+    started_s = time.monotonic()
+    try:
+        outcome = trial()
+    except (AssertionError, KafkaException, OSError) as error:
+        return Row(name, 0, 0, time.monotonic() - started_s, 0, [f"broke off: {error}"])
+    return Row(
+        name,
+        outcome.faults,
+        outcome.records,
+        time.monotonic() - started_s,
+        len(outcome.endings),
+        outcome.findings,
+    )
+
+
+def _print_row(row: Row) -> None:
+    done = f"{row.name:<42} {row.faults:>7} faults {row.records:>8} records {row.seconds:>6.0f} s"
+    print(f"{done}  ended by itself {row.ended_by_itself:>3}  findings {len(row.findings)}", flush=True)
+    for finding in row.findings:
+        print(f"    {finding[:1_000]}", flush=True)
+
+
+def _summary(rows: list[Row], left_out: list[str]) -> int:
+    found = sum(len(row.findings) for row in rows)
+    print()
+    print(f"{'what':<42} {'faults':>7} {'records':>8} {'findings':>9}")
+    for row in rows:
+        print(f"{row.name:<42} {row.faults:>7} {row.records:>8} {len(row.findings):>9}")
+    for name in left_out:
+        print(f"{name:<42} not done: no time was left (--minutes)")
+    print(f"{sum(row.faults for row in rows)} faults, {sum(row.records for row in rows)} records, {found} findings")
+    return 1 if found or left_out else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
