@@ -8,7 +8,7 @@ from typing import Protocol
 
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
-from starlette.routing import Match, Route
+from starlette.routing import Match
 
 from api.access import Access
 from api.access_log import AccessLog
@@ -115,14 +115,15 @@ async def _of_the_framework(request: Request, error: Exception) -> Response:
     headers = error.headers
     if status is HTTPStatus.METHOD_NOT_ALLOWED:
         # The router names the methods of the first route alone that has this path.
-        headers = {"Allow": ", ".join(sorted(_methods(request)))}
+        headers = {"Allow": ", ".join(_methods(request))}
     return respond(problem.problem, headers)
 
 
-def _methods(request: Request) -> set[str]:
+def _methods(request: Request) -> list[str]:
     """Every method that some route has for this request's path."""
-    found: set[str] = set()
-    for route in request.app.routes:
-        if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE:
-            found |= route.methods or set()
-    return found
+    routes = request.app.routes
+    return [
+        method
+        for method in ("DELETE", "GET", "PATCH", "POST", "PUT")
+        if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in routes)
+    ]
