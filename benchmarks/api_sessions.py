@@ -54,17 +54,19 @@ class Written:
         )
 
 
-def settled(number: int) -> Session:
-    """The `number`th session of a fleet: each vehicle has one a day, all vehicles in turn."""
-    return _session(number, SessionState.SETTLED, number // SESSIONS_PER_VEHICLE, number % SESSIONS_PER_VEHICLE)
+def settled(number: int, quarters: int = QUARTERS) -> Session:
+    """The `number`th session of a fleet: each vehicle has one a day, one vehicle after the other."""
+    vehicle, day = divmod(number, SESSIONS_PER_VEHICLE)
+    return _session(number, SessionState.SETTLED, vehicle, day, quarters)
 
 
-def active(vehicle: int, energy_kwh: float = 10.0) -> Session:
+def active(vehicle: int) -> Session:
     """The current session of a vehicle."""
-    return _session(-1 - vehicle, SessionState.ACTIVE_REGULAR, vehicle, SESSIONS_PER_VEHICLE, energy_kwh)
+    return _session(-1 - vehicle, SessionState.ACTIVE_REGULAR, vehicle, SESSIONS_PER_VEHICLE, QUARTERS)
 
 
-def _session(number: int, state: SessionState, vehicle: int, day: int, energy_kwh: float = 10.0) -> Session:
+def _session(number: int, state: SessionState, vehicle: int, day: int, quarters: int) -> Session:
+    energy_kwh = 10.0
     begin = START + timedelta(days=day, seconds=vehicle % 3_600)
     points = tuple(
         TimeseriesPoint(
@@ -73,9 +75,9 @@ def _session(number: int, state: SessionState, vehicle: int, day: int, energy_kw
             kwh=round(1.2 + (number * 31 + step * 17) % 900 / 1_000, 3),
             battery_level=min(100, 30 + step * 2),
         )
-        for step in range(QUARTERS)
+        for step in range(quarters)
     )
-    end = begin + QUARTERS * _QUARTER
+    end = begin + quarters * _QUARTER
     return Session(
         id=SessionId(session_id(number)),
         policy_id=PolicyId(f"policy-{vehicle}"),

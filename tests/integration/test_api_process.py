@@ -13,10 +13,9 @@ import httpx
 import pytest
 
 from local.topics import ensure_topics
-from models.session import SessionState
 from models.topics import SESSION_UPDATED, VEHICLE_POLICIES
 from runtime.partitions import partition_of
-from tests.support.api_process import READY_S, ROOT, Api, Transactions, client_of, dump, running_api
+from tests.support.api_process import READY_S, ROOT, Api, Transactions, client_of, running_api
 from tests.support.api_tokens import authorization
 from tests.support.command import flex, run_flex
 from tests.support.records import Outgoing, produce
@@ -113,69 +112,6 @@ def answer(client: httpx.Client, path: str) -> int | None:
         return client.get(path).status_code
     except httpx.TransportError:
         return None
-
-
-def test_kill_9_under_load(topics: Topics, flex_env: dict[str, str], tmp_path: Path) -> None:
-    """Killed again and again while updates flow, committed ones and aborted ones, the API comes back, catches up, and
-    its store equals one built from scratch: no update lost, none applied twice.
-    """
-    name = topics.name(SESSION_UPDATED)
-    stop = threading.Event()
-    written: list[int] = []
-
-    def outgoing_of_its_vehicle(number: int, batch: int, state: SessionState) -> Outgoing:
-        # As the worker does: whatever concerns one vehicle is on one partition. Across partitions there is no order.
-        vehicle = f"v{number % 7}"
-        update = Update(
-            id=session_id(number),
-            version=batch + 1,
-            state=state,
-            policy=f"p{number % 7}",
-            vehicle=vehicle,
-            energy_kwh=batch,
-            in_h=batch % 7,
-            out_h=99,
-        )
-        return update.outgoing(name, partition_of(vehicle, topics.partitions))
-
-    def write() -> None:
-        worker = Transactions(topics.bootstrap, topics.prefix)
-        batch = 0
-        while not stop.is_set():
-            ids = [session_id(batch % 400 + number) for number in range(20)]
-            state = SessionState.SETTLED if batch % 3 else SessionState.ACTIVE_REGULAR
-            updates = [
-                Update(id=one, version=batch + 1, state=state, energy_kwh=batch, in_h=batch % 7, out_h=99)
-                for one in ids
-            ]
-            worker.write([update.outgoing(name) for update in updates], commit=batch % 5 != 4)
-            written.append(batch)
-            batch += 1
-
-    writer = threading.Thread(target=write)
-    writer.start()
-    try:
-        for kill in range(6):
-            with flex("api", env=flex_env, folder=tmp_path) as running, client_of(flex_env) as client:
-                api = Api(running, client)
-                if kill % 2:
-                    wait_until(api.is_ready, READY_S, "the API is ready")
-                else:  # somewhere in its first catch-up
-                    running.wait_for("listening")
-                before = len(written)
-                wait_until(lambda before=before: len(written) > before + 3, READY_S, "more updates")  # type: ignore[misc]
-                assert running.end(signal.SIGKILL) == -signal.SIGKILL
-    finally:
-        stop.set()
-        writer.join()
-    scratch = flex_env | {"FLEX_STATE_DIR": str(tmp_path / "scratch")}
-    answers = []
-    for env in (flex_env, scratch):
-        with running_api(env, tmp_path) as api:
-            wait_until(lambda api=api: api.metric("flex_api_lag_records") == 0, READY_S, "no lag")  # type: ignore[misc]
-            answers.append([api.get(f"{ROOT}/sessions", params={"pageSize": 100}).content, rows(api)])
-    assert answers[0] == answers[1]
-    assert dump(Path(flex_env["FLEX_STATE_DIR"])) == dump(tmp_path / "scratch")
 
 
 def test_taken_up_where_it_was(topics: Topics, flex_env: dict[str, str], tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 A record that cannot be read is logged, counted and passed over; its offset counts as read, or it would come for ever.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
@@ -43,6 +44,9 @@ class Batch:
         self.positions: dict[TopicPartition, int] = {}
         self.touched: set[str] = set()
         self.updates: list[Published] = []
+        # Records by topic: taken, not taken. Told to the metrics once, since looking one up costs as much as a read.
+        self._taken: Counter[str] = Counter()
+        self._passed_over: Counter[str] = Counter()
         self.verdicts: dict[str, Refused | None] = {}
 
     def take(self, messages: Iterable[Any]) -> None:
@@ -65,6 +69,9 @@ class Batch:
         changes = self._draft.changes | offset_changes(self.positions) | dict(more)
         if changes:
             self._store.write(changes)
+        for metric, counts in ((self._metrics.applied, self._taken), (self._metrics.skipped, self._passed_over)):
+            for topic, count in counts.items():
+                metric.labels(topic).inc(count)
 
     def _take_record(self, message: Any) -> None:
         topic = message.topic()
@@ -81,7 +88,7 @@ class Batch:
                 error=str(error),
             )
             return
-        (self._metrics.applied if took else self._metrics.skipped).labels(topic).inc()
+        (self._taken if took else self._passed_over)[topic] += 1
 
     def _take_policy(self, message: Any) -> bool:
         request = request_of(message.headers())

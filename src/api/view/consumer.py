@@ -17,7 +17,7 @@ from api.view.following import Following
 from api.view.log import SessionLog
 from api.view.meta import LogBounds, offset_changes, origin_changes, reason_to_rebuild
 from api.view.rocksdb import RocksStore
-from api.view.store import Store, StoreDamagedError
+from api.view.store import StoreDamagedError
 from api.view.view import View
 from runtime.logs import get_log
 
@@ -73,7 +73,7 @@ class ViewConsumer:
         bounds = self._log.bounds()
         store, folder = self._open(bounds)
         try:
-            Following(self._view, self._log, store, bounds, self._metrics, lambda: self._promote(folder)).run(
+            Following(self._view, self._log, store, bounds, self._metrics, lambda: self._promote(store, folder)).run(
                 self._stop
             )
         finally:
@@ -81,12 +81,13 @@ class ViewConsumer:
             self._metrics.ready.set(0)
             store.close()
 
-    def _promote(self, folder: Path) -> None:
+    def _promote(self, store: RocksStore, folder: Path) -> None:
         if self._must_rebuild:
+            store.keep()
             self._directory.promote(folder)
             self._must_rebuild = False
 
-    def _open(self, bounds: LogBounds) -> tuple[Store, Path]:
+    def _open(self, bounds: LogBounds) -> tuple[RocksStore, Path]:
         """The store in use if it may be taken up, else a fresh one."""
         current = self._directory.current()
         self._directory.tidy(current)
@@ -98,12 +99,12 @@ class ViewConsumer:
         self._must_rebuild = True
         self._metrics.rebuilds.inc()
         folder = self._directory.fresh()
-        fresh = RocksStore(folder)
+        fresh = RocksStore(folder, is_draft=True)
         fresh.write(origin_changes(bounds.topic_ids) | offset_changes(bounds.first))
         return fresh, folder
 
 
-def _take_up(folder: Path, bounds: LogBounds) -> tuple[Store | None, str]:
+def _take_up(folder: Path, bounds: LogBounds) -> tuple[RocksStore | None, str]:
     """The store in this folder, or why it cannot be used."""
     try:
         store = RocksStore(folder)

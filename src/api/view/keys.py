@@ -21,7 +21,7 @@ _SHIFT: Final = 1 << 63
 _END: Final = b"\x00"
 
 
-class Index(Enum):
+class Index(bytes, Enum):
     """The orders in which settled sessions are kept, each by what it starts with; then pluggedInAt, then id."""
 
     ALL = b"A"
@@ -81,7 +81,7 @@ def offset_key(topic: str, partition: int) -> bytes:
 
 def index_prefix(index: Index, ids: Sequence[str]) -> bytes:
     """What all entries of one list start with, and no entry of any other does."""
-    return index.value + "".join(f"{part}\0" for part in ids).encode()
+    return index + "\0".join((*ids, "")).encode()
 
 
 def position_key(position: Position) -> bytes:

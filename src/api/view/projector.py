@@ -20,7 +20,12 @@ def apply_update(draft: Draft, head: SessionHead, body: bytes) -> bool:
         _leave(draft, old)
     draft.put(body_key(head.id), body)
     if head.is_settled:
-        _share_event(draft, head.charging_event_id, _sharers(draft, head), entering=head)
+        others = _sharers(draft, head)
+        if others:
+            _share_event(draft, head.charging_event_id, others, entering=head)
+        else:  # nearly always
+            draft.put(event_key(head.charging_event_id), pack((head.id,)))
+            _store_head(draft, msgspec.structs.replace(head, listed=head.represents))
         return True
     _store_head(draft, head)
     if head.policy_id is not None:

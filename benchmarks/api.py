@@ -1,0 +1,128 @@
+"""The API's bars: a read beside a bare route, pages of small and large stores, a rebuild, how soon an update shows.
+
+Everything over HTTP is asked of the real process, on a real Kafka. Ratios are of one run, their two sides by turns.
+"""
+
+import asyncio
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+from benchmarks.api_list import cost_ratios
+from benchmarks.api_live import POLICIES, Load, committed_to_http_ms, p99, sse_ms
+from benchmarks.api_sessions import Written, settled
+from benchmarks.api_setup import Api, Connection, System, request_of, running_kafka, token, wait_for
+from local.ports import free_port
+
+REBUILT_SESSIONS: Final = 150_000
+_CONNECTIONS: Final = 8
+_TURN_S: Final = 2.0
+_TURNS: Final = 5
+_START_S: Final = 30.0
+
+
+def measure() -> dict[str, dict[str, Any]]:
+    """In four minutes on two cores of their own; with others beside it, longer."""
+    warm, cold = cost_ratios()
+    with tempfile.TemporaryDirectory() as name, running_kafka(Path(name) / "kafka") as bootstrap:
+        folder = Path(name)
+        rebuilt_per_s = _rebuild(System(bootstrap, folder, "rebuild"))
+        system = System(bootstrap, folder, "live")
+        system.write_policies(POLICIES)
+        Load(system).first()
+        with system.running_api() as api:
+            of_bare, per_s = asyncio.run(_of_bare(api, folder))
+            http_ms = asyncio.run(committed_to_http_ms(api, Load(system)))
+        # Its own topics, since versions begin at 2 again.
+        system = System(bootstrap, folder, "streams")
+        system.write_policies(POLICIES)
+        Load(system).first()
+        with system.running_api() as api:
+            streams_ms = asyncio.run(sse_ms(api, Load(system)))
+    return {
+        "get_current_vs_bare_starlette": {"value": of_bare, "unit": "x"},
+        "get_current_per_s": {"value": per_s, "unit": "1/s"},
+        "list_cost_ratio_1m_vs_10k": {"value": warm, "unit": "x"},
+        "list_cold_cost_ratio_1m_vs_10k": {"value": cold, "unit": "x"},
+        "view_rebuild_sessions_per_s": {"value": rebuilt_per_s, "unit": "1/s"},
+        "committed_to_http_p50_ms": {"value": statistics.median(http_ms), "unit": "ms"},
+        "committed_to_http_p99_ms": {"value": p99(http_ms), "unit": "ms"},
+        "sse_1000_clients_p50_ms": {"value": statistics.median(streams_ms), "unit": "ms"},
+        "sse_1000_clients_p99_ms": {"value": p99(streams_ms), "unit": "ms"},
+    }
+
+
+def _rebuild(system: System) -> float:
+    """Settled sessions of 3 KB per second, from listening to the complete view, all in one process."""
+    system.produce(Written(settled(number), 1) for number in range(REBUILT_SESSIONS))
+    with system.running_api() as api:
+        begun, complete = (_time_of(api, event) for event in ("listening", "the view is complete"))
+    return REBUILT_SESSIONS / (complete - begun)
+
+
+def _time_of(api: Api, event: str) -> float:
+    line = api.said(event)
+    if line is None:
+        raise RuntimeError(f"the API did not say {event!r}")
+    return datetime.fromisoformat(line["time"]).timestamp()
+
+
+async def _of_bare(api: Api, folder: Path) -> tuple[float, float]:
+    """Requests per second for the current session, as a multiple of a bare route's; and as they are."""
+    request = request_of("/flex/vehicle-policies/policy-0/session", token())
+    connection = await Connection.opened(api.port)
+    body = await connection.get(request)
+    connection.close()
+    print(f"  the current session has {len(body)} bytes")
+    with _bare_server(folder, body) as port:
+        rates: dict[int, list[float]] = {api.port: [], port: []}
+        for _ in range(_TURNS):
+            for at, found in rates.items():
+                found.append(await _rate_per_s(at, request, body))
+    ours, bare = (statistics.median(rates[at]) for at in (api.port, port))
+    print(f"  {ours:,.0f} requests/s; bare: {bare:,.0f}")
+    return ours / bare, ours
+
+
+async def _rate_per_s(port: int, request: bytes, body: bytes) -> float:
+    until_s = time.monotonic() + _TURN_S
+
+    async def ask() -> int:
+        connection = await Connection.opened(port)
+        count = 0
+        while time.monotonic() < until_s:
+            if await connection.get(request) != body:
+                raise RuntimeError("another body")
+            count += 1
+        connection.close()
+        return count
+
+    return sum(await asyncio.gather(*(ask() for _ in range(_CONNECTIONS)))) / _TURN_S
+
+
+@contextmanager
+def _bare_server(folder: Path, body: bytes) -> Iterator[int]:
+    """The same server with one Starlette route that returns these bytes."""
+    port = free_port()
+    (folder / "body").write_bytes(body)
+    command = [sys.executable, "-m", "benchmarks.bare_server", str(port), str(folder / "body")]
+    process = subprocess.Popen(command)  # noqa: S603 - our own command
+    try:
+        wait_for(lambda: _listens(port), _START_S)
+        yield port
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
