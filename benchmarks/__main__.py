@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
-MODULES: Final = ("benchmarks.sample", "benchmarks.plan", "benchmarks.engine")
+MODULES: Final = ("benchmarks.sample", "benchmarks.plan", "benchmarks.engine", "benchmarks.api")
 RESULTS: Final = Path(__file__).parent / "results" / "latest.json"
 
 

@@ -170,9 +170,10 @@ class Transactions:
         return time.monotonic()
 
 
-def token() -> str:
-    """A bearer token that may read everything for the time of the benchmarks."""
+def token(user: str | None = None) -> str:
+    """A bearer token that may read everything, or all of one user's, for the time of the benchmarks."""
     claims = {"iss": "flex-sessions", "aud": "flex-sessions", "scope": "flex:sessions:read"}
+    claims |= {} if user is None else {"userId": user}
     return jwt.encode(claims | {"exp": utc_now() + timedelta(hours=2)}, SECRET, algorithm="HS256")
 
 

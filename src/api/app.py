@@ -8,6 +8,7 @@ from typing import Protocol
 
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from api.access import Access
 from api.access_log import AccessLog
@@ -106,9 +107,23 @@ async def _not_ready(_request: Request, error: Exception) -> Response:
     return respond(problem.problem, problem.headers)
 
 
-async def _of_the_framework(_request: Request, error: Exception) -> Response:
+async def _of_the_framework(request: Request, error: Exception) -> Response:
     """An unknown path, a method that a path does not have."""
     assert isinstance(error, HTTPException)
     status = HTTPStatus(error.status_code)
     problem = ProblemError(status, status.phrase.lower().replace(" ", "-"), f"{status.description or error.detail}.")
-    return respond(problem.problem, error.headers)
+    headers = error.headers
+    if status is HTTPStatus.METHOD_NOT_ALLOWED:
+        # The router names the methods of the first route alone that has this path.
+        headers = {"Allow": ", ".join(_methods(request))}
+    return respond(problem.problem, headers)
+
+
+def _methods(request: Request) -> list[str]:
+    """Every method that some route has for this request's path."""
+    routes = request.app.routes
+    return [
+        method
+        for method in ("DELETE", "GET", "PATCH", "POST", "PUT")
+        if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in routes)
+    ]

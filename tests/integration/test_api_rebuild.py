@@ -171,8 +171,9 @@ def test_offset_no_longer_in_the_log(topics: Topics, flex_env: dict[str, str], t
         assert len(api.ids()) == 30
     write(topics, sessions(40, first=100))
     removed = TopicPartition(topics.name(SESSION_UPDATED), 0, 50)
-    for future in AdminClient({"bootstrap.servers": topics.bootstrap}).delete_records([removed]).values():
-        future.result()
+    admin = AdminClient({"bootstrap.servers": topics.bootstrap})
+    for future in admin.delete_records([removed]).values():
+        future.result(READY_S)
     with running_api(flex_env, tmp_path) as api:
         assert rebuilds(api) == 1
         assert set(api.ids()) == {session_id(number) for number in range(120, 140)}
