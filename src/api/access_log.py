@@ -28,14 +28,9 @@ _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "O
 _TRACEPARENT: Final = re.compile(
     r"\A(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}(-.*)?\Z"
 )
-# On every answer. Nothing here is a page that another site may frame, script or keep (the docs page brings its own
-# policy). Strict-Transport-Security is for whoever ends TLS in front of us.
-_SECURITY_HEADERS: Final = (
-    (b"x-content-type-options", b"nosniff"),
-    (b"x-frame-options", b"DENY"),
-    (b"referrer-policy", b"no-referrer"),
-    (b"cross-origin-resource-policy", b"same-origin"),
-)
+# On every answer: nothing here may be sniffed, kept, framed or scripted (the docs page brings its own policy; its
+# `frame-ancestors` says what X-Frame-Options did). Strict-Transport-Security is for whoever ends TLS in front of us.
+_SECURITY_HEADERS: Final = ((b"x-content-type-options", b"nosniff"),)
 _DEFAULT_HEADERS: Final = (
     (b"cache-control", b"no-store"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
