@@ -24,7 +24,7 @@ check: setup lint ## Formatting, lint, types, arrows, quick tests; under two min
 lint:
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/ruff check --quiet .
-	@$(BIN)/mypy src simulator tests
+	@$(BIN)/mypy src simulator simulation tests
 	@PYTHONPATH=src:. $(BIN)/lint-imports
 	@$(BIN)/yamllint --strict docker-compose.yml .github
 	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec docker-compose.yml
@@ -43,8 +43,12 @@ mutants: setup ## Small defects made on purpose: how many do the unit tests find
 chaos: setup ## Faults on purpose, many of each, at most two hours; a short form is in `make test`
 	@PYTHONPATH=src:. $(BIN)/python scripts/chaos.py
 
-simulate: setup ## A simulated fleet on the Kafka of FLEX_KAFKA_BOOTSTRAP_SERVERS (`make run` brings its own)
-	@$(BIN)/flex-sessions simulate
+SEED ?= 1
+VEHICLES ?= 20
+DAYS ?= 7
+FEED ?= clean
+simulate: setup ## The core against a fleet whose truth is known (SEED, VEHICLES, DAYS, FEED; simulator/README.md)
+	@PYTHONPATH=src:. $(BIN)/python -m simulation --seed $(SEED) --vehicles $(VEHICLES) --days $(DAYS) --feed $(FEED)
 
 clean: ## Remove .venv, caches and the data of `make run`; Kafka's jars stay in their cache
 	@rm -rf .venv .flex .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info src/*.egg-info

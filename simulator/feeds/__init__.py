@@ -1,0 +1,1 @@
+"""How a car's words reach the log: whole and at once, or as badly as real feeds do it."""

@@ -1,0 +1,102 @@
+"""The feeds by name: the clean one, each defect alone, and all of them together; and what each may do to a session."""
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from simulator.feeds.defects import SPOILERS, Arrival, Message, Spoiler
+from simulator.feeds.feed import Feed
+from simulator.judge.truth import Bounds
+from simulator.world.car import Car
+from simulator.world.people import Person
+
+CLEAN: Final = "clean"
+ALL: Final = "all"
+# One of each kind that can be together; of the counters the worst, and no polls beside a stream.
+_TOGETHER: Final = (
+    "changed-fields",
+    "held-counter",
+    "wrong-words",
+    "out-of-range",
+    "sleep",
+    "drops",
+    "skew",
+    "offline",
+    "bursts",
+    "reordering",
+    "duplicates",
+)
+_HALF_HOUR_S: Final = 1_800.0
+# README.md tells why, one line a feed.
+BOUNDS: Final[dict[str, Bounds]] = {
+    CLEAN: Bounds(),
+    "changed-fields": Bounds(),
+    "polls": Bounds(
+        start_s=(4_200, 4_200), end_s=(4_200, 4_200), energy_gap_s=4_200, money=None, blind_s=4_200, settle_s=7_200,
+        level_percent=None, late_s=4_200,
+    ),
+    "bursts": Bounds(settle_s=3_600, late_s=600, may_split=True),
+    "no-level": Bounds(level_percent=None),
+    "lifetime-counter": Bounds(),
+    "held-counter": Bounds(energy_kwh=0.12, money=0.05),
+    "falling-counter": Bounds(energy_kwh=2.0, money=None),
+    "placeholder-zeros": Bounds(energy_gap_s=1_800, money=None),
+    "duplicates": Bounds(),
+    "reordering": Bounds(
+        end_s=(0, 120), energy_gap_s=600, money=None, blind_s=180, settle_s=3_600, late_s=300, level_percent=None,
+        may_split=True,
+    ),
+    "drops": Bounds(
+        start_s=(0, 700), end_s=(0, 2 * _HALF_HOUR_S), energy_gap_s=1_300, money=None, blind_s=700, settle_s=7_200,
+        level_percent=None, late_s=2 * _HALF_HOUR_S, may_split=True,
+    ),
+    "skew": Bounds(start_s=(120, 120), end_s=(120, 120), money=None, settle_s=600, late_s=300),
+    "wrong-words": Bounds(),
+    "out-of-range": Bounds(energy_gap_s=600, money=None, level_percent=None),
+    "sleep": Bounds(),
+    "offline": Bounds(settle_s=12 * 3_600, late_s=9 * 3_600, may_split=True),
+    ALL: Bounds(
+        start_s=(120, 9_000), end_s=(4_200, 40_000), energy_gap_s=7_200, money=None, blind_s=7_200, settle_s=18 * 3_600,
+        level_percent=None, late_s=12 * 3_600, may_split=True,
+    ),
+}  # fmt: skip
+_ORDERED: Final = frozenset(
+    {
+        "changed-fields", "polls", "no-level", "lifetime-counter", "held-counter", "falling-counter",
+        "placeholder-zeros", "drops", "wrong-words", "out-of-range", "sleep",
+    }
+)  # fmt: skip
+# Values that no message may have pass the same door as in a worker, which takes them out.
+_COARSE: Final = frozenset({"out-of-range", ALL})
+NAMES: Final = tuple(BOUNDS)
+
+
+class DirtyFeed(Feed):
+    """A feed with one or more habits, one after another."""
+
+    is_clean = False
+
+    def __init__(self, name: str, spoilers: Sequence[Spoiler]) -> None:
+        self.is_ordered = name in _ORDERED
+        self.is_coarse = name in _COARSE
+        self.bounds = BOUNDS[name]
+        self._spoilers = spoilers
+
+    def tell(self, car: Car, message: Message, now_ms: int) -> Sequence[Arrival]:
+        arrivals: Sequence[Arrival] = ((now_ms, message),)
+        for spoiler in self._spoilers:
+            arrivals = [spoilt for arrival in arrivals for spoilt in spoiler.spoil(car, arrival)]
+        return arrivals
+
+
+def feed_maker(name: str) -> Callable[[Person], Feed]:
+    """Makes each person's feed of that name. Raises KeyError where there is none."""
+    if name == CLEAN:
+        return lambda _: Feed()
+    if name not in BOUNDS:
+        raise KeyError(name)
+    names = _TOGETHER if name == ALL else (name,)
+
+    def make(who: Person) -> Feed:
+        return DirtyFeed(name, [SPOILERS[each](who.chance(f"feed/{each}")) for each in names])
+
+    return make

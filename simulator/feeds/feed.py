@@ -1,0 +1,26 @@
+"""What a feed is: it takes a car's perfect words and gives what reaches the log, and when."""
+
+from collections.abc import Sequence
+
+from models.telemetry import ChargeSample, PlugEvent
+from simulator.judge.truth import Bounds
+from simulator.world.car import Car
+
+Message = PlugEvent | ChargeSample
+
+
+class Feed:
+    """The clean feed: every word, whole, at once. `bounds`: how far from the truth a session may be that knows it.
+
+    `is_ordered`: messages arrive in the order of their time. `is_coarse`: some values are out of their range.
+    """
+
+    is_clean = True
+    is_ordered = True
+    is_coarse = False
+    bounds = Bounds()
+
+    def tell(self, car: Car, message: Message, now_ms: int) -> Sequence[tuple[int, Message]]:
+        """What reaches the log because of this word, each with its time of arrival (ms), which is never before now."""
+        del car
+        return [(now_ms, message)]

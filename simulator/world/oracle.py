@@ -1,0 +1,268 @@
+"""What really happened to one car, counted the oracle's own way: true visits, their parts, and the energy in them.
+
+It hears of plugs, policies and power from the world itself, never from a message. A part is what one session has to
+show: a visit, cut where a policy lets go of it. Policies are judged by the published rules, in this module's own words.
+"""
+
+from collections import deque
+from collections.abc import Iterator
+from typing import Final
+
+from msgspec import Struct
+
+from models.ids import ChargerId, LocationId, PolicyId, UserId
+from models.policy import VehiclePolicy
+from simulator.battery import ChargeCurve
+from simulator.world.moments import HOUR_MS, QUARTER_MS, SECOND_MS
+
+# A plug that is back after no longer than this never left.
+DEBOUNCE_MS: Final = 60 * SECOND_MS
+# The newest changes of policy or owner that are remembered.
+_TOUCHES_LIMIT: Final = 64
+
+
+class Stretch(Struct):
+    """Power that flowed from `start_ms` to `end_ms`: along a curve from `start_percent` on, or flat without one.
+
+    `efficiency`: the share of the grid's energy that reaches the battery. `flat_kw`: at the grid.
+    """
+
+    start_ms: int
+    end_ms: int
+    start_percent: float
+    limit_percent: float
+    curve: ChargeCurve | None
+    efficiency: float = 1.0
+    flat_kw: float = 0.0
+
+    def energy_kwh(self, from_ms: int, to_ms: int) -> float:
+        """The grid's energy between two moments."""
+        from_ms, to_ms = max(from_ms, self.start_ms), min(to_ms, self.end_ms)
+        if to_ms <= from_ms:
+            return 0.0
+        if self.curve is None:
+            return self.flat_kw * (to_ms - from_ms) / HOUR_MS
+        gained = self._level(to_ms) - self._level(from_ms)
+        return gained / 100 * self.curve.capacity_kwh / self.efficiency
+
+    def _level(self, at_ms: int) -> float:
+        assert self.curve is not None
+        return self.curve.level_after(self.start_percent, (at_ms - self.start_ms) / 1_000, self.limit_percent)
+
+
+class TruePart(Struct, kw_only=True):
+    """One part of a visit as it was. `ended_ms` null: it goes on. `known_ms`: when its end could be known for sure.
+
+    `policy`: who managed it, if anybody did. `is_cut`: a policy ended it, not the plug. `is_doubtful`: the rules leave
+    open whether it is a part at all (a policy's change while an unplug waits to be confirmed). `is_flat`: it drew power
+    without charging. `replugs`: how often the plug was out and back. `untold_kwh`: what had been drawn but not told
+    when it was cut off, at either end.
+    """
+
+    user_id: UserId
+    location_id: LocationId | None
+    plugged_in_ms: int
+    started_ms: int
+    level_from: float
+    ended_ms: int | None = None
+    known_ms: int | None = None
+    level_to: float = 0.0
+    policy: VehiclePolicy | None = None
+    managed_ms: int | None = None
+    stretches: list[Stretch]
+    is_cut: bool = False
+    is_doubtful: bool = False
+    is_flat: bool = False
+    replugs: int = 0
+    untold_kwh: float = 0.0
+
+    def energy_kwh(self) -> float:
+        """The grid's energy in this part."""
+        end_ms = self.started_ms if self.ended_ms is None else self.ended_ms
+        return sum(stretch.energy_kwh(self.started_ms, end_ms) for stretch in self.stretches)
+
+    @property
+    def full_kw(self) -> float:
+        """The most power that flowed."""
+        return max(
+            (
+                stretch.flat_kw if stretch.curve is None else stretch.curve.rate_kw / stretch.efficiency
+                for stretch in self.stretches
+            ),
+            default=0.0,
+        )
+
+    def by_quarter(self) -> Iterator[tuple[int, float]]:
+        """Energies (kWh) of the quarter-hours (counted from 1970) in which power flowed."""
+        end_ms = self.started_ms if self.ended_ms is None else self.ended_ms
+        for stretch in self.stretches:
+            first_ms, last_ms = max(stretch.start_ms, self.started_ms), min(stretch.end_ms, end_ms)
+            for quarter in range(first_ms // QUARTER_MS, -(-last_ms // QUARTER_MS)):
+                energy = stretch.energy_kwh(
+                    max(first_ms, quarter * QUARTER_MS), min(last_ms, (quarter + 1) * QUARTER_MS)
+                )
+                if energy > 0:
+                    yield quarter, energy
+
+
+class Oracle:
+    """The truth of one car. Parts that are over are taken away with `finished`."""
+
+    def __init__(self) -> None:
+        self.policies: dict[PolicyId, VehiclePolicy] = {}
+        self._part: TruePart | None = None
+        self._charger_id: ChargerId | None = None
+        self._out_ms: int | None = None
+        self._out_percent = 0.0
+        self._over: list[TruePart] = []
+        # When a policy or the owner changed, the newest times (ms).
+        self.touches: deque[int] = deque(maxlen=_TOUCHES_LIMIT)
+
+    def finished(self, now_ms: int) -> list[TruePart]:
+        """The parts that are over and have not been taken yet."""
+        self._confirm(now_ms)
+        over, self._over = self._over, []
+        return over
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a visit is open, or was until just now."""
+        return self._part is not None
+
+    @property
+    def part(self) -> TruePart | None:
+        """The open part."""
+        return self._part
+
+    def plug_in(
+        self,
+        at_ms: int,
+        user_id: UserId,
+        location_id: LocationId | None,
+        charger_id: ChargerId | None,
+        percent: float,
+        untold_kwh: float = 0.0,
+    ) -> None:
+        """The plug went in. Within the debounce, and at the same charger, it never left."""
+        self._confirm(at_ms)
+        part = self._part
+        if part is not None:
+            is_other = None not in {charger_id, self._charger_id} and charger_id != self._charger_id
+            if not is_other:
+                self._out_ms = None
+                part.replugs += 1
+                self._charger_id = charger_id or self._charger_id
+                return
+            self._close(at_ms)
+        self._charger_id = charger_id
+        self._part = part = TruePart(
+            user_id=user_id,
+            location_id=location_id,
+            plugged_in_ms=at_ms,
+            started_ms=at_ms,
+            level_from=percent,
+            stretches=[],
+            untold_kwh=untold_kwh,
+        )
+        self._take_over(part, at_ms)
+
+    def plug_out(self, at_ms: int, percent: float) -> None:
+        """The plug went out: the visit is over unless it comes back."""
+        self._confirm(at_ms)
+        if self._part is not None and self._out_ms is None:
+            self._out_ms, self._out_percent = at_ms, percent
+
+    def flow(self, stretch: Stretch) -> None:
+        """Power flows from now on; its end is set when it is known."""
+        if self._part is not None:
+            self._part.stretches.append(stretch)
+
+    def change_user(self, at_ms: int, last_told_ms: int, percent: float) -> None:
+        """Another user's first word: the open visit was over with the last word of the one before."""
+        self.touches.append(at_ms)
+        self._confirm(at_ms)
+        if self._part is not None:
+            if self._out_ms is None:
+                self._out_ms, self._out_percent = last_told_ms, percent
+            self._close(at_ms)
+
+    def write_policy(self, at_ms: int, policy: VehiclePolicy, percent: float, untold_kwh: float) -> None:
+        """A policy was written. One that may not stand beside the others is refused, and changes nothing."""
+        self.touches.append(at_ms)
+        known = self.policies.get(policy.id)
+        if known is not None and (known.user_id, known.vehicle_id) != (policy.user_id, policy.vehicle_id):
+            return
+        if policy.is_enabled and any(
+            other.id != policy.id
+            and other.is_enabled
+            and (other.user_id, other.location_id) == (policy.user_id, policy.location_id)
+            for other in self.policies.values()
+        ):
+            return
+        self._confirm(at_ms)
+        self.policies[policy.id] = policy
+        part = self._part
+        if part is None:
+            return
+        if part.policy is not None and part.policy.id == policy.id:
+            if not policy.is_enabled or policy.location_id != part.policy.location_id:
+                self._cut(at_ms, percent, untold_kwh)
+            else:
+                part.policy = policy
+        if self._part is not None:
+            self._take_over(self._part, at_ms)
+
+    def delete_policy(self, at_ms: int, policy_id: PolicyId, percent: float, untold_kwh: float) -> None:
+        """A policy is gone."""
+        self.touches.append(at_ms)
+        self._confirm(at_ms)
+        self.policies.pop(policy_id, None)
+        part = self._part
+        if part is not None and part.policy is not None and part.policy.id == policy_id:
+            self._cut(at_ms, percent, untold_kwh)
+            self._take_over(self._part or part, at_ms)
+
+    def _take_over(self, part: TruePart, at_ms: int) -> None:
+        if part.policy is not None or part.location_id is None:
+            return
+        for policy in self.policies.values():
+            if policy.is_enabled and (policy.user_id, policy.location_id) == (part.user_id, part.location_id):
+                part.policy, part.managed_ms = policy, at_ms
+                part.is_doubtful = part.is_doubtful or self._out_ms is not None
+                return
+
+    def _cut(self, at_ms: int, percent: float, untold_kwh: float) -> None:
+        """A policy lets go: the part ends, and the next one begins."""
+        part = self._part
+        assert part is not None
+        at_ms = max(at_ms, part.started_ms + 1)
+        self._part = TruePart(
+            user_id=part.user_id,
+            location_id=part.location_id,
+            plugged_in_ms=part.plugged_in_ms,
+            started_ms=at_ms,
+            level_from=percent,
+            stretches=[stretch for stretch in part.stretches if stretch.end_ms > at_ms],
+            is_doubtful=self._out_ms is not None,
+            is_flat=part.is_flat,
+            untold_kwh=untold_kwh,
+        )
+        part.untold_kwh += untold_kwh
+        part.is_cut = True
+        part.ended_ms = at_ms if self._out_ms is None else self._out_ms
+        part.known_ms, part.level_to = at_ms, percent
+        self._over.append(part)
+
+    def _confirm(self, now_ms: int) -> None:
+        """Nothing comes back after the debounce."""
+        if self._out_ms is not None and now_ms > self._out_ms + DEBOUNCE_MS:
+            self._close(self._out_ms + DEBOUNCE_MS)
+
+    def _close(self, known_ms: int) -> None:
+        part = self._part
+        assert part is not None
+        assert self._out_ms is not None or known_ms
+        part.ended_ms = known_ms if self._out_ms is None else self._out_ms
+        part.known_ms, part.level_to = known_ms, self._out_percent
+        self._over.append(part)
+        self._part, self._out_ms, self._charger_id = None, None, None

@@ -1,0 +1,67 @@
+"""The core against the fleet that knows the truth, on fixed seeds: a short form of `make simulate`."""
+
+import pytest
+
+from simulation.run import Options, Run, Summary, run
+from simulator.feeds.catalogue import ALL, CLEAN, NAMES, feed_maker
+
+_DIRTY = tuple(name for name in NAMES if name not in {CLEAN, ALL})
+
+
+def assert_nothing_found(summary: Summary) -> None:
+    assert [f"{finding.law}: {finding.vehicle_id} {finding.detail}" for finding in summary.findings] == []
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_every_true_visit_comes_out_of_a_clean_feed(seed: int) -> None:
+    """From a clean feed every true visit comes out once, at its time, with its energy and cost, and no law breaks."""
+    summary = run(Options(seed=seed, vehicles=8, days=5), feed_maker(CLEAN))
+    assert_nothing_found(summary)
+    assert summary.visits > 20
+    assert summary.commands > 50
+    assert summary.crashes > 50
+    assert summary.refused == 0
+
+
+def test_the_event_clock_keeps_every_law() -> None:
+    """On the event clock, where timers fire before the vehicle's next message alone, the truth comes out as well."""
+    summary = run(Options(seed=5, vehicles=8, days=5, is_wall=False), feed_maker(CLEAN))
+    assert_nothing_found(summary)
+    assert summary.visits > 20
+
+
+@pytest.mark.parametrize("name", _DIRTY)
+def test_a_defect_of_the_feed_stays_within_its_bounds(name: str) -> None:
+    """What a feed's habit may do to a session is bounded as the table of simulator/README.md says."""
+    summary = run(Options(seed=6, vehicles=4, days=5), feed_maker(name))
+    assert_nothing_found(summary)
+    assert summary.visits > 10
+
+
+def test_all_defects_together_stay_within_their_bounds() -> None:
+    """All habits together break no law of the stream, and sessions stay within the widest bounds."""
+    assert_nothing_found(run(Options(seed=6, vehicles=5, days=6), feed_maker(ALL)))
+
+
+def test_one_seed_gives_one_history() -> None:
+    """The same seed gives the same events, in the same order, byte for byte; another seed gives others."""
+    first, second, other = _history(7), _history(7), _history(8)
+    assert len(first) > 500
+    assert first == second
+    assert first != other
+
+
+def test_a_vehicle_lives_alike_in_any_company() -> None:
+    """What a car tells does not depend on how many others there are."""
+    alone = _history(7, numbers=(2,))
+    among = [event for event in _history(7, numbers=(1, 2, 3)) if "true-2'" in event]
+    assert among == [event for event in alone if "true-2'" in event]
+    assert len(among) > 200
+
+
+def _history(seed: int, numbers: tuple[int, ...] = (1, 2)) -> list[str]:
+    events: list[str] = []
+    options = Options(seed=seed, vehicles=3, days=3, numbers=numbers)
+    for _ in Run(options, feed_maker(CLEAN), lambda _ms, _lane, event, _: events.append(str(event))).days():
+        pass
+    return events
