@@ -14,12 +14,16 @@ setup: ## Make .venv from the lock, and fetch what Kafka needs; quick when there
 run: setup ## Everything on this machine; Ctrl-C stops it
 	@$(BIN)/flex-sessions up
 
+# What starts no broker runs on every core. The rest runs one by one: each test of it starts processes of its own.
+BROKER_TESTS := tests/integration tests/e2e tests/chaos
+
 # Everything of `check`: its linters here, its tests within `tests`.
 test: setup lint ## Every check and every test (starts a Kafka of its own)
-	@$(BIN)/pytest -q tests
+	@$(BIN)/pytest -q -n auto tests $(addprefix --ignore=,$(BROKER_TESTS))
+	@$(BIN)/pytest -q $(BROKER_TESTS)
 
 check: setup lint ## Formatting, lint, types, arrows, quick tests; under two minutes
-	@$(BIN)/pytest -q tests/unit tests/properties
+	@$(BIN)/pytest -q -n auto tests/unit tests/properties
 
 lint:
 	@$(BIN)/ruff format --check --quiet .
