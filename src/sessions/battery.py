@@ -12,7 +12,7 @@ from models.telemetry import PowerDeliveryState
 from models.units import WH_PER_KWH
 from sessions.energy import charging_spans
 from sessions.events import Rules
-from sessions.grid import HOUR_US, clipped
+from sessions.grid import HOUR_US, QUARTER_US, clipped
 from sessions.state import PeakPower, Vehicle, Visit
 from sessions.totals import FULL_PERCENT, Totals, estimated_level
 
@@ -116,11 +116,16 @@ def _expected_power_w(vehicle: Vehicle, visit: Visit, policy: VehiclePolicy) -> 
 def _most_power_w(totals: Totals, battery: Battery) -> int | None:
     """The highest mean power that the levels of a part allow: they may be told in whole percents, rounded down.
 
-    Null: something better tells of energy, or no time is known in which it charged.
+    Null: something better tells of energy, no level has risen, or no time is known in which the vehicle charged. Until
+    its newest rise a level counts, and not after: a level that is only told again may be an old one.
     """
-    if totals.is_energy_known:
+    risen = len(totals.energy_wh)
+    while risen and not totals.energy_wh[risen - 1]:
+        risen -= 1
+    if totals.is_energy_known or not risen:
         return None
-    told = clipped(charging_spans(totals.tip), totals.level_from_us, totals.level_to_us)
+    until_us = min((totals.started_us // QUARTER_US + risen) * QUARTER_US, totals.level_to_us)
+    told = clipped(charging_spans(totals.tip), totals.level_from_us, until_us)
     charged_us = sum(end_us - start_us for start_us, end_us in told)
     if not charged_us:
         return None

@@ -15,6 +15,9 @@ from sessions.state import Charging, Control, StartedBlock, Target
 
 # A shorter pause ends no block.
 PAUSE: Final = timedelta(minutes=5)
+# Where only a counter tells, a vehicle whose counter has stood for so long does not charge. One of few digits stands
+# for minutes while it does: 0.1 kWh are 6 min at 1 kW.
+COUNTER_STANDS: Final = timedelta(minutes=10)
 # More do not begin in one part of a visit: its updates have to fit into a record, and a sample's work stays bounded.
 STARTED_LIMIT_BLOCKS: Final = 1_000
 

@@ -5,13 +5,14 @@ timers that are due before it fire, each at its due time; so what comes out depe
 the prices known by then, alone.
 """
 
-from datetime import datetime, timedelta
-from typing import Final, assert_never
+from datetime import datetime
+from typing import assert_never
 
 from msgspec import structs
 
 from models.telemetry import PowerDeliveryState
 from sessions.arrival import delay_s, refusal_by_lateness, refusal_by_time
+from sessions.blocks import COUNTER_STANDS
 from sessions.control import follow, take_override
 from sessions.events import (
     Counted,
@@ -37,9 +38,6 @@ from sessions.step import NO_PRICES, Step
 from sessions.targets import with_target
 from sessions.timers import fire_before, fire_until
 from sessions.visits import take_missed_unplug, take_place, take_plug_evidence, take_user
-
-# Counters of few digits stand for minutes while their vehicle charges: 0.1 kWh are 6 min at 1 kW.
-COUNTER_STANDS: Final = timedelta(minutes=10)
 
 
 def apply(vehicle: Vehicle, event: Event, rules: Rules, prices: PriceBook = NO_PRICES) -> Decision:

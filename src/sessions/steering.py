@@ -11,7 +11,7 @@ from typing import Final
 from msgspec import structs
 
 from models.command import Action, ChargeCommand, Reason
-from sessions.blocks import PAUSE, wanted_block
+from sessions.blocks import COUNTER_STANDS, PAUSE, wanted_block
 from sessions.events import CommandIssued
 from sessions.faults import Fault, clear_fault
 from sessions.identity import command_id
@@ -55,6 +55,9 @@ def steer(step: Step, now: datetime) -> None:
     is_again = sent is not None and sent.action is action and (sent.is_open or sent.is_lapsed)
     if is_again and sent is not None:
         may_at = max(may_at, retry_at(sent))
+        if charging is not None and charging.is_charging and not charging.is_told and charging.at < may_at:
+            # It may have followed, and its counter stands not long enough to tell.
+            may_at = max(may_at, charging.at + COUNTER_STANDS)
     if now < may_at:
         control.asks_at = may_at
         return

@@ -78,6 +78,21 @@ def test_a_counter_that_stands_at_a_blocks_end_breaks_no_plan() -> None:
     assert [command for command in later.commands if "START" in command] == []
 
 
+@pytest.mark.parametrize("obeys_after", [0, 2, 3])
+def test_a_stop_that_was_followed_is_not_repeated(obeys_after: int) -> None:
+    """0==30 (at once, 3.3 kWh)  The counter stands from the STOP on, or a little later: one STOP is enough."""
+    first = policy(-60, by="20:00", percent=25, capacity=60)
+    story = run(first, plug(0, where=HOME), *counted(3.6 + obeys_after * 0.12, 0, 90))
+    assert [command.split()[1] for command in story.commands] == ["START", "STOP"]
+
+
+def test_a_stop_that_was_not_followed_is_repeated() -> None:
+    """The counter goes on rising: asked again after 5, 10 and 20 min."""
+    story = run(policy(-60, by="20:00", percent=25, capacity=60), plug(0, where=HOME), *counted(50, 0, 90, 6))
+    stops = [float(command.split()[0]) for command in story.commands if "STOP" in command]
+    assert [round(other - one) for one, other in pairwise(stops)][:3] == [5, 10, 20]
+
+
 def test_a_vehicle_that_is_full_in_silence_is_asked_ever_less_often() -> None:
     """..full at 343  Full short of what was assumed: in ten hours of dear and cheap ones it hears few STARTs."""
     book = priced(*[0.1] * 6, *[0.3, 0.1] * 20)
