@@ -5,6 +5,7 @@ the project, and the unit tests run on it in order until one fails. Survivors ar
 of time, mutants are drawn evenly from all modules by a seed, so a short run is a fair sample.
 
     .venv/bin/python scripts/mutants.py --minutes 20 visits timers
+    .venv/bin/python scripts/mutants.py --minutes 20 statistics
 """
 
 import argparse
@@ -25,10 +26,19 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 MODULES = ("visits", "timers", "policies", "parts", "inferred", "dedup", "lifecycle", "transitions")
+# The statistics; `statistics` names them all.
+STATISTICS = (
+    "samples", "walk", "readings", "energy", "block_energy", "rates", "levels", "counters", "steady", "power", "totals",
+    "grid", "states",
+)  # fmt: skip
 # Those that fail first for most mutants.
 TESTS = (
     "lifecycle", "policies", "transitions", "evidence", "places", "bounds", "timers", "dedup", "inferred",
     "missed_unplug", "duplicates", "identity", "arrival", "energy", "timeseries",
+)  # fmt: skip
+STATISTICS_TESTS = (
+    "readings_energy", "readings_counters", "readings_rates", "readings_levels", "readings_blocks", "readings_parts",
+    "readings_memory", "readings_states", "readings_power", "grid", "series",
 )  # fmt: skip
 # The tests of one mutant take some seconds; one that runs for so long loops.
 LIMIT_S = 90
@@ -36,6 +46,11 @@ COMPARED = {
     ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
     ast.Is: ast.IsNot, ast.IsNot: ast.Is, ast.In: ast.NotIn, ast.NotIn: ast.In,
 }  # fmt: skip
+# No other node has a mutant.
+CHANGED = (
+    ast.Compare, ast.BoolOp, ast.UnaryOp, ast.BinOp, ast.Constant, ast.Call, ast.IfExp,
+    ast.FunctionDef, ast.If, ast.For, ast.While,
+)  # fmt: skip
 CALCULATED = {ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Add, ast.Div: ast.Mult, ast.FloorDiv: ast.Mult}
 
 
@@ -52,9 +67,9 @@ class Mutant:
 def mutants(module: str) -> list[Mutant]:
     """All mutants of a module."""
     text = (ROOT / "src/sessions" / f"{module}.py").read_text(encoding="utf-8")
-    count = sum(1 for _ in ast.walk(ast.parse(text)))
+    places = [index for index, node in enumerate(ast.walk(ast.parse(text))) if isinstance(node, CHANGED)]
     found: list[Mutant] = []
-    for index in range(count):
+    for index in places:
         for variant in range(3):
             tree = ast.parse(text)
             node = list(ast.walk(tree))[index]
@@ -126,7 +141,8 @@ def _is_killed(mutant: Mutant, copied: Path) -> bool:
     path = copied / "src/sessions" / f"{mutant.module}.py"
     original = path.read_text(encoding="utf-8")
     path.write_text(mutant.source, encoding="utf-8")
-    tests = [f"tests/unit/sessions/test_{name}.py" for name in TESTS]
+    names = (*STATISTICS_TESTS, *TESTS) if mutant.module in STATISTICS else TESTS
+    tests = [f"tests/unit/sessions/test_{name}.py" for name in names]
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
     try:
         done = subprocess.run(  # noqa: S603 - our own tests
@@ -158,13 +174,14 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--line", help="only mutants whose change matches this pattern")
     chosen = parser.parse_args()
-    drawn = [mutant for module in chosen.modules for mutant in mutants(module)]
+    modules = [name for chose in chosen.modules for name in (STATISTICS if chose == "statistics" else (chose,))]
+    drawn = [mutant for module in modules for mutant in mutants(module)]
     if chosen.line:
         drawn = [mutant for mutant in drawn if re.search(chosen.line, f"{mutant.module}:{mutant.line} {mutant.change}")]
     random.Random(chosen.seed).shuffle(drawn)
     until = time.monotonic() + 60 * chosen.minutes
     survivors: list[Mutant] = []
-    tried: dict[str, int] = dict.fromkeys(chosen.modules, 0)
+    tried: dict[str, int] = dict.fromkeys(modules, 0)
     with tempfile.TemporaryDirectory() as folder:
         free = list(_copies(Path(folder), chosen.jobs))
 

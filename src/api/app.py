@@ -9,6 +9,7 @@ from typing import Protocol
 from fastapi import FastAPI, Request, Response
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from api.access import Access
 from api.access_log import AccessLog
@@ -23,7 +24,7 @@ from api.rate_limit import RateLimit
 from api.routes.csv import csv_routes
 from api.routes.events import event_routes
 from api.routes.health import health_routes
-from api.routes.policies import policy_routes
+from api.routes.policies import LISTS, policy_routes
 from api.routes.sessions import session_routes
 from api.routes.targets import target_routes
 from api.view.view import View, ViewNotReadyError
@@ -106,9 +107,25 @@ async def _as_problem(_request: Request, error: Exception) -> Response:
     return refusal(error)
 
 
-async def _of_the_framework(_request: Request, error: Exception) -> Response:
+async def _of_the_framework(request: Request, error: Exception) -> Response:
     """An unknown path, a method that a path does not have."""
     assert isinstance(error, HTTPException)
     status = HTTPStatus(error.status_code)
     problem = ProblemError(status, status.phrase.lower().replace(" ", "-"), f"{status.description or error.detail}.")
-    return respond(problem.problem, error.headers)
+    headers = error.headers
+    if status is HTTPStatus.METHOD_NOT_ALLOWED:
+        # The router names the methods of the first route alone that has this path.
+        headers = {"Allow": ", ".join(_methods(request))}
+    return respond(problem.problem, headers)
+
+
+def _methods(request: Request) -> list[str]:
+    """Every method that some route has for this request's path."""
+    if request.scope["path"] in LISTS:
+        return ["GET"]
+    routes = request.app.routes
+    return [
+        method
+        for method in ("DELETE", "GET", "PATCH", "POST", "PUT")
+        if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in routes)
+    ]

@@ -22,6 +22,8 @@ CURSOR_SCHEMA: Final = {"type": "string", "minLength": 1, "maxLength": 512}
 # What every operation answers, by its id: FastAPI drops every null out of what it passes on, and nulls are part of our
 # examples. Filled by `operation`.
 ANSWERS: Final[dict[str, Mapping[int, Any]]] = {}
+# What every operation takes as its body, for the same reason.
+BODIES: Final[dict[str, Mapping[str, Any]]] = {}
 # Every struct that an answer or a body refers to.
 SCHEMAS: Final[set[type[Struct]]] = set()
 # Those that clients write, by name: what has a default may be left out.
@@ -80,6 +82,8 @@ def operation(
 ) -> dict[str, Any]:
     """Keywords for a route of FastAPI."""
     ANSWERS[operation_id] = dict(responses)
+    if "requestBody" in extra:
+        BODIES[operation_id] = extra["requestBody"]
     return {
         "operation_id": operation_id,
         "summary": summary,

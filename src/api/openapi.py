@@ -13,6 +13,7 @@ from msgspec import Struct
 from api.auth import READ_SESSIONS
 from api.contract import (
     ANSWERS,
+    BODIES,
     CURSOR_SCHEMA,
     ID_SCHEMA,
     REF,
@@ -213,6 +214,8 @@ def contract_of(app: FastAPI) -> Callable[[], dict[str, Any]]:
             for methods in document["paths"].values():
                 for call in methods.values():
                     answers = dict(ANSWERS[call["operationId"]]) | (_TOO_OFTEN if "security" in call else {})
+                    if call["operationId"] in BODIES:
+                        call["requestBody"] = BODIES[call["operationId"]]
                     call["responses"] = {str(status): answer for status, answer in answers.items()}
             document["components"] = {
                 "schemas": _schemas(),

@@ -1,5 +1,6 @@
 """The contract of policies and target overrides: calls, bodies and answers. Words only; api.openapi gathers them."""
 
+from datetime import datetime
 from typing import Any, Final
 
 from msgspec import UNSET, Struct, UnsetType
@@ -20,8 +21,8 @@ from api.examples import POLICY
 from api.openapi import Pagination
 from api.policy_bodies import MERGE_PATCH
 from api.requests import PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX
-from models.ids import WireLocationId, WireUserId, WireVehicleId, WireZone
-from models.policy import Deadline, PositiveKw, PositiveKwh, Schedule, VehiclePolicy
+from models.ids import WireLocationId, WirePolicyId, WireUserId, WireVehicleId, WireZone
+from models.policy import Deadline, PositiveKw, PositiveKwh, Schedule, TimeOfDay, VehiclePolicy
 from models.target import ImmediateStartOverride, RegularOverride
 from models.units import Percent
 
@@ -50,21 +51,60 @@ class NewVehiclePolicy(Struct, frozen=True, rename="camel", kw_only=True):
     battery_capacity: PositiveKwh | None = None
 
 
-SAID_BY_CLIENTS.update((Schedule.__name__, Deadline.__name__))
+class DeadlinePatch(Struct, frozen=True, rename="camel", kw_only=True):
+    """One weekday's changes; a day that had no deadline needs both."""
+
+    deadline: TimeOfDay | UnsetType = UNSET
+    minimum_charge_target: Percent | UnsetType = UNSET
+
+
+class SchedulePatch(Struct, frozen=True, kw_only=True):
+    """A day that is named changes; null: no deadline on that day."""
+
+    monday: DeadlinePatch | UnsetType | None = UNSET
+    tuesday: DeadlinePatch | UnsetType | None = UNSET
+    wednesday: DeadlinePatch | UnsetType | None = UNSET
+    thursday: DeadlinePatch | UnsetType | None = UNSET
+    friday: DeadlinePatch | UnsetType | None = UNSET
+    saturday: DeadlinePatch | UnsetType | None = UNSET
+    sunday: DeadlinePatch | UnsetType | None = UNSET
+
+
+class VehiclePolicyPatch(Struct, frozen=True, rename="camel", kw_only=True):
+    """A JSON merge patch: fields that are named change, null takes a field back to its default. `id`, `at`, `userId`
+    and `vehicleId` may be named only as they are.
+    """
+
+    id: WirePolicyId | UnsetType = UNSET
+    at: datetime | UnsetType = UNSET
+    user_id: WireUserId | UnsetType = UNSET
+    vehicle_id: WireVehicleId | UnsetType = UNSET
+    location_id: WireLocationId | UnsetType = UNSET
+    is_enabled: bool | UnsetType = UNSET
+    timezone_name: str | UnsetType | None = UNSET
+    zone: WireZone | UnsetType | None = UNSET
+    battery_reserve: Percent | UnsetType | None = UNSET
+    schedule: SchedulePatch | UnsetType | None = UNSET
+    max_charge_rate: PositiveKw | UnsetType | None = UNSET
+    battery_capacity: PositiveKwh | UnsetType | None = UNSET
+
+
+SAID_BY_CLIENTS.update(kind.__name__ for kind in (Schedule, Deadline, SchedulePatch, DeadlinePatch))
 
 _TAG: Final = "policies"
 _ETAG: Final = {"ETag": {"description": "The version, for If-Match and If-None-Match.", "schema": {"type": "string"}}}
 _RETRY: Final = {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}}
 _POLICY_ID: Final = parameter("policyId", "path", ID_SCHEMA, "The vehicle policy.")
 _SIZE_SCHEMA: Final = {"type": "integer", "minimum": 1, "maximum": PAGE_SIZE_MAX, "default": PAGE_SIZE_DEFAULT}
+_ONE_TAG: Final = '(W/)?"[!#-~]*"'
+_TAGS: Final = {"type": "string", "pattern": rf"^(\*|{_ONE_TAG}( *, *{_ONE_TAG})*)$"}
 _IF_MATCH: Final = parameter(
     "If-Match",
     "header",
-    {"type": "string", "minLength": 1},
+    _TAGS,
     "The ETag of the version that is meant, or `*` for whatever stands. Needed.",
 ) | {"required": True}
 _PATCH_EXAMPLE: Final = {"isEnabled": True, "batteryReserve": 30, "schedule": {"sunday": None}}
-_PATCH_BODY: Final = {"schema": {"type": "object"}, "examples": {"patch": {"value": _PATCH_EXAMPLE}}}
 _NEW_EXAMPLE: Final[dict[str, Any]] = {name: value for name, value in POLICY.items() if name not in {"id", "at"}}
 
 
@@ -175,7 +215,7 @@ CREATE_POLICY: Final = operation(
         parameter(
             "Idempotency-Key",
             "header",
-            {"type": "string", "pattern": "^[\\x21-\\x7e]{1,255}$"},
+            {"type": "string", "pattern": "^[!-~]{1,255}$"},
             "A word of the client's own for this policy; remembered while the policy stands and 7 d after its end.",
         )
     ],
@@ -195,7 +235,7 @@ READ_POLICY: Final = operation(
     | _READING,
     parameters=[
         _POLICY_ID,
-        parameter("If-None-Match", "header", {"type": "string", "minLength": 1}, "ETags that need not be sent again."),
+        parameter("If-None-Match", "header", _TAGS, "ETags that need not be sent again."),
     ],
     **_secured(READ_POLICIES),
 )
@@ -215,10 +255,7 @@ CHANGE_POLICY: Final = operation(
     | _content("userId", "read-only", "cannot be changed")
     | _WRITING,
     parameters=[_POLICY_ID, _IF_MATCH],
-    requestBody={
-        "required": True,
-        "content": {MERGE_PATCH: _PATCH_BODY, "application/json": _PATCH_BODY},
-    },
+    requestBody=json_body([VehiclePolicyPatch], {"patch": _PATCH_EXAMPLE}, MERGE_PATCH, "application/json"),
     **_secured(WRITE_POLICIES),
 )
 

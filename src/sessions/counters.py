@@ -9,16 +9,21 @@ from typing import Final
 
 from msgspec import Struct
 
-from sessions.grid import HOUR_US
+from sessions.grid import HOUR_US, MINUTE_US
 
 # Counters of real vehicles fall a little after a charge is complete (10.21 to 10.11 kWh); more is a new run.
 COUNTER_NOISE_WH: Final = 100
+# A counter that showed less before a zero may as well have begun anew, with a re-plug for instance.
+PLACEHOLDER_LEAST_WH: Final = 500
 # No vehicle charges faster; a larger step is a placeholder or a register of another kind.
 STEP_LIMIT_W: Final = 400_000
 # Readings kept of one quarter-hour. One that rises takes two; only one that breaks off all the time gets here.
 QUARTER_LIMIT_READINGS: Final = 16
+# Readings at most so far apart follow each other closely: they leave nothing to what else tells of the time between.
+CLOSE_US: Final = 5 * MINUTE_US
 
-# When (µs), what it showed (Wh), and whether readings between the one kept before and this one have been dropped.
+# When (µs), what it showed (Wh), and whether readings between the one kept before and this one have been dropped: then
+# all of these followed each other closely.
 Reading = tuple[int, int, bool]
 
 
@@ -45,7 +50,7 @@ class Step(Enum):
 def put_reading(readings: tuple[Reading, ...], at_us: int, counter_wh: int, flip_us: int) -> tuple[Reading, ...]:
     """The kept readings of one quarter-hour with another one; the same object if it tells nothing new.
 
-    A reading between two others in time and in value says nothing that they do not, so it is dropped, and whatever
+    A reading between two close ones in time and in value says nothing that they do not, so it is dropped, and whatever
     comes late to where readings were dropped is dropped too: that is what makes a repeated reading harmless without a
     memory of it. `flip_us`: when the vehicle last began or stopped charging; a reading next to that is kept, since what
     a fall means depends on it.
@@ -59,6 +64,11 @@ def put_reading(readings: tuple[Reading, ...], at_us: int, counter_wh: int, flip
     if len(readings) > 1 and _is_redundant(readings[-2], last, new, flip_us):
         return (*readings[:-1], (at_us, counter_wh, True))
     return _limited((*readings, new))
+
+
+def is_close(before: Reading, after: Reading) -> bool:
+    """Tell whether a reading follows the one kept before it closely."""
+    return after[2] or after[0] - before[0] <= CLOSE_US
 
 
 def is_step_steep(energy_wh: int, passed_us: int) -> bool:
@@ -89,9 +99,12 @@ def read(
 
 
 def _was_placeholder(run: Run, counter_wh: int) -> bool:
-    """Tell whether the run's zero stood for nothing: the counter is back nearer to what it showed before than to it."""
+    """Tell whether the run's zero stood for nothing: the counter is back nearer to what it showed before than to it.
+
+    Of a counter that has hardly begun nobody can tell, and there is little to be wrong about: it is believed.
+    """
     before_wh = run.before_zero_wh
-    return before_wh > 0 and before_wh - COUNTER_NOISE_WH <= counter_wh <= 2 * before_wh
+    return before_wh >= PLACEHOLDER_LEAST_WH and before_wh - COUNTER_NOISE_WH <= counter_wh <= 2 * before_wh
 
 
 def _put_late(readings: tuple[Reading, ...], at_us: int, counter_wh: int, flip_us: int) -> tuple[Reading, ...]:
@@ -113,6 +126,9 @@ def _is_redundant(before: Reading, reading: Reading, after: Reading, flip_us: in
         # What follows a zero tells whether the zero meant anything.
         and (before[1] > 0 or reading[1] == 0)
         and flip_us <= before[0]
+        # After a longer silence a part may begin between the two: the one before is too old for it, the other is not.
+        and is_close(before, reading)
+        and is_close(reading, after)
         and not is_step_steep(reading[1] - before[1], reading[0] - before[0])
         and not is_step_steep(after[1] - reading[1], after[0] - reading[0])
     )

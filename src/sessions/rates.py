@@ -5,13 +5,9 @@ between counter readings; what is kept depends on what was told, and not on the 
 """
 
 from itertools import pairwise
-from typing import Final
 
-from sessions.counters import Reading
+from sessions.counters import Reading, is_close
 from sessions.grid import MINUTE_US
-
-# Counter readings at most so far apart leave nothing to the rates between them, whatever the readings are worth.
-CLOSE_US: Final = 5 * MINUTE_US
 
 # When (µs), and how much (W).
 Rate = tuple[int, int]
@@ -58,19 +54,15 @@ def useful_rates(rates: tuple[Rate, ...], counters: tuple[Reading, ...]) -> tupl
     return rates
 
 
-def _is_close(before: Reading, after: Reading) -> bool:
-    return after[2] or after[0] - before[0] <= CLOSE_US
-
-
 def _close_spans(counters: tuple[Reading, ...]) -> list[tuple[int, int]]:
     """The first and the last time of counter readings that follow each other closely."""
     if len(counters) == 2:
         # The usual case, at once.
         first, last = counters
-        return [(first[0], last[0])] if _is_close(first, last) else []
+        return [(first[0], last[0])] if is_close(first, last) else []
     spans: list[tuple[int, int]] = []
     for before, after in pairwise(counters):
-        if _is_close(before, after):
+        if is_close(before, after):
             first_us = spans.pop()[0] if spans and spans[-1][1] == before[0] else before[0]
             spans.append((first_us, after[0]))
     return spans

@@ -23,6 +23,7 @@ from sessions.parts import (
     open_session,
     settle_part,
 )
+from sessions.readings import Readings
 from sessions.samples import moved_back
 from sessions.state import Elsewhere, Evidence, Part, Place, Vehicle, Visit
 from sessions.step import Step
@@ -101,6 +102,8 @@ def take_user(step: Step, seen: Observation) -> bool:
     if visit is not None:
         end_visit(step, visit.unplugged_at or visit.newest_at, seen.at)
     vehicle.other_user_at = vehicle.newest_at
+    # What the other user's messages told is no baseline of this one's visit.
+    vehicle.readings = Readings(newest_us=vehicle.readings.newest_us, kept_from=vehicle.readings.kept_from)
     return True
 
 

@@ -95,9 +95,12 @@ class Worker:
 
 def take_into(store: MemoryStore, record: InputRecord) -> None:
     draft = Draft(store)
-    stamp_ms = round(record.logged_at.timestamp() * 1_000)
-    apply_record(draft, read_policy_record(record.key, record.value, record.headers, stamp_ms), 0, 1)
+    apply_record(draft, read_policy_record(record.key, record.value, record.headers, _stamp_ms(record)), 0, 1)
     store.write(draft.changes)
+
+
+def _stamp_ms(record: InputRecord) -> int:
+    return round(record.logged_at.timestamp() * 1_000)
 
 
 def shown(store: MemoryStore) -> list[VehiclePolicy]:
@@ -199,3 +202,19 @@ def test_pages_hold_the_selection(history: list[Written], wanted: PolicySelectio
         backward = [*page.bodies, *backward]
     assert expected[: len(backward)] == backward
     assert len(backward) >= len(expected) - size
+
+
+@given(HISTORIES, st.integers(1, 30))
+def test_batches_do_not_matter(history: list[Written], batch_size: int) -> None:
+    """However the records are cut into writes, the store ends the same, byte for byte."""
+    one_by_one, batched = MemoryStore(), MemoryStore()
+    records = []
+    for number, written in enumerate(history):
+        records.append(record_of(written, number, one_by_one))
+        take_into(one_by_one, records[-1])
+    for start in range(0, len(records), batch_size):
+        draft = Draft(batched)
+        for record in records[start : start + batch_size]:
+            apply_record(draft, read_policy_record(record.key, record.value, record.headers, _stamp_ms(record)), 0, 1)
+        batched.write(draft.changes)
+    assert one_by_one.rows == batched.rows

@@ -115,3 +115,12 @@ def test_a_part_that_was_too_long_is_told() -> None:
     assert codes == ["VISIT_TIMED_OUT", None]
     assert [kwh_sum(session) for session in story.settled] == [3.0, 2.0]
     assert [bounds(session) for session in story.settled] == [(10, 50), (70, 90)]
+
+
+def test_a_part_that_proves_too_long_is_over_at_once() -> None:
+    """A late plug-in that makes a part longer than the longest time ends it then, not with the next message."""
+    long = Rules(visit_max=timedelta(minutes=60))
+    history: list[Event] = [policy(0), plug(30, where=HOME), sample(40, 0.0), sample(85, 1.0)]
+    assert run(*history, rules=long).settled == []
+    story = run(*history, plug(20, where=HOME), rules=long)
+    assert [bounds(session) for session in story.settled] == [(20, 80)]

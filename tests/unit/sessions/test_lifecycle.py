@@ -157,6 +157,22 @@ def test_another_user_ends_the_visit() -> None:
     assert (bounds(session), story.changes[-1].created_at) == ((10, 30), minute(40))
 
 
+def test_another_users_readings_are_no_baseline() -> None:
+    """What was drawn before a user's first message is not that user's."""
+    story = run(
+        plug(10, level=40),
+        sample(20, 1.0, level=42, charging=True),
+        sample(22, 1.4, level=43, charging=True, user=BOB),
+        sample(30, 2.4, charging=True, user=BOB),
+        out(40, user=BOB),
+        timer(50),
+    )
+    first, second = story.settled
+    assert (bounds(first), bounds(second)) == ((10, 20), (22, 40))
+    assert second.statistics.aggregated is not None
+    assert (second.statistics.aggregated.kwh_sum, second.statistics.aggregated.battery_from) == (1.0, 43)
+
+
 def test_a_policy_manages_its_own_user_only() -> None:
     """A visit at the policy's place by another user is unmanaged."""
     story = run(

@@ -56,3 +56,11 @@ def test_silence_of_an_unplug_that_is_pending() -> None:
     """A pending unplug is confirmed by then, whatever the counter says."""
     story = run(*BEFORE, unplug(31), sample(70, 9.5, plugged=True, where=HOME))
     assert [bounds(session) for session in story.settled] == [(10, 31)]
+
+
+def test_a_late_plug_in_does_not_reach_into_the_visit_before() -> None:
+    """A visit that ended without unplug and charge is over all the same: the next never reaches into it."""
+    story = run(
+        plug(10), sample(20, 5.0), sample(60, 0.0, plugged=True), plug(15), sample(80, 2.0), unplug(90), timer(92)
+    )
+    assert [bounds(session) for session in story.settled] == [(60, 90)]

@@ -91,6 +91,8 @@ ZEROS: dict[str, tuple[list[float], int]] = {
     "a zero at first": ([0.0, 12.3, 12.5], 12_500),
     "a zero that the run rose from": ([12.0, 0.0, 1.0, 12.3], 12_300),
     "zeros in a row": ([12.0, 0.0, 0.0, 12.3, 12.5], 200),
+    "a counter that had hardly begun": ([0.0, 0.499, 0.0, 0.0, 0.6], 1_099),
+    "a counter that had begun": ([0.0, 0.5, 0.0, 0.0, 0.6, 0.7], 600),
 }
 
 
@@ -198,6 +200,11 @@ def _put(*told_readings: tuple[float, int], flip: float = 0) -> list[tuple[float
 KEPT: dict[str, tuple[list[tuple[float, int]], list[tuple[float, int, bool]]]] = {
     "a rise": ([(1, 10), (2, 20), (3, 30), (4, 40)], [(1, 10, False), (4, 40, True)]),
     "two": ([(1, 10), (2, 20)], [(1, 10, False), (2, 20, False)]),
+    "5 min apart": ([(1, 10), (6, 20), (11, 30)], [(1, 10, False), (11, 30, True)]),
+    "after a longer silence": ([(1, 10), (6.1, 20), (7, 30)], [(1, 10, False), (6.1, 20, False), (7, 30, False)]),
+    "before a longer silence": ([(1, 10), (2, 20), (7.1, 30)], [(1, 10, False), (2, 20, False), (7.1, 30, False)]),
+    "closely for long": ([(1, 10), (5, 20), (9, 30), (13, 40)], [(1, 10, False), (13, 40, True)]),
+    "a silence that is filled late": ([(1, 10), (2, 20), (9, 40), (6, 30)], [(1, 10, False), (9, 40, True)]),
     "no change": ([(1, 10), (2, 10), (3, 10)], [(1, 10, False), (3, 10, True)]),
     "a peak": ([(1, 10), (2, 30), (3, 20)], [(1, 10, False), (2, 30, False), (3, 20, False)]),
     "a dip": ([(1, 10), (2, 5), (3, 20)], [(1, 10, False), (2, 5, False), (3, 20, False)]),
@@ -235,7 +242,7 @@ KEPT: dict[str, tuple[list[tuple[float, int]], list[tuple[float, int, bool]]]] =
 
 @pytest.mark.parametrize(("told_readings", "kept"), KEPT.values(), ids=KEPT)
 def test_what_is_kept(told_readings: list[tuple[float, int]], kept: list[tuple[float, int, bool]]) -> None:
-    """Of a quarter-hour's readings those are dropped that lie between their neighbours in time and in value."""
+    """Of a quarter-hour's readings those are dropped that lie between close neighbours in time and in value."""
     assert _put(*told_readings) == kept
 
 

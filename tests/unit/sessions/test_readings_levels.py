@@ -246,3 +246,18 @@ def test_levels_move_with_the_start() -> None:
     visit.totals = moved_back(visit.readings, visit.part, context(5))
     assert visit.part.levels == (None, 50)
     assert visit.part.level_from == 50
+
+
+def test_a_level_that_is_not_kept_does_not_count() -> None:
+    """Of a quarter-hour's levels one between the first and the last that comes late says nothing, plug-in or not."""
+    visit = (
+        Visit().tell(sample(11, level=20)).plug_in(context(13)).tell(sample(14, level=25), sample(12, 1.0, level=22))
+    )
+    assert visit.part.level_from == 20
+
+
+def test_a_plug_in_that_moves_back_keeps_the_level_before_it() -> None:
+    """The level shortly before the plug-in still begins the part, though it is no longer among those kept."""
+    visit = Visit().tell(sample(6, level=20), sample(6.5, level=21)).plug_in(context(8)).tell(sample(12, level=25))
+    visit.context = context(7)
+    assert moved_back(visit.readings, visit.part, visit.context).level_from == 21

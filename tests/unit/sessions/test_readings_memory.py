@@ -6,7 +6,7 @@ import pytest
 from models.units import kwh_from_wh
 from sessions.events import Counted, TelemetryReceived
 from sessions.grid import QUARTER_US, micros
-from sessions.readings import Quarter, Readings, forget, quarter_at, quarters_of, remember
+from sessions.readings import Quarter, Readings, forget, has_before, quarter_at, quarters_of, remember
 from sessions.samples import frame_of, rewalked
 from tests.builders import minute, plug, sample, unplug
 from tests.support.statistics import Visit, context, seen, told
@@ -149,3 +149,14 @@ def test_a_message_that_tells_nothing_lets_time_pass() -> None:
     readings = remember(Readings(), micros(minute(10)), seen(plug(10)))
     assert readings == Readings(newest_us=micros(minute(10)))
     assert remember(readings, micros(minute(9)), seen(plug(9))) is readings
+
+
+def test_what_can_be_forgotten_is_known_without_unpacking() -> None:
+    """Whether something lies before a quarter-hour is told by the oldest that is kept, packed or not."""
+    visit = told([sample(10, 0.0), sample(40, 1.0)])
+    assert not has_before(visit.readings, FIRST)
+    assert has_before(visit.readings, FIRST + 1)
+    newest = forget(visit.readings, FIRST + 2)
+    assert not has_before(newest, FIRST + 2)
+    assert has_before(newest, FIRST + 3)
+    assert not has_before(Readings(), FIRST)

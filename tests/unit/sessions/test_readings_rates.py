@@ -7,7 +7,7 @@ import pytest
 from sessions.events import Counted, TelemetryReceived
 from sessions.rates import Rate, put_rate, useful_rates
 from tests.builders import plug, sample
-from tests.support.statistics import context, told
+from tests.support.statistics import Visit, context, told
 
 if TYPE_CHECKING:
     from sessions.counters import Reading
@@ -55,6 +55,13 @@ def test_rates_tell_of_energy() -> None:
     visit = told([sample(10, rate=0)])
     assert not visit.part.is_energy_known
     assert visit.tell(sample(11)).part.is_energy_known
+
+
+def test_a_visit_that_begins_between_distant_readings() -> None:
+    """The rates since the plug-in count where the counter's reading before it is too old, and the next comes late."""
+    before = Visit().tell(sample(1, 0.1, charging=True), sample(2, 0.1))
+    rates = [sample(at_min, rate=6) for at_min in (7.5, 9, 11)]
+    assert before.plug_in(context(7.5)).tell(*rates, sample(14, 1.5)).energy_wh == [650]
 
 
 REPLACED: dict[str, tuple[list[TelemetryReceived], list[int]]] = {
