@@ -19,7 +19,7 @@ from typing import Any, Final
 from benchmarks.api_list import cost_ratios
 from benchmarks.api_live import POLICIES, Load, committed_to_http_ms, p99, sse_ms
 from benchmarks.api_sessions import Written, settled
-from benchmarks.api_setup import Api, Connection, System, request_of, running_kafka, token, wait_for
+from benchmarks.api_setup import Api, Connection, System, cpu_s, request_of, running_kafka, token, wait_for
 from local.ports import free_port
 
 REBUILT_SESSIONS: Final = 150_000
@@ -65,6 +65,7 @@ def _rebuild(system: System) -> float:
     system.produce(Written(settled(number), 1) for number in range(REBUILT_SESSIONS))
     with system.running_api() as api:
         begun, complete = (_time_of(api, event) for event in ("listening", "the view is complete"))
+        print(f"  rebuilt {REBUILT_SESSIONS:,} in {complete - begun:.1f} s, processor time {cpu_s(api.pid):.1f} s")
     return REBUILT_SESSIONS / (complete - begun)
 
 
@@ -76,20 +77,27 @@ def _time_of(api: Api, event: str) -> float:
 
 
 async def _of_bare(api: Api, folder: Path) -> tuple[float, float]:
-    """Requests per second for the current session, as a multiple of a bare route's; and as they are."""
+    """Requests for the current session per second of processor time, as a multiple of a bare route's; and per second.
+
+    Processor time, of all threads of the process: a process that is asked all the time is bound by it, and what else
+    runs on the machine does not count.
+    """
     request = request_of("/flex/vehicle-policies/policy-0/session", token())
     connection = await Connection.opened(api.port)
     body = await connection.get(request)
     connection.close()
     print(f"  the current session has {len(body)} bytes")
-    with _bare_server(folder, body) as port:
-        rates: dict[int, list[float]] = {api.port: [], port: []}
+    with _bare_server(folder, body) as (port, pid):
+        rates: dict[tuple[int, int], list[tuple[float, float]]] = {(api.port, api.pid): [], (port, pid): []}
         for _ in range(_TURNS):
-            for at, found in rates.items():
-                found.append(await _rate_per_s(at, request, body))
-    ours, bare = (statistics.median(rates[at]) for at in (api.port, port))
-    print(f"  {ours:,.0f} requests/s; bare: {bare:,.0f}")
-    return ours / bare, ours
+            for (at, process), found in rates.items():
+                begun_s = cpu_s(process)
+                per_s = await _rate_per_s(at, request, body)
+                found.append((per_s, per_s * _TURN_S / (cpu_s(process) - begun_s)))
+    medians = [[statistics.median(one[part] for one in found) for part in (0, 1)] for found in rates.values()]
+    (ours, ours_cpu), (bare, bare_cpu) = medians
+    print(f"  {ours:,.0f} requests/s; bare: {bare:,.0f}. Per second of processor time {ours_cpu:,.0f}; {bare_cpu:,.0f}")
+    return ours_cpu / bare_cpu, ours
 
 
 async def _rate_per_s(port: int, request: bytes, body: bytes) -> float:
@@ -109,7 +117,7 @@ async def _rate_per_s(port: int, request: bytes, body: bytes) -> float:
 
 
 @contextmanager
-def _bare_server(folder: Path, body: bytes) -> Iterator[int]:
+def _bare_server(folder: Path, body: bytes) -> Iterator[tuple[int, int]]:
     """The same server with one Starlette route that returns these bytes."""
     port = free_port()
     (folder / "body").write_bytes(body)
@@ -117,7 +125,7 @@ def _bare_server(folder: Path, body: bytes) -> Iterator[int]:
     process = subprocess.Popen(command)  # noqa: S603 - our own command
     try:
         wait_for(lambda: _listens(port), _START_S)
-        yield port
+        yield port, process.pid
     finally:
         process.terminate()
         process.wait(30)

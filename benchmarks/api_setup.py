@@ -206,6 +206,12 @@ class Connection:
         self._writer.close()
 
 
+def cpu_s(pid: int) -> float:
+    """Seconds of processor time that all threads of a process have used."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def wait_for(is_so: Callable[[], object], timeout_s: float) -> None:
     """Look every 20 ms."""
     until_s = time.monotonic() + timeout_s

@@ -7,17 +7,19 @@ from importlib.metadata import version
 from typing import Protocol
 
 from fastapi import FastAPI, Request, Response
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from api.access import Access
 from api.access_log import AccessLog
 from api.auth import Authenticator
+from api.direct import Direct, refusal
 from api.limits import BodyLimits, HeadLimits
 from api.metrics import Metrics
 from api.openapi import DESCRIPTION, contract_of
 from api.policy_writes import PolicyWrites
-from api.problems import ProblemError, respond, unavailable
+from api.problems import ProblemError, respond
 from api.rate_limit import RateLimit
 from api.routes.csv import csv_routes
 from api.routes.events import event_routes
@@ -30,8 +32,6 @@ from api.writer import Writer
 from models.topics import SESSION_TARGETS, VEHICLE_POLICIES, topic_name
 from runtime.clock import utc_now
 from runtime.settings import Settings
-
-_RETRY_AFTER_S = 1
 
 
 class Follower(Protocol):
@@ -60,8 +60,12 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        # Ours is in api.access_log; this one would look for its providers at every request.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
     )
-    app.include_router(session_routes(view, auth, settings.first_session_wait_s))
+    reads = session_routes(view, auth, settings.first_session_wait_s)
+    app.include_router(reads)
+    direct = [route for route in reads.routes if isinstance(route, APIRoute)]
     app.include_router(csv_routes(view, auth, metrics, settings))
     app.include_router(event_routes(view, auth, metrics, settings))
     if writer is not None:
@@ -72,8 +76,9 @@ def create_app(
     contract = contract_of(app)
     app.include_router(health_routes(view, metrics, contract))
     app.add_exception_handler(ProblemError, _as_problem)
-    app.add_exception_handler(ViewNotReadyError, _not_ready)
+    app.add_exception_handler(ViewNotReadyError, _as_problem)
     app.add_exception_handler(HTTPException, _of_the_framework)
+    app.add_middleware(Direct, routes=direct)
     app.add_middleware(BodyLimits)
     limit = RateLimit(settings.rate_limit_per_s, settings.rate_limit_burst)
     app.add_middleware(Access, auth=auth, limit=limit, metrics=metrics)
@@ -98,13 +103,8 @@ def _following(*parts: Follower) -> Callable[[FastAPI], AbstractAsyncContextMana
 
 
 async def _as_problem(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, ProblemError)
-    return respond(error.problem, error.headers)
-
-
-async def _not_ready(_request: Request, error: Exception) -> Response:
-    problem = unavailable(f"Not now: {error}.", _RETRY_AFTER_S)
-    return respond(problem.problem, problem.headers)
+    assert isinstance(error, ProblemError | ViewNotReadyError)
+    return refusal(error)
 
 
 async def _of_the_framework(request: Request, error: Exception) -> Response:

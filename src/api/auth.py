@@ -5,14 +5,13 @@ Knows nothing of sessions. A token is never logged and never echoed, whole or in
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from http import HTTPStatus
 from typing import Any, Final
 
 import jwt
 from msgspec import Struct
-from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import Scope
 
@@ -78,7 +77,7 @@ class Authenticator:
 
     async def admit(self, scope: Scope) -> Principal:
         """The caller of this request, noted in it for `require`. Raises ProblemError (401, 503)."""
-        token = _bearer_token(Headers(scope=scope))
+        token = _bearer_token([value for name, value in scope["headers"] if name == b"authorization"])
         try:
             principal = self._principal(token)
         except UnknownKeyError:
@@ -92,7 +91,8 @@ class Authenticator:
         """The caller, who has this scope. Raises ProblemError (401, 403, 503)."""
         principal: Principal | None = request.scope.get(_SCOPE_KEY)
         if principal is None:
-            principal = self._identified(_bearer_token(request.headers))
+            given = [value for name, value in request.scope["headers"] if name == b"authorization"]
+            principal = self._identified(_bearer_token(given))
         if scope not in principal.scopes:
             raise ProblemError(
                 HTTPStatus.FORBIDDEN,
@@ -113,7 +113,7 @@ class Authenticator:
             raise _unauthorized("The token is not valid (its key is not known).") from error
 
     def _principal(self, token: str) -> Principal:
-        digest = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
+        digest = hashlib.sha256(token.encode()).digest()
         if self._generation != self._keys.generation:
             # A key was taken back: what it signed is good no longer.
             self._generation = self._keys.generation
@@ -164,8 +164,8 @@ def _configured(settings: Settings, metrics: Metrics) -> Keys:
     return SecretKeys(settings.auth_hs256_secret)
 
 
-def _bearer_token(headers: Headers) -> str:
-    given = headers.getlist("authorization")
+def _bearer_token(given: Sequence[bytes]) -> str:
+    """The token of the one Authorization header that there must be. Raises ProblemError."""
     if not given:
         raise ProblemError(
             HTTPStatus.UNAUTHORIZED,
@@ -175,7 +175,7 @@ def _bearer_token(headers: Headers) -> str:
         )
     if len(given) > 1:
         raise _unauthorized("More than one Authorization header.")
-    scheme, _, token = given[0].partition(" ")
+    scheme, _, token = given[0].decode("latin-1").partition(" ")
     token = token.strip()
     if scheme.lower() != "bearer" or not token:
         raise _unauthorized("The Authorization header does not hold a bearer token.")

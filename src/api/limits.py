@@ -7,7 +7,6 @@ import asyncio
 from http import HTTPStatus
 from typing import Final
 
-from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.problems import ProblemError, respond
@@ -47,9 +46,12 @@ class BodyLimits:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        length = Headers(scope=scope).get("content-length", "0")
-        # h11 lets no length through that is not a number.
-        if int(length) > BODY_LIMIT_BYTES:
+        lengths = [value for name, value in scope["headers"] if name in {b"content-length", b"transfer-encoding"}]
+        if not lengths:  # there is no body
+            await self._app(scope, receive, send)
+            return
+        # h11 lets no length through that is not a number, and no other encoding than chunked.
+        if any(value.isdigit() and int(value) > BODY_LIMIT_BYTES for value in lengths):
             await respond(_body_too_large().problem)(scope, receive, send)
             return
         read_bytes = pieces = 0

@@ -2,9 +2,15 @@
 
 import logging
 import sys
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final
 
+import msgspec
 import structlog
+
+from runtime.clock import utc_now
+
+_ENCODER: Final = msgspec.json.Encoder()
 
 
 def configure_logs(level: str, part: str) -> None:
@@ -36,6 +42,17 @@ def configure_logs(level: str, part: str) -> None:
     )
     logging.basicConfig(handlers=[handler], level=_number(level), force=True)
     structlog.contextvars.bind_contextvars(part=part)
+
+
+def log_request(event: str, fields: Mapping[str, Any]) -> None:
+    """One line at level info, as `get_log().info` would write it, at a tenth of the cost: there is one per request."""
+    if not logging.root.isEnabledFor(logging.INFO):
+        return
+    time = utc_now().isoformat().replace("+00:00", "Z")
+    line = _ENCODER.encode(
+        {"event": event, **fields, **structlog.contextvars.get_contextvars(), "level": "info", "time": time}
+    )
+    sys.stderr.write(line.decode() + "\n")
 
 
 def get_log() -> Any:

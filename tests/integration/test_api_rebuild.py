@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from confluent_kafka import TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource
 
 from api.view.keys import LAYOUT_VERSION, meta_key
 from api.view.rocksdb import RocksStore
@@ -170,8 +170,14 @@ def test_offset_no_longer_in_the_log(topics: Topics, flex_env: dict[str, str], t
     with running_api(flex_env, tmp_path) as api:
         assert len(api.ids()) == 30
     write(topics, sessions(40, first=100))
-    removed = TopicPartition(topics.name(SESSION_UPDATED), 0, 50)
+    name = topics.name(SESSION_UPDATED)
     admin = AdminClient({"bootstrap.servers": topics.bootstrap})
+    # A broker removes records of a compacted topic by compaction alone, in its own time.
+    policy = ConfigEntry("cleanup.policy", "delete", incremental_operation=AlterConfigOpType.SET)
+    resource = ConfigResource(ConfigResource.Type.TOPIC, name, incremental_configs=[policy])
+    for future in admin.incremental_alter_configs([resource]).values():
+        future.result(READY_S)
+    removed = TopicPartition(name, 0, 50)
     for future in admin.delete_records([removed]).values():
         future.result(READY_S)
     with running_api(flex_env, tmp_path) as api:

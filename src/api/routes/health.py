@@ -15,7 +15,7 @@ from api.view.view import View
 
 _RETRY_AFTER_S = 1
 # The page brings its own style and runs no script; nothing may be fetched from anywhere.
-_PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
+_PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
 
 
 def health_routes(view: View, metrics: Metrics, contract: Callable[[], dict[str, Any]]) -> APIRouter:
