@@ -24,7 +24,7 @@ from api.rate_limit import RateLimit
 from api.routes.csv import csv_routes
 from api.routes.events import event_routes
 from api.routes.health import health_routes
-from api.routes.policies import policy_routes
+from api.routes.policies import LISTS, policy_routes
 from api.routes.sessions import session_routes
 from api.routes.targets import target_routes
 from api.view.view import View, ViewNotReadyError
@@ -121,6 +121,8 @@ async def _of_the_framework(request: Request, error: Exception) -> Response:
 
 def _methods(request: Request) -> list[str]:
     """Every method that some route has for this request's path."""
+    if request.scope["path"] in LISTS:
+        return ["GET"]
     routes = request.app.routes
     return [
         method

@@ -7,6 +7,7 @@ from http import HTTPStatus
 from typing import Final
 
 from fastapi import APIRouter, Request, Response
+from starlette.exceptions import HTTPException
 
 from api.auth import READ_POLICIES, WRITE_POLICIES, Authenticator, Principal
 from api.bodies import JSON, read_json
@@ -23,6 +24,8 @@ from api.view.view import View
 from runtime.clock import utc_now
 
 _PREFIX: Final = "/flex/vehicle-policies"
+# Paths of other calls, which only have GET: no policy of such an id can be asked for.
+LISTS: Final = frozenset({f"{_PREFIX}/sessions", f"{_PREFIX}/sessions.csv"})
 
 
 def policy_routes(view: View, auth: Authenticator, writes: PolicyWrites) -> APIRouter:
@@ -90,6 +93,8 @@ def policy_routes(view: View, auth: Authenticator, writes: PolicyWrites) -> APIR
 
 
 def _policy_id(request: Request) -> str:
+    if request.scope["path"] in LISTS:
+        raise HTTPException(HTTPStatus.METHOD_NOT_ALLOWED)
     policy_id: str = request.path_params["policyId"]
     check_path(policy_id)
     refuse_query(request.scope["query_string"])

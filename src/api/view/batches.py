@@ -35,8 +35,12 @@ class Batch:
     `verdicts`: per request that wrote a policy record, why it was refused (None: it was taken).
     """
 
-    def __init__(self, store: Store, policies_topic: str, policy_partitions: int, metrics: Metrics) -> None:
+    def __init__(
+        self, store: Store, policies_topic: str, policy_partitions: int, metrics: Metrics, *, is_told: bool = True
+    ) -> None:
+        """`is_told`: what the batch changes is told to requests; while the view is built there is nobody to tell."""
         self._store = store
+        self._is_told = is_told
         self._policy_partitions = policy_partitions
         self._draft = Draft(store)
         self._policies_topic = policies_topic
@@ -126,6 +130,6 @@ class Batch:
         return True
 
     def _note(self, head: SessionHead, body: bytes | None) -> None:
-        if head.policy_id is not None:
+        if self._is_told and head.policy_id is not None:
             self.touched.add(head.policy_id)
             self.updates.append(Published(head.policy_id, head.user_id, head.id, head.version, body))

@@ -76,7 +76,9 @@ class Following:
         damage = self._view.damage() if self._is_shown else None
         if damage is not None:
             raise StoreDamagedError(damage)
-        batch = Batch(self._store, self._log.policies_topic, self._policy_partitions, self._metrics)
+        batch = Batch(
+            self._store, self._log.policies_topic, self._policy_partitions, self._metrics, is_told=self._is_shown
+        )
         batch.take(reader.batch())
         self._positions |= batch.positions
         with self._view.watches.writing():

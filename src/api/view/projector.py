@@ -25,7 +25,8 @@ def apply_update(draft: Draft, head: SessionHead, body: bytes) -> bool:
             _share_event(draft, head.charging_event_id, others, entering=head)
         else:  # nearly always
             draft.put(event_key(head.charging_event_id), pack((head.id,)))
-            _store_head(draft, msgspec.structs.replace(head, listed=head.represents))
+            is_right = head.listed == head.represents
+            _store_head(draft, head if is_right else msgspec.structs.replace(head, listed=head.represents))
         return True
     _store_head(draft, head)
     if head.policy_id is not None:

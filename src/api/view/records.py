@@ -137,6 +137,8 @@ def _head(session: _Session, said: _Said) -> SessionHead:
         plugged_out_us=plugged_out_us,
         charging_event_id=said.charging_event_id,
         represents=said.represents,
+        # Where nobody shares its charging event, as nearly always; else the projector says otherwise.
+        listed=is_settled and said.represents,
     )
 
 
