@@ -99,7 +99,7 @@ BAD: dict[str, tuple[Any, set[tuple[str, str]]]] = {
         {("batteryReserve", "bad-percent"), ("minimumChargeTarget", "bad-percent")},
     ),
     "in the past": (far(seconds=-1), {("readyBy", "not-within-7-d")}),
-    "too far ahead": (far(days=7, minutes=1), {("readyBy", "not-within-7-d")}),
+    "too far ahead": (far(days=8), {("readyBy", "not-within-7-d")}),
     "no offset": (far() | {"readyBy": "2030-01-01T00:00:00"}, {("readyBy", "bad-time")}),
     "missing and unknown": (
         {"type": "IMMEDIATE_START", "readyBy": None},

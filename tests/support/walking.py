@@ -27,26 +27,26 @@ _WRITTEN_AT_ONCE = 40
 _SOON_S = 60
 
 
-class _Row(Struct, frozen=True, rename="camel"):
+class Row(Struct, frozen=True, rename="camel"):
     id: str
     plugged_in_at: str
 
 
-class _Pagination(Struct, frozen=True):
+class Pagination(Struct, frozen=True):
     after: str | None
     before: str | None
 
 
-class _Page(Struct, frozen=True):
-    data: list[_Row]
-    pagination: _Pagination
+class Page(Struct, frozen=True):
+    data: list[Row]
+    pagination: Pagination
 
 
 class Walk(Struct, frozen=True):
     """What one reader saw: rows from the newest to the oldest, and then from there back to the newest."""
 
-    forward: list[_Row]
-    backward: list[_Row]
+    forward: list[Row]
+    backward: list[Row]
     last_page: int
     requests: int
 
@@ -169,7 +169,7 @@ def _walk(env: Mapping[str, str], reader: Reader) -> Walk:
     requests = 0
     with client_of(env) as client:
 
-        def page(**cursor: str) -> _Page:
+        def page(**cursor: str) -> Page:
             nonlocal requests
             requests += 1
             params = {**reader.filters, **cursor, "pageSize": str(_PAGE_SIZE)}
@@ -189,7 +189,7 @@ def _walk(env: Mapping[str, str], reader: Reader) -> Walk:
     return Walk(forward, [row for rows in reversed(pages) for row in rows], last_page, requests)
 
 
-def _ask(client: httpx.Client, params: Mapping[str, str], token: Mapping[str, str]) -> _Page:
+def _ask(client: httpx.Client, params: Mapping[str, str], token: Mapping[str, str]) -> Page:
     answer = client.get(f"{ROOT}/sessions", params=params, headers=token)
     assert answer.status_code == 200, answer.text
-    return msgspec.json.decode(answer.content, type=_Page)
+    return msgspec.json.decode(answer.content, type=Page)
