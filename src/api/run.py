@@ -1,6 +1,7 @@
 """The API as a process: checks what it needs before it listens, serves until SIGINT or SIGTERM, says why it cannot."""
 
 import errno
+import gc
 import math
 import signal
 import socket
@@ -38,6 +39,8 @@ _BACKLOG_CONNECTIONS: Final = 1_024
 _SEND_BUFFER_BYTES: Final = 262_144
 # Milliseconds after which the kernel drops a connection whose client takes nothing, even one that is being closed.
 _UNTAKEN_MS: Final = 30_000
+# Seconds for which one thread may keep another from running; Python's own 5 ms would show in every slow answer.
+_SWITCH_S: Final = 0.0005
 
 
 def run_api(settings: Settings) -> int:
@@ -112,6 +115,11 @@ def _serve(settings: Settings, directory: ViewDirectory, listener: socket.socket
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
     threading.excepthook = _log_thread_defect
+    # The thread that keeps the view works in Python too: requests wait for it no longer than this at a time.
+    sys.setswitchinterval(_SWITCH_S)
+    # What is there by now stays: collecting garbage need not look at it again and again while requests wait.
+    gc.collect()
+    gc.freeze()
     log.info("listening", host=settings.api_host, port=settings.api_port)
     try:
         server.run(sockets=[listener])
