@@ -85,7 +85,7 @@ def latency(at: Site, per_s: int, *, vehicles: int, seconds: float) -> dict[str,
 
 
 def send_paced(at: Site, fleet: list[str], per_s: int, seconds: float, first: int = 0) -> int:
-    """Samples of the present, so many a second, each vehicle in its turn, from the `first`-th on. How many were sent."""
+    """Samples of the present, each vehicle in its turn, from the `first`-th on. How many were sent."""
     producer: Any = Producer(
         {
             "bootstrap.servers": at.bootstrap,
