@@ -63,8 +63,8 @@ def _run(
     from streams.app import create_app  # noqa: PLC0415
 
     app = create_app(settings, prices, found, home, processor)
-    # What is loaded by now stays. Of what is made later a cycle is rare, and a whole collection takes the better part
-    # of a second with the states of some ten thousand vehicles: young objects are looked at often, old ones seldom.
+    # What is loaded by now stays. Of what is made later, cycles are rare, and to look for them among the states of some
+    # ten thousand vehicles takes the better part of a second: young objects are looked at often, old ones seldom.
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
