@@ -23,6 +23,7 @@ from tests.support.chaos.faults import (
     protect_disk,
     rebalance,
     set_clock_back,
+    transactional_input,
 )
 from tests.support.chaos.load import Load
 from tests.support.chaos.log import Logged
@@ -80,6 +81,11 @@ def test_no_broker_for_a_while(single: Cluster, load: Load, undisturbed: list[Lo
     setting = Setting(bootstrap=single.bootstrap, load=load, undisturbed=undisturbed, folder=tmp_path / "trial")
     outcome = lose_broker(setting, single, gone_s=15, seed=1)
     assert outcome.findings == []
+
+
+def test_input_in_transactions(setting: Setting) -> None:
+    """Input that was written in Kafka transactions is taken when it is committed; what was aborted is never seen."""
+    assert transactional_input(setting).findings == []
 
 
 def test_hostile_messages(broker: Kafka, load: Load, tmp_path: Path) -> None:

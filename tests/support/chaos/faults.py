@@ -14,11 +14,12 @@ from msgspec import Struct
 
 from tests.support.chaos.cluster import Cluster
 from tests.support.chaos.fuzz import cannot_be_taken, hostile, originals
-from tests.support.chaos.load import Load, Spec, make_load
+from tests.support.chaos.load import Load, Spec, Step, make_load
 from tests.support.chaos.log import Logged
 from tests.support.chaos.surroundings import ShiftedClock, SmallDisk
 from tests.support.chaos.trial import Trial, trial
 from tests.support.chaos.workers import Worker
+from tests.support.records import Outgoing
 
 STEPS_PER_S: Final = 8.0
 # A frozen worker must be given up by the group (its session) and by the broker (its transaction) before it wakes.
@@ -230,6 +231,41 @@ def _with_clear_words(outcome: Outcome, word: str) -> Outcome:
     unclear = [f"an ending without a clear word: {ending}" for ending in outcome.endings if word not in ending]
     outcome.findings += unclear
     return outcome
+
+
+def transactional_input(setting: Setting) -> Outcome:
+    """Input written in Kafka transactions, committed ones, and between them some that lie and are aborted."""
+    name, started_s = "input in transactions", time.monotonic()
+    with trial(setting.bootstrap, setting.load, setting.folder, replication=setting.replication) as run:
+        first, *steps = setting.load.steps
+        run.feed.write(first)
+        worker = run.worker()
+        worker.start()
+        worker.wait_ready(READY_LIMIT_S)
+        for number, step in enumerate(steps):
+            if number % 4 == 0:
+                lies = Step(records=[_lie(each) for each in step.records], refused={})
+                run.feed.write_in_a_transaction(lies, kept=False)
+            run.feed.write_in_a_transaction(step, kept=True)
+        run.finish()
+        return Outcome(
+            name=name,
+            faults=len(steps) // 4,
+            records=len(run.feed.places),
+            updates=run.seen(),
+            seconds=time.monotonic() - started_s,
+            findings=run.findings(setting.undisturbed),
+            endings=run.endings(),
+        )
+
+
+def _lie(record: Outgoing) -> Outgoing:
+    """The same record with a counter that says otherwise: it would be seen if it were taken."""
+    value = record.value
+    if not isinstance(value, dict) or "energyAdded" not in value:
+        return record
+    told = value | {"energyAdded": value["energyAdded"] + 0.5, "eventId": f"lie-{value['eventId']}"[:64]}
+    return Outgoing(topic=record.topic, key=record.key, value=told, partition=record.partition)
 
 
 def fuzz(setting: Setting, count: int, seed: int, data: Path | None) -> Outcome:
