@@ -19,10 +19,10 @@ from streams.inputs import MERGED_TOPICS
 from streams.kafka_topics import FoundTopics
 from streams.logic import SessionLogic
 from streams.metrics import WorkerCollector, serve_metrics
-from streams.partition import Surroundings
 from streams.prices import PriceFeed
 from streams.processor import PartitionProcessor
 from streams.settings import rules_from
+from streams.surroundings import Surroundings
 from streams.transport import PARTITION_FETCH_BYTES, BatchSchema
 from streams.watchdog import Watchdog
 
@@ -75,6 +75,7 @@ def create_app(
         logic=SessionLogic(rules_from(settings), prices.book, prices.counts),
         admin=found.admin,
         folder=home.folder,
+        owner=home.instance_id,
         generation=found.generation,
         topic_ids=found.ids,
         crash=CrashPlan(settings.crash_at),

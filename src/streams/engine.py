@@ -14,7 +14,8 @@ from runtime.clock import monotonic_s
 from runtime.logs import get_log
 from streams.errors import WorkerError
 from streams.inputs import MERGED_TOPICS, Fetched
-from streams.partition import PartitionWorker, Surroundings
+from streams.partition import PartitionWorker
+from streams.surroundings import Surroundings
 
 log: Final = get_log()
 

@@ -12,34 +12,27 @@ import contextvars
 import threading
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from pathlib import Path
-from typing import Any, Final, Protocol
-
-from msgspec import DecodeError, Struct
+from typing import Final, Protocol
 
 from models.ids import Zone
-from models.topics import CHANGELOG, ENERGY_PRICES, topic_name
+from models.topics import CHANGELOG, ENERGY_PRICES
 from runtime.clock import monotonic_s, utc_now
 from runtime.logs import get_log
-from runtime.settings import Settings
 from sessions.events import TimerDue
-from streams.crash import CrashPlan
 from streams.errors import WorkerError
-from streams.figures import Figures
 from streams.inputs import MERGED_TOPICS, Fetched, Inputs, input_record
-from streams.logic import SessionLogic
+from streams.loading import Loaded, Loading
 from streams.merge import Merge
 from streams.outbox import OutputRecord
 from streams.prices import PriceJudge
-from streams.processor import Arrived, Decided, PartitionProcessor
-from streams.progress import Progress, TopicProgress, decode_progress, encode_progress, start_of
+from streams.processor import Arrived, Decided
+from streams.progress import Progress, TopicProgress, encode_progress
 from streams.records import ReadEvent, read
-from streams.recovery import Recovery, bounds_of, now_ms
-from streams.states import PROGRESS_KEY
-from streams.store import Store, StoreDamagedError, remove_store
-from streams.timers import Timers
+from streams.recovery import now_ms
+from streams.states import OWNER_KEY, PROGRESS_KEY
+from streams.store import StoreDamagedError, remove_store
+from streams.surroundings import Surroundings
 from streams.transactions import AbortedError, StoppedError, Transactions
-from streams.vehicles import Vehicles
 
 log: Final = get_log()
 
@@ -61,21 +54,6 @@ class Listener(Protocol):
     def failed(self, error: BaseException) -> None: ...
 
 
-class Surroundings(Struct, frozen=True):
-    """What the workers of a process share. `topic_ids`: by topic, named without the prefix. `admin`: Kafka's client."""
-
-    settings: Settings
-    logic: SessionLogic
-    admin: Any
-    folder: Path
-    generation: bytes
-    topic_ids: dict[str, str]
-    crash: CrashPlan
-    figures: Figures
-    # What decides; another one only where the engine is measured without the session logic.
-    processor: type[PartitionProcessor] = PartitionProcessor
-
-
 class PartitionWorker:
     """All methods but `_` ones are called by other threads."""
 
@@ -88,7 +66,6 @@ class PartitionWorker:
         self._is_wall = settings.clock == "wall"
         # Twice the batch beyond the window, so that a batch is at hand while the next is fetched.
         self.inputs = Inputs(settings.merge_window_records + 2 * settings.batch_limit_records)
-        self._store_folder = around.folder / f"partition-{number}"
         self._stopping = threading.Event()
         # From the start, until `resume`.
         self._pause_wanted = True
@@ -177,13 +154,15 @@ class PartitionWorker:
         try:
             # First of all: from now on no earlier owner can write.
             self._transactions.begin_session()
-            self._store = self._recover(began_s)
+            loaded = Loading(self.number, self._around, self._stopping).load(self._claim())
+            self._take(loaded)
+            self._tell(loaded, monotonic_s() - began_s)
             try:
                 self._go_on()
             except StoreDamagedError as error:
                 # Removed, so that the next start rebuilds it: that sees no damage in what it does not read.
                 self._store.close()
-                remove_store(self._store_folder)
+                remove_store(loaded.folder)
                 raise WorkerError(f"partition {self.number}: its store is damaged and was removed: {error}") from error
             finally:
                 self._store.close()
@@ -203,66 +182,32 @@ class PartitionWorker:
             if self._judge is not None:
                 self._judge.close()
 
-    def _recover(self, began_s: float) -> Store:
-        folder = self._store_folder
-        for attempt in (1, 2):
-            changelog = (topic_name(self._settings.topic_prefix, CHANGELOG), self.number)
-            servers = self._settings.kafka_bootstrap_servers
-            recovery = Recovery(servers, self._around.admin, changelog, self._around.generation)
-            store = recovery.open(folder, self._stopping.is_set)
-            try:
-                vehicles = self._load(store)
-            except (StoreDamagedError, DecodeError) as error:
-                store.close()
-                if attempt == 2:
-                    raise
-                log.warning("store is damaged: it is rebuilt", partition=self.number, reason=str(error))
-                remove_store(folder)
-            except BaseException:
-                store.close()
-                raise
-            else:
-                break
-        took_s = monotonic_s() - began_s
-        self._around.figures.recovered(self.number, took_s, recovery.records)
+    def _take(self, loaded: Loaded) -> None:
+        self._store, self._processor, self.done = loaded.store, loaded.processor, loaded.done
+        for topic, end in loaded.ends.items():
+            self.inputs.note_end(topic, end)
+        self.reached = {topic: self.done[topic].next_offset for topic in MERGED_TOPICS}
+
+    def _tell(self, loaded: Loaded, took_s: float) -> None:
+        self._around.figures.recovered(self.number, took_s, loaded.records)
         log.info(
             "partition recovered",
             partition=self.number,
-            vehicles=vehicles,
-            changelog_records=recovery.records,
-            rebuilt=recovery.rebuilt,
+            vehicles=loaded.vehicles,
+            changelog_records=loaded.records,
+            rebuilt=loaded.rebuilt,
             took_s=round(took_s, 3),
         )
-        return store
 
-    def _load(self, store: Store) -> int:
-        """What is known of the partition, from its store. How many vehicles."""
-        settings, logic = self._settings, self._around.logic
-        vehicles = Vehicles(store, max(1, settings.state_cache_vehicles // settings.topic_partitions))
-        timers = Timers(settings.timer_quiet_s, is_wall=self._is_wall)
-        self._processor = self._around.processor(
-            self.number, settings.topic_partitions, logic=logic, vehicles=vehicles, timers=timers
-        )
-        count = self._processor.recover(monotonic_s())
-        stored = decode_progress(store.get(PROGRESS_KEY))
-        names = {topic: topic_name(settings.topic_prefix, topic) for topic in MERGED_TOPICS}
-        bounds = bounds_of(self._around.admin, [(name, self.number) for name in names.values()], self._stopping.is_set)
-        for topic, name in names.items():
-            log_has = bounds[name, self.number]
-            done = stored.get(topic)
-            start = start_of(name, self._around.topic_ids[topic], done, log_has.first, log_has.end)
-            if done is not None and start.next_offset > done.next_offset:
-                log.warning(
-                    "records were deleted before they were read, or compacted",
-                    topic=name,
-                    partition=self.number,
-                    offsets=start.next_offset - done.next_offset,
-                )
-            stored[topic] = start
-            self.inputs.note_end(topic, log_has.end)
-        self.done = stored
-        self.reached = {topic: stored[topic].next_offset for topic in names}
-        return count
+    def _claim(self) -> int:
+        """Commit a record to the changelog, behind everything that an earlier owner wrote. Its offset."""
+        while True:
+            try:
+                return self._transactions.claim(self._state_record(OWNER_KEY, self._around.owner.encode()))
+            except AbortedError as error:
+                log.warning("partition is claimed again", partition=self.number, reason=str(error))
+                if self._stopping.wait(TICK_S):
+                    raise StoppedError("stopped while it claimed its partition") from error
 
     def _new_merge(self) -> Merge[Arrived]:
         merge: Merge[Arrived] = Merge(MERGED_TOPICS, self._settings.merge_window_records)

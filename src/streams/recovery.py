@@ -3,15 +3,15 @@
 A store is rebuilt from the changelog's beginning where it is missing or damaged, is the copy of another changelog, has
 been where the changelog is not, or is so old that deletions may have been compacted away.
 
-The end is where the changelog ended when the reading began, after the earlier owner was shut out; the client's own
-event says that it is reached, for transaction markers and compaction leave offsets that no record has.
+The end is a record of our own: whoever takes a partition commits one to the changelog, after the earlier owner was shut
+out, and reads up to it. What a broker that has just come back says of the log's end is not asked: it may be too low.
 """
 
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, IsolationLevel, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 from msgspec import Struct
 
@@ -44,9 +44,11 @@ class Bounds(Struct, frozen=True):
     end: int
 
 
-def bounds_of(
-    admin: AdminClient, partitions: list[tuple[str, int]], is_stopping: Callable[[], bool]
-) -> dict[tuple[str, int], Bounds]:
+# A topic as on the broker, and a partition.
+At = tuple[str, int]
+
+
+def bounds_of(admin: AdminClient, partitions: list[At], is_stopping: Callable[[], bool]) -> dict[At, Bounds]:
     """Where partitions begin and end. Raises WorkerError where nobody answers, StoppedError."""
     until_s = monotonic_s() + STALL_LIMIT_S
     asked = [TopicPartition(topic, number) for topic, number in partitions]
@@ -62,17 +64,22 @@ def bounds_of(
             return {at: Bounds(first[at], end[at]) for at in first}
 
 
+class _OutOfRangeError(RuntimeError):
+    """The log does not have the offset from which it was to be read."""
+
+
 class Recovery:
     """The recovery of one partition number."""
 
-    def __init__(
-        self, bootstrap_servers: str, admin: AdminClient, changelog: tuple[str, int], generation: bytes
-    ) -> None:
-        """`changelog`: topic (as on the broker) and partition. `generation`: tells this changelog from any other."""
+    def __init__(self, bootstrap_servers: str, changelog: tuple[str, int], generation: bytes, own: int) -> None:
+        """`changelog`: topic (as on the broker) and partition. `generation`: tells this changelog from any other.
+
+        `own`: the offset of a record that this process has committed there: what anybody wrote earlier lies before it.
+        """
         self._servers = bootstrap_servers
-        self._admin = admin
         self._changelog = changelog
         self._generation = generation
+        self._own = own
         # How many records were read from the changelog.
         self.records = 0
         # Why the store was rebuilt; None: it was there.
@@ -80,21 +87,21 @@ class Recovery:
 
     def open(self, folder: Path, is_stopping: Callable[[], bool]) -> Store:
         """The store, complete. Raises WorkerError, StoppedError."""
-        bounds = bounds_of(self._admin, [self._changelog], is_stopping)[self._changelog]
-        store = self._usable(folder, bounds)
-        if store is None:
-            remove_store(folder)
-            store = _new_store(folder)
-            store.set_generation(self._generation)
-        at = store.position()
+        store = self._usable(folder)
+        if store is not None:
+            try:
+                return self._complete(store, is_stopping)
+            except _OutOfRangeError:
+                self.rebuilt = "the changelog begins behind the store's position"
+        remove_store(folder)
+        store = _new_store(folder)
+        store.set_generation(self._generation)
         try:
-            self._read(store, bounds.first if at is None else at[0], bounds, is_stopping)
-        except BaseException:
-            store.close()
-            raise
-        return store
+            return self._complete(store, is_stopping)
+        except _OutOfRangeError as error:
+            raise WorkerError(f"{self._changelog[0]} cannot be read from its beginning") from error
 
-    def _usable(self, folder: Path, bounds: Bounds) -> Store | None:
+    def _usable(self, folder: Path) -> Store | None:
         if not folder.exists():
             self.rebuilt = "missing"
             return None
@@ -104,7 +111,7 @@ class Recovery:
             self.rebuilt = str(error)
             return None
         try:
-            self.rebuilt = self._objection(store, bounds)
+            self.rebuilt = self._objection(store)
         except StoreDamagedError as error:
             self.rebuilt = str(error)
         if self.rebuilt is None:
@@ -112,7 +119,7 @@ class Recovery:
         store.close()
         return None
 
-    def _objection(self, store: Store, bounds: Bounds) -> str | None:
+    def _objection(self, store: Store) -> str | None:
         """Why the store cannot be used as it is."""
         if store.generation() != self._generation:
             return "it is the copy of another changelog"
@@ -120,17 +127,26 @@ class Recovery:
         if at is None:
             return None
         position, wall_ms = at
-        if position > bounds.end:
-            return f"it was written up to {position}, but the changelog ends at {bounds.end}"
-        if position < bounds.first:
-            return f"it was written up to {position}, but the changelog begins at {bounds.first}"
+        if position > self._own:
+            return f"it was written up to {position}, but the changelog ended at {self._own}"
         if now_ms() - wall_ms > AGE_LIMIT_MS:
             return "it was last written more than 6 days ago"
         return None
 
-    def _read(self, store: Store, position: int, bounds: Bounds, is_stopping: Callable[[], bool]) -> None:
-        if position >= bounds.end:
-            return
+    def _complete(self, store: Store, is_stopping: Callable[[], bool]) -> Store:
+        """Read what the store does not have; closes it where that fails."""
+        at = store.position()
+        try:
+            # Right behind what an earlier owner committed last lies the marker of that commit, and then our own record.
+            if at is None or self._own - at[0] > 1:
+                self._read(store, None if at is None else at[0], is_stopping)
+            store.write([], self._own + 1, now_ms())
+        except BaseException:
+            store.close()
+            raise
+        return store
+
+    def _read(self, store: Store, position: int | None, is_stopping: Callable[[], bool]) -> None:
         consumer: Any = Consumer(
             {
                 "bootstrap.servers": self._servers,
@@ -140,40 +156,43 @@ class Recovery:
                 "enable.auto.offset.store": False,
                 "auto.offset.reset": "error",
                 "isolation.level": "read_committed",
-                "enable.partition.eof": True,
                 "queued.max.messages.kbytes": FETCHED_KIB,
                 "fetch.queue.backoff.ms": 5,
                 "log_level": 0,
             }
         )
         try:
-            consumer.assign([TopicPartition(*self._changelog, position)])
-            self._copy(consumer, store, position, bounds.end, is_stopping)
+            consumer.assign([TopicPartition(*self._changelog, OFFSET_BEGINNING if position is None else position)])
+            self._copy(consumer, store, is_stopping)
         finally:
             consumer.close()
 
-    def _copy(self, consumer: Any, store: Store, position: int, end: int, is_stopping: Callable[[], bool]) -> None:
-        moved_s = monotonic_s()
-        while position < end:
+    def _copy(self, consumer: Any, store: Store, is_stopping: Callable[[], bool]) -> None:
+        position, moved_s = -1, monotonic_s()
+        while position <= self._own:
             if is_stopping():
                 raise StoppedError("stopped during recovery")
             changes: list[tuple[bytes, bytes | None]] = []
-            reached = position
             for event in consumer.consume(BATCH_RECORDS, timeout=POLL_S):
-                error = event.error()
-                if error is None:
-                    changes.append((event.key(), event.value()))
-                    reached = event.offset() + 1
-                elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  # it has no other name
-                    reached = max(event.offset(), reached)
-                elif error.fatal() or error.code() in _LOST:
-                    raise WorkerError(f"{self._changelog[0]} cannot be read: {error.str()}")
-            if reached > position:
-                store.write(changes, reached, now_ms())
-                position, moved_s = reached, monotonic_s()
+                if event.error() is not None:
+                    self._judge(event.error())
+                else:
+                    position = event.offset() + 1
+                    if event.offset() <= self._own:
+                        changes.append((event.key(), event.value()))
+            if changes:
+                store.write(changes, position, now_ms())
+                moved_s = monotonic_s()
                 self.records += len(changes)
             elif monotonic_s() - moved_s > STALL_LIMIT_S:
                 raise WorkerError(f"{self._changelog[0]} cannot be read: nothing came for {STALL_LIMIT_S:g} s")
+
+    def _judge(self, error: Any) -> None:
+        """Raise what an error means, unless it may pass."""
+        if error.code() == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001  # librdkafka's own codes have no other name
+            raise _OutOfRangeError
+        if error.fatal() or error.code() in _LOST:
+            raise WorkerError(f"{self._changelog[0]} cannot be read: {error.str()}")
 
 
 def now_ms() -> int:
@@ -198,7 +217,6 @@ def _offsets(admin: AdminClient, partitions: list[Any], spec: Any) -> dict[tuple
 # What no further attempt cures.
 _LOST: Final = frozenset(
     {
-        KafkaError._AUTO_OFFSET_RESET,  # noqa: SLF001
         KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001
         KafkaError._UNKNOWN_PARTITION,  # noqa: SLF001
         KafkaError.UNKNOWN_TOPIC_OR_PART,

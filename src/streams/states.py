@@ -23,12 +23,14 @@ VEHICLE: Final = b"v"
 EVENTS: Final = b"e"
 POLICY: Final = b"p"
 PROGRESS_KEY: Final = b"o"
+# Who has the partition: committed before anything is read.
+OWNER_KEY: Final = b"s"
 
 _ENCODER: Final = msgspec.msgpack.Encoder()
 _VEHICLE: Final = msgspec.msgpack.Decoder(Vehicle)
 _EVENTS: Final = msgspec.msgpack.Decoder(tuple[ChargingEvent, ...])
 
-# Hash of the rules, number of prices, when the timer is due (us), its delay (s), newest message (us), bytes of the zone.
+# Hash of the rules, number of prices, when the timer is due (us), its delay (s), newest message (us), size of the zone.
 _HEAD: Final = struct.Struct("<IIqdqB")
 _NONE: Final = -(2**63)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)

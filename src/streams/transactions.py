@@ -83,6 +83,13 @@ class Transactions:
         """Shut out whoever had this id before, and abort what it left open. Raises WorkerError or StoppedError."""
         self._call("begin its session", self._producer.init_transactions)
 
+    def claim(self, record: OutputRecord) -> int:
+        """Write one record, in a transaction of its own. Its offset. Raises as `commit`."""
+        self._call("begin", lambda _: self._producer.begin_transaction())
+        self._position = -1
+        self._produce(record, self._note_position)
+        return self._committed()
+
     def commit(self, records: Iterable[OutputRecord], last: OutputRecord) -> int:
         """Write the records, and `last` behind them, in one transaction. The offset of `last`.
 
@@ -96,6 +103,10 @@ class Transactions:
         if self._crash.is_armed("produced"):
             self._producer.flush()
         self._crash.reach("produced")
+        return self._committed()
+
+    def _committed(self) -> int:
+        """Commit. The offset of the last record."""
         self._call("commit", self._producer.commit_transaction)
         if self._position < 0:
             raise RuntimeError(f"{self._id}: a transaction was committed without its last record")
