@@ -27,6 +27,12 @@ FREEZE_S: Final = 16.0
 # Of a load on the wall clock: seconds from step to step, and until an unplug counts.
 LIVE_STEP_S: Final = 0.5
 LIVE_DEBOUNCE_S: Final = 0.2
+# A visit takes seconds in it: so do the worker's waits.
+LIVE: Final[dict[str, str | float]] = {
+    "clock": "wall",
+    "unplug_debounce_s": LIVE_DEBOUNCE_S,
+    "timer_quiet_s": LIVE_DEBOUNCE_S,
+}
 READY_LIMIT_S: Final = 90.0
 
 
@@ -53,8 +59,17 @@ class Setting(Struct, frozen=True, kw_only=True):
 
 
 def kill_workers(setting: Setting, count: int, seed: int, **settings: str | float) -> Outcome:
-    """Kill -9 of the only worker: while it starts, at its first update, in the middle of catching up."""
+    """The only worker is killed (kill -9): while it starts, at its first update, in the middle of catching up."""
+    return _run("kill -9 of the worker", setting, count, seed, _killing(count), settings=settings)
 
+
+def kill_workers_live(setting: Setting, count: int, seed: int) -> Outcome:
+    """The same on the wall clock, with a load of `live_load`: time itself settles visits."""
+    name = "kill -9 of the worker, wall clock"
+    return _run(name, setting, count, seed, _killing(count), steps_per_s=1 / LIVE_STEP_S, settings=LIVE)
+
+
+def _killing(count: int) -> Callable[[Trial, random.Random], None]:
     def break_it(run: Trial, rng: random.Random) -> None:
         worker = run.worker()
         worker.start()
@@ -64,7 +79,7 @@ def kill_workers(setting: Setting, count: int, seed: int, **settings: str | floa
             worker.kill()
             worker.start()
 
-    return _run("kill -9 of the worker", setting, count, seed, break_it, settings=settings)
+    return break_it
 
 
 def rebalance(setting: Setting, count: int, seed: int, **settings: str | float) -> Outcome:
@@ -210,13 +225,7 @@ def set_clock_back(setting: Setting, clock: ShiftedClock, seed: int) -> Outcome:
         clock.set(0)
         run.allow(1 / 3)
 
-    # The load is live, and a visit takes seconds: so do the waits.
-    live: dict[str, str | float] = {
-        "clock": "wall",
-        "unplug_debounce_s": LIVE_DEBOUNCE_S,
-        "timer_quiet_s": LIVE_DEBOUNCE_S,
-    }
-    return _run("clock set back by an hour", setting, 1, seed, break_it, steps_per_s=1 / LIVE_STEP_S, settings=live)
+    return _run("clock set back by an hour", setting, 1, seed, break_it, steps_per_s=1 / LIVE_STEP_S, settings=LIVE)
 
 
 def live_load(seed: int, vehicles: int, steps: int, partitions: int) -> Load:
