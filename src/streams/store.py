@@ -139,8 +139,9 @@ def remove_store(folder: Path) -> None:
 
 
 def _is_of_the_disk(error: Exception) -> bool:
-    """RocksDB tells what the file system refused as an I/O error: a rebuild would not help."""
-    return "IO error" in str(error) and "Corruption" not in str(error)
+    """RocksDB tells what the file system refused as an I/O error: no rebuild would help, unless files are missing."""
+    text = str(error)
+    return "IO error" in text and "Corruption" not in text and "No such file" not in text
 
 
 def _options() -> Any:
