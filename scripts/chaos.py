@@ -27,6 +27,7 @@ from tests.support.chaos.faults import (
     fuzz,
     kill_brokers,
     kill_workers,
+    kill_workers_live,
     live_load,
     lose_broker,
     protect_disk,
@@ -44,6 +45,7 @@ KILLS: Final = 20
 REBALANCES: Final = 10
 FREEZES: Final = 5
 BROKER_KILLS: Final = 10
+LIVE_KILLS: Final = 10
 # Steps of the load per fault, so that every fault has some of it to strike.
 STEPS_PER_FAULT: Final = 8
 
@@ -59,6 +61,7 @@ class Plan(NamedTuple):
     seed: int
     outage: float
     minutes: float
+    only: str
 
 
 class Row(NamedTuple):
@@ -81,6 +84,8 @@ def main() -> int:
     left_out: list[str] = []
     try:
         for name, trial in _trials(plan, folder):
+            if plan.only not in name:
+                continue
             if time.monotonic() >= until_s:
                 left_out.append(name)
                 continue
@@ -105,6 +110,7 @@ def _plan() -> Plan:
         parser.add_argument(f"--{name}", type=int, default=default, help=f"{what} (default %(default)s)")
     parser.add_argument("--outage", type=float, default=120.0, help="seconds without a broker (default %(default)s)")
     parser.add_argument("--minutes", type=float, default=90.0, help="no new trial after so long (default %(default)s)")
+    parser.add_argument("--only", default="", help="only trials whose name has this in it")
     return Plan(**vars(parser.parse_args()))
 
 
@@ -134,6 +140,7 @@ def _on_one_broker(plan: Plan, single: Cluster, folder: Path) -> Iterator[tuple[
         f"{plan.messages} hostile messages",
         lambda: fuzz(_setting(single, folder, 20, seed, is_compared=False), plan.messages, seed, recorded_data()),
     )
+    yield "kill -9 of the worker, wall clock", lambda: _live_kills(single, folder, seed)
     yield "disk full", lambda: _on_small_disk(single, folder, seed, is_full=True)
     yield "read-only folder", lambda: _on_small_disk(single, folder, seed, is_full=False)
     yield "clock set back", lambda: _with_clock(single, folder, seed)
@@ -170,6 +177,13 @@ def _on_small_disk(where: Cluster, folder: Path, seed: int, *, is_full: bool) ->
         if disk is None:
             return _not_done("full or read-only disk: this user may not mount a small file system")
         return (fill_disk if is_full else protect_disk)(setting, disk, seed)
+
+
+def _live_kills(where: Cluster, folder: Path, seed: int) -> Outcome:
+    place = Path(tempfile.mkdtemp(dir=folder))
+    load = live_load(seed, vehicles=VEHICLES, steps=80, partitions=PARTITIONS)
+    setting = Setting(bootstrap=where.bootstrap, load=load, undisturbed=None, folder=place)
+    return kill_workers_live(setting, LIVE_KILLS, seed)
 
 
 def _with_clock(where: Cluster, folder: Path, seed: int) -> Outcome:

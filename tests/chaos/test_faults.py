@@ -18,11 +18,13 @@ from tests.support.chaos.faults import (
     fuzz,
     kill_brokers,
     kill_workers,
+    kill_workers_live,
     live_load,
     lose_broker,
     protect_disk,
     rebalance,
     set_clock_back,
+    transactional_input,
 )
 from tests.support.chaos.load import Load
 from tests.support.chaos.log import Logged
@@ -38,6 +40,13 @@ def test_kill_9_of_the_worker_at_any_moment(setting: Setting) -> None:
     outcome = kill_workers(setting, 6, seed=1, batch_limit_records=37)
     assert outcome.findings == []
     assert outcome.endings == []
+
+
+def test_kill_9_on_the_wall_clock(broker: Kafka, tmp_path: Path) -> None:
+    """Killed three times while time itself settles visits: none is lost, doubled or settled otherwise than it was."""
+    load = live_load(SEED, vehicles=60, steps=40, partitions=4)
+    setting = Setting(bootstrap=broker.bootstrap, load=load, undisturbed=None, folder=tmp_path)
+    assert kill_workers_live(setting, 3, seed=1).findings == []
 
 
 def test_workers_that_come_and_go(setting: Setting) -> None:
@@ -78,8 +87,13 @@ def single(tmp_path: Path) -> Iterator[Cluster]:
 def test_no_broker_for_a_while(single: Cluster, load: Load, undisturbed: list[Logged], tmp_path: Path) -> None:
     """While the only broker is away the worker waits, or ends with a line and is started again; then it goes on."""
     setting = Setting(bootstrap=single.bootstrap, load=load, undisturbed=undisturbed, folder=tmp_path / "trial")
-    outcome = lose_broker(setting, single, gone_s=15, seed=1)
+    outcome = lose_broker(setting, single, gone_s=10, seed=1)
     assert outcome.findings == []
+
+
+def test_input_in_transactions(setting: Setting) -> None:
+    """Input that was written in Kafka transactions is taken when it is committed; what was aborted is never seen."""
+    assert transactional_input(setting).findings == []
 
 
 def test_hostile_messages(broker: Kafka, load: Load, tmp_path: Path) -> None:

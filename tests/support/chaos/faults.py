@@ -14,11 +14,12 @@ from msgspec import Struct
 
 from tests.support.chaos.cluster import Cluster
 from tests.support.chaos.fuzz import cannot_be_taken, hostile, originals
-from tests.support.chaos.load import Load, Spec, make_load
+from tests.support.chaos.load import Load, Spec, Step, make_load
 from tests.support.chaos.log import Logged
 from tests.support.chaos.surroundings import ShiftedClock, SmallDisk
 from tests.support.chaos.trial import Trial, trial
 from tests.support.chaos.workers import Worker
+from tests.support.records import Outgoing
 
 STEPS_PER_S: Final = 8.0
 # A frozen worker must be given up by the group (its session) and by the broker (its transaction) before it wakes.
@@ -26,6 +27,12 @@ FREEZE_S: Final = 16.0
 # Of a load on the wall clock: seconds from step to step, and until an unplug counts.
 LIVE_STEP_S: Final = 0.5
 LIVE_DEBOUNCE_S: Final = 0.2
+# A visit takes seconds in it: so do the worker's waits.
+LIVE: Final[dict[str, str | float]] = {
+    "clock": "wall",
+    "unplug_debounce_s": LIVE_DEBOUNCE_S,
+    "timer_quiet_s": LIVE_DEBOUNCE_S,
+}
 READY_LIMIT_S: Final = 90.0
 
 
@@ -52,8 +59,17 @@ class Setting(Struct, frozen=True, kw_only=True):
 
 
 def kill_workers(setting: Setting, count: int, seed: int, **settings: str | float) -> Outcome:
-    """Kill -9 of the only worker: while it starts, at its first update, in the middle of catching up."""
+    """The only worker is killed (kill -9): while it starts, at its first update, in the middle of catching up."""
+    return _run("kill -9 of the worker", setting, count, seed, _killing(count), settings=settings)
 
+
+def kill_workers_live(setting: Setting, count: int, seed: int) -> Outcome:
+    """The same on the wall clock, with a load of `live_load`: time itself settles visits."""
+    name = "kill -9 of the worker, wall clock"
+    return _run(name, setting, count, seed, _killing(count), steps_per_s=1 / LIVE_STEP_S, settings=LIVE)
+
+
+def _killing(count: int) -> Callable[[Trial, random.Random], None]:
     def break_it(run: Trial, rng: random.Random) -> None:
         worker = run.worker()
         worker.start()
@@ -63,7 +79,7 @@ def kill_workers(setting: Setting, count: int, seed: int, **settings: str | floa
             worker.kill()
             worker.start()
 
-    return _run("kill -9 of the worker", setting, count, seed, break_it, settings=settings)
+    return break_it
 
 
 def rebalance(setting: Setting, count: int, seed: int, **settings: str | float) -> Outcome:
@@ -209,13 +225,7 @@ def set_clock_back(setting: Setting, clock: ShiftedClock, seed: int) -> Outcome:
         clock.set(0)
         run.allow(1 / 3)
 
-    # The load is live, and a visit takes seconds: so do the waits.
-    live: dict[str, str | float] = {
-        "clock": "wall",
-        "unplug_debounce_s": LIVE_DEBOUNCE_S,
-        "timer_quiet_s": LIVE_DEBOUNCE_S,
-    }
-    return _run("clock set back by an hour", setting, 1, seed, break_it, steps_per_s=1 / LIVE_STEP_S, settings=live)
+    return _run("clock set back by an hour", setting, 1, seed, break_it, steps_per_s=1 / LIVE_STEP_S, settings=LIVE)
 
 
 def live_load(seed: int, vehicles: int, steps: int, partitions: int) -> Load:
@@ -230,6 +240,41 @@ def _with_clear_words(outcome: Outcome, word: str) -> Outcome:
     unclear = [f"an ending without a clear word: {ending}" for ending in outcome.endings if word not in ending]
     outcome.findings += unclear
     return outcome
+
+
+def transactional_input(setting: Setting) -> Outcome:
+    """Input written in Kafka transactions, committed ones, and between them some that lie and are aborted."""
+    name, started_s = "input in transactions", time.monotonic()
+    with trial(setting.bootstrap, setting.load, setting.folder, replication=setting.replication) as run:
+        first, *steps = setting.load.steps
+        run.feed.write(first)
+        worker = run.worker()
+        worker.start()
+        worker.wait_ready(READY_LIMIT_S)
+        for number, step in enumerate(steps):
+            if number % 4 == 0:
+                lies = Step(records=[_lie(each) for each in step.records], refused={})
+                run.feed.write_in_a_transaction(lies, kept=False)
+            run.feed.write_in_a_transaction(step, kept=True)
+        run.finish()
+        return Outcome(
+            name=name,
+            faults=len(steps) // 4,
+            records=len(run.feed.places),
+            updates=run.seen(),
+            seconds=time.monotonic() - started_s,
+            findings=run.findings(setting.undisturbed),
+            endings=run.endings(),
+        )
+
+
+def _lie(record: Outgoing) -> Outgoing:
+    """The same record with a counter that says otherwise: it would be seen if it were taken."""
+    value = record.value
+    if not isinstance(value, dict) or "energyAdded" not in value:
+        return record
+    told = value | {"energyAdded": value["energyAdded"] + 0.5, "eventId": f"lie-{value['eventId']}"[:64]}
+    return Outgoing(topic=record.topic, key=record.key, value=told, partition=record.partition)
 
 
 def fuzz(setting: Setting, count: int, seed: int, data: Path | None) -> Outcome:

@@ -25,19 +25,18 @@ class Feed:
         self.refused: dict[Place, str] = {}
         self._topics = topics
         self._failures: list[str] = []
-        self._producer: Any = Producer(
-            {
-                "bootstrap.servers": topics.bootstrap,
-                "partitioner": "murmur2_random",
-                "enable.idempotence": True,
-                "message.max.bytes": 8_000_000,
-                "message.timeout.ms": int(DELIVERY_LIMIT_S * 1_000),
-                "queue.buffering.max.messages": 50_000,
-                "reconnect.backoff.max.ms": 500,
-                "linger.ms": 2,
-                "log_level": 0,
-            }
-        )
+        self._config: dict[str, Any] = {
+            "bootstrap.servers": topics.bootstrap,
+            "partitioner": "murmur2_random",
+            "enable.idempotence": True,
+            "message.max.bytes": 8_000_000,
+            "queue.buffering.max.messages": 50_000,
+            "reconnect.backoff.max.ms": 500,
+            "linger.ms": 2,
+            "log_level": 0,
+        }
+        self._transactional: Any = None
+        self._producer: Any = Producer(self._config | {"message.timeout.ms": int(DELIVERY_LIMIT_S * 1_000)})
 
     def write(self, step: Step) -> None:
         """Write a step and wait until the log has all of it. AssertionError where it does not take it."""
@@ -45,8 +44,9 @@ class Feed:
             self.put(record, step.refused.get(number))
         self.flush()
 
-    def put(self, record: Outgoing, reason: str | None = None) -> None:
+    def put(self, record: Outgoing, reason: str | None = None, producer: Any = None) -> None:
         """Queue one record. `reason`: it must be refused for it (empty: for any)."""
+        producer = producer or self._producer
         value = value_bytes(record)
         headers = [(name, text.encode()) for name, text in record.headers.items()]
 
@@ -70,7 +70,7 @@ class Feed:
 
         while True:
             try:
-                self._producer.produce(
+                producer.produce(
                     self._topics.name(record.topic),
                     key=record.key,
                     value=value,
@@ -80,8 +80,25 @@ class Feed:
                 )
                 break
             except BufferError:
-                self._producer.poll(0.1)
-        self._producer.poll(0)
+                producer.poll(0.1)
+        producer.poll(0)
+
+    def write_in_a_transaction(self, step: Step, kept: bool) -> None:
+        """Write a step in a Kafka transaction of its own, and commit it; or abort it, so that nobody may take it."""
+        if self._transactional is None:
+            self._transactional = Producer(self._config | {"transactional.id": f"{self._topics.prefix}feed"})
+            self._transactional.init_transactions(DELIVERY_LIMIT_S)
+        producer = self._transactional
+        producer.begin_transaction()
+        places, refused = dict(self.places), dict(self.refused)
+        for number, record in enumerate(step.records):
+            self.put(record, step.refused.get(number), producer)
+        producer.flush(DELIVERY_LIMIT_S)
+        if kept:
+            producer.commit_transaction(DELIVERY_LIMIT_S)
+        else:
+            producer.abort_transaction(DELIVERY_LIMIT_S)
+            self.places, self.refused = places, refused
 
     def flush(self) -> None:
         """Wait for every queued record."""
