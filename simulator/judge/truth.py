@@ -46,7 +46,7 @@ class Bounds(Struct, frozen=True, kw_only=True):
     settle_s: float = 0.0
     level_percent: float | None = 1.0
     knows_place: bool = True
-    energy_gap_s: float = 0.0
+    energy_gap_s: float = 2.5
     late_s: float = 0.0
     may_split: bool = False
 

@@ -267,7 +267,7 @@ class Car:
         """From the next word on it is another's; of what it draws until then nobody tells."""
         now_ms = self.now_ms
         self._settle(now_ms)
-        self.oracle.change_user(now_ms, self.told_ms, self.level)
+        self.oracle.change_user(now_ms, self.told_ms)
         self.user_id = act.user_id
         self._order = None
         self._is_resold = self.is_plugged_in
