@@ -248,7 +248,8 @@ class Run:
             return
         # Once all updates of the step are known: they become visible together.
         for output in decision.outputs:
-            if isinstance(output, CommandIssued):
+            # One whose time has passed is not written.
+            if isinstance(output, CommandIssued) and millis(output.command.valid_until) >= now_ms:
                 self.summary.commands += 1
                 lane.ledger.command(output.command, moment(now_ms))
                 lane.car.take(output.command, now_ms)
