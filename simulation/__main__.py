@@ -6,11 +6,12 @@ from time import monotonic
 
 import click
 
-from sessions.events import Event
+from sessions.events import Event, TelemetryReceived
 from simulation.lane import Lane
 from simulation.run import Options, Run, Summary
 from simulation.shrink import Shrunk, shrink
 from simulator.feeds.catalogue import CLEAN, NAMES, feed_maker
+from simulator.world.moments import MINUTE_MS, millis, moment
 
 _EACH = "each"
 # Findings that are shown for each law, and the last events of a shrunk history.
@@ -108,14 +109,28 @@ def _tell(shrunk: Shrunk | None, name: str) -> None:
         click.echo(f"    {act}")
     events: list[str] = []
 
-    def hear(_now_ms: int, _lane: Lane, event: Event, *_: object) -> None:
-        events.append(str(event))
+    def hear(now_ms: int, _lane: Lane, event: Event, *_: object) -> None:
+        # A session settles some time after what it is about.
+        if now_ms <= millis(shrunk.finding.at) + 5 * MINUTE_MS:
+            events.append(_text(now_ms, event))
 
     for _ in Run(shrunk.options, feed_maker(name), hear).days():
         pass
     click.echo(f"  {len(events)} events, the last of them:")
     for event in events[-_EVENTS_SHOWN:]:
         click.echo(f"    {event}")
+
+
+def _text(now_ms: int, event: Event) -> str:
+    """An event on one line: when it came, and what it tells."""
+    if isinstance(event, TelemetryReceived):
+        told = [
+            f"{field}={value}"
+            for field in event.message.__struct_fields__
+            if field not in {"event_id", "vehicle_id"} and (value := getattr(event.message, field)) is not None
+        ]
+        return f"{moment(now_ms):%m-%d %H:%M:%S.%f} {type(event.message).__name__} {' '.join(told)}"
+    return f"{moment(now_ms):%m-%d %H:%M:%S.%f} {event}"
 
 
 def _conclude(total: Summary, laws: Counter[tuple[str, str]], runs: int) -> None:

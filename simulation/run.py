@@ -38,6 +38,7 @@ from sessions.timers import wake
 from simulation.lane import Lane
 from simulator.feeds.feed import Feed
 from simulator.judge.findings import Finding, Update
+from simulator.judge.nights import Nights
 from simulator.judge.truth import Comparison
 from simulator.world.acts import Act, DeletePolicy, Wish, WritePolicy
 from simulator.world.car import Car, Told
@@ -111,6 +112,7 @@ class Run:
         self._start_ms = start_of(options.seed)
         self._end_ms = self._start_ms + options.days * DAY_MS
         self._market = Market(options.seed, self._start_ms, is_calm=options.is_calm_market)
+        self.nights = Nights(self._market)
         self._published_ms = self._start_ms - 2 * DAY_MS
         self._book = PriceBook()
         self._rules = Rules()
@@ -246,7 +248,8 @@ class Run:
             return
         # Once all updates of the step are known: they become visible together.
         for output in decision.outputs:
-            if isinstance(output, CommandIssued):
+            # One whose time has passed is not written.
+            if isinstance(output, CommandIssued) and millis(output.command.valid_until) >= now_ms:
                 self.summary.commands += 1
                 lane.ledger.command(output.command, moment(now_ms))
                 lane.car.take(output.command, now_ms)
@@ -260,7 +263,10 @@ class Run:
             self._find(lane, "a step done again comes to the same", now_ms, type(event).__name__)
 
     def _judge(self, lane: Lane, now_ms: int) -> None:
-        lane.comparison.happened(lane.car.oracle.finished(now_ms))
+        parts = lane.car.oracle.finished(now_ms)
+        for part in parts:
+            self.nights.add(part, lane.car.person.limit_percent)
+        lane.comparison.happened(parts)
         if not lane.is_broken:
             active_since = None if now_ms >= self._end_ms else lane.ledger.active_since
             lane.comparison.judge(now_ms - HOUR_MS, None if active_since is None else millis(active_since))

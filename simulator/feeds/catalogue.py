@@ -32,7 +32,7 @@ BOUNDS: Final[dict[str, Bounds]] = {
     "changed-fields": Bounds(),
     "polls": Bounds(
         start_s=(4_200, 4_200), end_s=(4_200, 4_200), energy_gap_s=4_200, money=None, blind_s=4_200, settle_s=7_200,
-        level_percent=None, late_s=4_200,
+        level_percent=None, late_s=4_200, may_split=True,
     ),
     "bursts": Bounds(settle_s=3_600, late_s=600, may_split=True),
     "no-level": Bounds(level_percent=None),
@@ -55,8 +55,8 @@ BOUNDS: Final[dict[str, Bounds]] = {
     "sleep": Bounds(),
     "offline": Bounds(settle_s=12 * 3_600, late_s=9 * 3_600, may_split=True),
     ALL: Bounds(
-        start_s=(120, 9_000), end_s=(4_200, 40_000), energy_gap_s=7_200, money=None, blind_s=7_200, settle_s=18 * 3_600,
-        level_percent=None, late_s=12 * 3_600, may_split=True,
+        start_s=(120, 9_000), end_s=(4_200, 40_000), energy_gap_s=7_200, money=None, blind_s=36_000,
+        settle_s=18 * 3_600, level_percent=None, late_s=12 * 3_600, may_split=True,
     ),
 }  # fmt: skip
 _ORDERED: Final = frozenset(

@@ -46,7 +46,7 @@ class Bounds(Struct, frozen=True, kw_only=True):
     settle_s: float = 0.0
     level_percent: float | None = 1.0
     knows_place: bool = True
-    energy_gap_s: float = 0.0
+    energy_gap_s: float = 2.5
     late_s: float = 0.0
     may_split: bool = False
 
@@ -190,9 +190,17 @@ class Comparison:
         bounds, part = self._bounds, parts[0]
         self.matched += len(parts)
         if len(parts) > 1:
-            whole = [part for part in parts if not part.is_doubtful and _ended(part) - part.started_ms > 1]
+            begun_ms, over_ms = _span(session)
+            whole = [
+                part
+                for part in parts
+                if not part.is_doubtful
+                and _ended(part) - part.started_ms > 1
+                and part.started_ms < over_ms
+                and begun_ms < _ended(part)
+            ]
             gaps = [later.started_ms - _ended(one) for one, later in pairwise(whole)]
-            if len(whole) > 1 and max(gaps) > bounds.blind_s * SECOND_MS:
+            if gaps and max(gaps) > bounds.blind_s * SECOND_MS and not any(map(self._is_touched, whole)):
                 self._report("a visit comes out once", part, f"{session.id} stands for {len(whole)}")
             part = whole[0] if len(whole) == 1 else part
         last = parts[-1] if len(parts) > 1 and part is parts[0] else part

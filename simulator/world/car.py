@@ -104,11 +104,7 @@ class Car:
         elif self._order is not None and self._order[0] <= now_ms:
             self._obey(self._order[1])
         else:
-            if self._is_resold and self.is_plugged_in:
-                self._is_resold = False
-                where, level = (self.location_id, self.charger_id), self.level_at(now_ms)
-                self.oracle.plug_in(now_ms, self.user_id, *where, level, self._untold_kwh())
-                self._flow_on(now_ms)
+            self._claim(now_ms)
             told.append(self._sample(now_ms))
             self.told_ms = now_ms
             self.sample_ms = now_ms + self._pause_ms()
@@ -205,10 +201,12 @@ class Car:
                     self.sample_ms = now_ms + 2 * SECOND_MS
             case PlugIn():
                 if not self.is_plugged_in and not self._used_per_ms:
+                    self._claim(now_ms)
                     told.append(self._plug_in(act))
             case PlugOut():
                 if self.is_plugged_in:
                     # The last reading of the visit, then the plug.
+                    self._claim(now_ms)
                     told.append(self._sample(now_ms))
                     told.append(self._plug_out())
             case WritePolicy():
@@ -229,7 +227,7 @@ class Car:
                 self.limit_percent = self._limit = act.percent
                 self._change(now_ms)
             case Precondition():
-                if self.is_plugged_in and not self._is_resold:
+                if self.is_plugged_in:
                     self._begin_preheat(act)
             case Sell():
                 self._sell(act)
@@ -264,21 +262,25 @@ class Car:
         return event
 
     def _sell(self, act: Sell) -> None:
-        """From the next word on it is another's; of what it draws until then nobody tells."""
-        now_ms = self.now_ms
-        self._settle(now_ms)
-        self.oracle.change_user(now_ms, self.told_ms, self.level)
-        self.user_id = act.user_id
-        self._order = None
-        self._is_resold = self.is_plugged_in
-        self.sample_ms = now_ms + 30 * SECOND_MS
+        """It is another's from now on; the next word tells so."""
+        self.user_id, self._order, self._is_resold = act.user_id, None, True
+        self.sample_ms = self.now_ms + 30 * SECOND_MS
 
-    def _flow_on(self, now_ms: int) -> None:
-        """A new visit, and power flows already."""
-        if self.is_charging and self._stretch is not None:
-            level = self.level_at(now_ms)
-            self._settle(now_ms)
-            self._stretch = structs.replace(self._stretch, start_ms=now_ms, end_ms=NEVER_MS, start_percent=level)
+    def _claim(self, now_ms: int) -> None:
+        """The new owner's first word: what the one before had ended with their last; a plug that is in begins anew."""
+        if not self._is_resold:
+            return
+        self._is_resold = False
+        self._settle(now_ms)
+        self.oracle.change_user(now_ms, self.told_ms)
+        if not self.is_plugged_in:
+            return
+        where = (self.location_id, self.charger_id)
+        self.oracle.plug_in(now_ms, self.user_id, *where, self.level, self._untold_kwh())
+        if self._stretch is not None:
+            # Power flows on, and what flows from now on is of the new visit.
+            end_ms, self._stretch.end_ms = self._stretch.end_ms, now_ms
+            self._stretch = structs.replace(self._stretch, start_ms=now_ms, end_ms=end_ms, start_percent=self.level)
             self.oracle.flow(self._stretch)
 
     def _begin_preheat(self, act: Precondition) -> None:
@@ -333,8 +335,7 @@ class Car:
         self.is_charging = is_on
         if is_on:
             self._stretch = Stretch(now_ms, NEVER_MS, self.level, self._limit, self._curve, self._efficiency)
-            if not self._is_resold:
-                self.oracle.flow(self._stretch)
+            self.oracle.flow(self._stretch)
 
     def _settle(self, now_ms: int) -> None:
         """Carry level and counters on to now. Whether power flows has not changed yet."""

@@ -42,11 +42,14 @@ class Stretch(Struct):
             return 0.0
         if self.curve is None:
             return self.flat_kw * (to_ms - from_ms) / HOUR_MS
-        gained = self._level(to_ms) - self._level(from_ms)
+        gained = self.level_at(to_ms) - self.level_at(from_ms)
         return gained / 100 * self.curve.capacity_kwh / self.efficiency
 
-    def _level(self, at_ms: int) -> float:
-        assert self.curve is not None
+    def level_at(self, at_ms: int) -> float:
+        """The battery's level in % at a moment of it."""
+        at_ms = min(max(at_ms, self.start_ms), self.end_ms)
+        if self.curve is None:
+            return self.start_percent
         return self.curve.level_after(self.start_percent, (at_ms - self.start_ms) / 1_000, self.limit_percent)
 
 
@@ -80,6 +83,11 @@ class TruePart(Struct, kw_only=True):
         """The grid's energy in this part."""
         end_ms = self.started_ms if self.ended_ms is None else self.ended_ms
         return sum(stretch.energy_kwh(self.started_ms, end_ms) for stretch in self.stretches)
+
+    def level_at(self, at_ms: int) -> float:
+        """The battery's level in % at a moment of this part."""
+        begun = [stretch for stretch in self.stretches if stretch.start_ms <= at_ms]
+        return begun[-1].level_at(at_ms) if begun else self.level_from
 
     @property
     def full_kw(self) -> float:
@@ -177,13 +185,13 @@ class Oracle:
         if self._part is not None:
             self._part.stretches.append(stretch)
 
-    def change_user(self, at_ms: int, last_told_ms: int, percent: float) -> None:
+    def change_user(self, at_ms: int, last_told_ms: int) -> None:
         """Another user's first word: the open visit was over with the last word of the one before."""
         self.touches.append(at_ms)
         self._confirm(at_ms)
         if self._part is not None:
             if self._out_ms is None:
-                self._out_ms, self._out_percent = last_told_ms, percent
+                self._out_ms, self._out_percent = last_told_ms, self._part.level_at(last_told_ms)
             self._close(at_ms)
 
     def write_policy(self, at_ms: int, policy: VehiclePolicy, percent: float, untold_kwh: float) -> None:

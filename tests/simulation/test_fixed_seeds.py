@@ -65,3 +65,18 @@ def _history(seed: int, numbers: tuple[int, ...] = (1, 2)) -> list[str]:
     for _ in Run(options, feed_maker(CLEAN), lambda _ms, _lane, event, _: events.append(str(event))).days():
         pass
     return events
+
+
+def test_managed_nights_are_ready_in_time_and_cheap() -> None:
+    """With prices known, every car that can be ready in time is, at no more than 15 % above the least cost there is.
+
+    The least cost is the oracle's, with perfect knowledge of prices and power; what lies between is told in README.md.
+    """
+    running = Run(Options(seed=2, vehicles=12, days=6, unruly=0.0, is_calm_market=True), feed_maker(CLEAN))
+    for _ in running.days():
+        pass
+    nights = running.nights
+    assert_nothing_found(running.summary)
+    assert nights.possible > 25
+    assert nights.met == nights.possible
+    assert nights.best <= nights.cost <= 1.15 * nights.best

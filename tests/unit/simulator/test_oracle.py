@@ -71,7 +71,7 @@ def test_another_user_ends_the_visit_with_the_last_word_of_the_one_before() -> N
     """What is told next belongs to another visit."""
     oracle = Oracle()
     oracle.plug_in(0, _USER, _HOME, _BOX, 20.0)
-    oracle.change_user(HOUR_MS, HOUR_MS - MINUTE_MS, 20.0)
+    oracle.change_user(HOUR_MS, HOUR_MS - MINUTE_MS)
     oracle.plug_in(HOUR_MS + SECOND_MS, UserId("w"), _HOME, _BOX, 20.0)
     (part,) = oracle.finished(2 * HOUR_MS)
     assert (part.user_id, part.ended_ms) == (_USER, HOUR_MS - MINUTE_MS)

@@ -1,0 +1,86 @@
+"""Managed nights as they really went: was the car ready, and what did it cost against the best that could be done?
+
+The best knows every price beforehand: the same energy, in the cheapest quarter-hours between the plug-in and `readyBy`,
+each as full as the charger allows. Nights that begin below the reserve, that a policy or a person cut short, or whose
+prices are not all known in the end, are no test of a plan and are left out.
+"""
+
+from datetime import UTC, datetime, time, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from models.policy import Deadline, VehiclePolicy
+from simulator.world.market import Market
+from simulator.world.moments import DAY_MS, HOUR_MS, MINUTE_MS, QUARTER_MS, millis, moment
+from simulator.world.oracle import TruePart
+
+# From the plug to full power, commands on their way, a start that is refused once: what no plan can use.
+_LOST_MS: Final = 30 * MINUTE_MS
+_SHORT_PERCENT: Final = 0.5
+
+
+class Nights:
+    """`possible` nights, of which `met` were ready in time; `cost` of the priced ones, and the `best` there was."""
+
+    def __init__(self, market: Market) -> None:
+        self._market = market
+        self.possible = 0
+        self.met = 0
+        self.cost = 0.0
+        self.best = 0.0
+
+    def add(self, part: TruePart, limit_percent: float) -> None:
+        """Take a part that is over. `limit_percent`: the car's own."""
+        policy, ended_ms = part.policy, part.ended_ms
+        if policy is None or ended_ms is None:
+            return
+        if part.is_cut or part.is_doubtful or part.started_ms != part.plugged_in_ms:
+            return
+        due = _deadline(policy, part.started_ms)
+        if due is None or due[0] > ended_ms or part.level_from < policy.battery_reserve or not part.stretches:
+            return
+        ready_ms, goal = due[0], min(due[1], limit_percent)
+        curve = part.stretches[0].curve
+        if curve is None or part.is_flat:
+            return
+        if part.started_ms + curve.seconds_to(part.level_from, goal) * 1_000 + _LOST_MS > ready_ms:
+            return
+        self.possible += 1
+        self.met += part.level_at(ready_ms) >= goal - _SHORT_PERCENT
+        self._add_cost(part, policy, ready_ms)
+
+    def _add_cost(self, part: TruePart, policy: VehiclePolicy, ready_ms: int) -> None:
+        if policy.zone is None:
+            return
+        first, last = part.started_ms // QUARTER_MS, -(-ready_ms // QUARTER_MS)
+        far_ms = ready_ms + 30 * DAY_MS
+        prices = {quarter: self._market.price(policy.zone, quarter, far_ms) for quarter in range(first, last)}
+        energies = list(part.by_quarter())
+        if any(price is None for price in prices.values()) or any(quarter not in prices for quarter, _ in energies):
+            return
+        left = sum(energy for _, energy in energies)
+        self.cost += sum(energy * (prices[quarter] or 0.0) for quarter, energy in energies)
+        for quarter in sorted(prices, key=lambda quarter: prices[quarter] or 0.0):
+            free_ms = min(ready_ms, (quarter + 1) * QUARTER_MS) - max(part.started_ms, quarter * QUARTER_MS)
+            taken = min(left, part.full_kw * free_ms / HOUR_MS)
+            self.best += taken * (prices[quarter] or 0.0)
+            left -= taken
+
+
+def _deadline(policy: VehiclePolicy, after_ms: int) -> tuple[int, float] | None:
+    """When the car is wanted next (ms), and with how much (%); None: never."""
+    clock, schedule = ZoneInfo(policy.timezone_name), policy.schedule
+    week: tuple[Deadline | None, ...] = (
+        schedule.monday, schedule.tuesday, schedule.wednesday, schedule.thursday, schedule.friday, schedule.saturday,
+        schedule.sunday,
+    )  # fmt: skip
+    today = moment(after_ms).astimezone(clock).date()
+    for day in (today + timedelta(days=ahead) for ahead in range(8)):
+        wish = week[day.weekday()]
+        if wish is None:
+            continue
+        hour, minute = wish.deadline.split(":")
+        due_ms = millis(datetime.combine(day, time(int(hour), int(minute)), clock).astimezone(UTC))
+        if due_ms > after_ms:
+            return due_ms, wish.minimum_charge_target
+    return None
