@@ -73,7 +73,10 @@ def latency(at: Site, per_s: int, *, vehicles: int, seconds: float) -> dict[str,
         await_true(lambda: done(at, VEHICLE_PLUG) >= ends(at, VEHICLE_PLUG), "the plug-ins", 120)
         reader = Reader(at)
         reader.start()
-        _send(at, fleet, per_s, seconds, reader)
+        send_paced(at, fleet, per_s, WARM_UP_S)
+        reader.is_counting.set()
+        send_paced(at, fleet, per_s, seconds, first=round(per_s * WARM_UP_S))
+        reader.is_counting.clear()
         await_true(lambda: done(at, VEHICLE_CHARGE) >= ends(at, VEHICLE_CHARGE), "the samples", 120)
         reader.is_over.set()
         reader.join(10)
@@ -81,7 +84,8 @@ def latency(at: Site, per_s: int, *, vehicles: int, seconds: float) -> dict[str,
     return {"p50": cuts[49], "p99": cuts[98]}
 
 
-def _send(at: Site, fleet: list[str], per_s: int, seconds: float, reader: Reader) -> None:
+def send_paced(at: Site, fleet: list[str], per_s: int, seconds: float, first: int = 0) -> int:
+    """Samples of the present, each vehicle in its turn, from the `first`-th on. How many were sent."""
     producer: Any = Producer(
         {
             "bootstrap.servers": at.bootstrap,
@@ -92,16 +96,14 @@ def _send(at: Site, fleet: list[str], per_s: int, seconds: float, reader: Reader
     )
     topic = at.name(VEHICLE_CHARGE)
     gap_s = len(fleet) / per_s
-    began_s, sent = time.monotonic(), 0
-    while (passed_s := time.monotonic() - began_s) < WARM_UP_S + seconds:
-        if passed_s > WARM_UP_S:
-            reader.is_counting.set()
-        while sent < passed_s * per_s:
+    began_s, sent = time.monotonic(), first
+    while (passed_s := time.monotonic() - began_s) < seconds:
+        while sent < first + passed_s * per_s:
             vehicle = fleet[sent % len(fleet)]
             value = sample(vehicle, now(), FIRST_NUMBER + sent // len(fleet), gap_s)
             producer.produce(topic, value, vehicle)
             sent += 1
         producer.poll(0)
         time.sleep(PACE_S)
-    reader.is_counting.clear()
     producer.flush(30)
+    return sent - first

@@ -196,6 +196,8 @@ def rate(at: Site, total: int, group: str = WORKER_GROUP, limit_s: float = 300.0
     begin = first + (total - first) // 5
     await_true(lambda: done(at, group=group) >= begin, "the backlog to move", limit_s)
     began, began_s = done(at, group=group), time.monotonic()
+    if began >= total:
+        raise RuntimeError("the backlog is too small for its rate to be measured")
     await_true(lambda: done(at, group=group) >= total, "the end of the backlog", limit_s)
     return (total - began) / (time.monotonic() - began_s)
 

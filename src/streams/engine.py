@@ -43,6 +43,7 @@ class Engine:
         self._is_quiet = False
         self._quiet_s: float | None = None
         self._ready_told = False
+        self._left: dict[TP, int] = {}
         # Where the fetcher is ahead of a worker: of which offset, and since when in monotonic seconds.
         self._ahead_since: dict[tuple[int, str], tuple[int, float]] = {}
 
@@ -95,8 +96,10 @@ class Engine:
 
     async def stop(self) -> None:
         """Finish the batches in hand, and end every worker."""
-        workers, self.workers = list(self.workers.values()), {}
-        await self._stop(workers)
+        await self._stop(list(self.workers.values()))
+        # For the last commit to the group, which Faust makes when it stops the consumer.
+        self._left = self.offsets_done()
+        self.workers = {}
 
     # --- records ----------------------------------------------------------------------------------------------------
 
@@ -147,7 +150,7 @@ class Engine:
 
     def offsets_done(self) -> dict[TP, int]:
         """By partition, the offset before which everything is done: what operators see as the group's."""
-        return {
+        return self._left | {
             self._tp(topic, worker.number): offset
             for worker in self.workers.values()
             if worker.is_recovered
