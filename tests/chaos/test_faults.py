@@ -43,10 +43,10 @@ def test_kill_9_of_the_worker_at_any_moment(setting: Setting) -> None:
 
 
 def test_kill_9_on_the_wall_clock(broker: Kafka, tmp_path: Path) -> None:
-    """Killed three times while time itself settles visits: none is lost, doubled or settled otherwise than it was."""
-    load = live_load(SEED, vehicles=60, steps=40, partitions=4)
+    """Killed twice while time itself settles visits: none is lost, doubled or settled otherwise than it was."""
+    load = live_load(SEED, vehicles=60, steps=30, partitions=4)
     setting = Setting(bootstrap=broker.bootstrap, load=load, undisturbed=None, folder=tmp_path)
-    assert kill_workers_live(setting, 3, seed=1).findings == []
+    assert kill_workers_live(setting, 2, seed=1).findings == []
 
 
 def test_workers_that_come_and_go(setting: Setting) -> None:
@@ -130,6 +130,6 @@ def test_a_clock_that_is_set_back(broker: Kafka, tmp_path: Path) -> None:
     clock = shifted_clock(tmp_path / "clock")
     if clock is None:
         pytest.skip("a clock that can be set for one process needs a C compiler (cc) and Linux")
-    load = live_load(SEED, vehicles=60, steps=40, partitions=4)
+    load = live_load(SEED, vehicles=60, steps=30, partitions=4)
     setting = Setting(bootstrap=broker.bootstrap, load=load, undisturbed=None, folder=tmp_path / "trial")
     assert set_clock_back(setting, clock, seed=1).findings == []
