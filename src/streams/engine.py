@@ -118,7 +118,7 @@ class Engine:
         for worker in self.workers.values():
             for topic, offset in worker.inputs.expected().items():
                 at = (worker.number, topic)
-                if worker.inputs.is_read_to(topic, offset) or not worker.inputs.is_wanted(topic):
+                if worker.inputs.is_end(topic, offset) or not worker.inputs.is_wanted(topic):
                     self._ahead_since.pop(at, None)
                     continue
                 tp, now_s = self._tp(topic, worker.number), monotonic_s()

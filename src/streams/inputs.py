@@ -21,7 +21,8 @@ MERGED_TOPICS = (VEHICLE_POLICIES, SESSION_TARGETS, VEHICLE_PLUG, VEHICLE_CHARGE
 class Fetched(Struct, frozen=True):
     """What one fetch brought of one topic: its records (aiokafka's) lie from `start` to before `end`.
 
-    `topic`: named without the prefix. Offsets between without a record have none (markers, compaction).
+    `topic`: named without the prefix. Offsets between without a record have none (markers, compaction). `ends`: how far
+    each topic of this partition number was known to go when it was fetched.
     """
 
     topic: str
@@ -29,6 +30,7 @@ class Fetched(Struct, frozen=True):
     start: int
     end: int
     records: Sequence[Any]
+    ends: Mapping[str, int]
 
 
 class Inputs:
@@ -44,8 +46,11 @@ class Inputs:
         self._merged = dict.fromkeys(MERGED_TOPICS, 0)
         # The next offset to come; empty: nothing is taken at present.
         self._expected: dict[str, int] = {}
-        # Where the logs end, as far as is known.
+        # Where the logs end, as far as was known when what is here was fetched: what is waited for is on its way. Under
+        # load the fetcher always knows of more by now: who waited for that would wait for ever.
         self._ends = dict.fromkeys(MERGED_TOPICS, 0)
+        # Where they end as far as the fetcher knows.
+        self._newest_ends = dict.fromkeys(MERGED_TOPICS, 0)
 
     def accept(self, offsets: Mapping[str, int]) -> None:
         """Take records from these offsets on."""
@@ -68,12 +73,22 @@ class Inputs:
         return bool(self._expected)
 
     def note_end(self, topic: str, offset: int) -> None:
-        """The log is known to go on to before this offset."""
-        self._ends[topic] = max(self._ends[topic], offset)
+        """The fetcher knows that the log goes on to before this offset."""
+        self._newest_ends[topic] = max(self._newest_ends[topic], offset)
+
+    def begin_with(self, ends: Mapping[str, int]) -> None:
+        """The logs go to before these offsets at the beginning: up to there everything is waited for."""
+        for topic, offset in ends.items():
+            self.note_end(topic, offset)
+            self._ends[topic] = max(self._ends[topic], offset)
 
     def is_read_to(self, topic: str, offset: int) -> bool:
-        """Whether nothing of a topic, as far as is known, lies at or beyond this offset."""
+        """Whether nothing that was fetched with what is here lies at or beyond this offset of a topic."""
         return offset >= self._ends[topic]
+
+    def is_end(self, topic: str, offset: int) -> bool:
+        """Whether nothing of a topic, as far as anybody here knows, lies at or beyond this offset."""
+        return offset >= self._newest_ends[topic]
 
     def put(self, fetched: Fetched) -> int | None:
         """Bring what was fetched. The offset from which to fetch again, if something is missing before it."""
@@ -85,6 +100,8 @@ class Inputs:
                 return expected
             self._expected[fetched.topic] = fetched.end
             self._counts[fetched.topic] += len(fetched.records)
+            for topic, end in fetched.ends.items():
+                self._ends[topic] = max(self._ends[topic], end)
             self._waiting.append(fetched)
             self.condition.notify()
             return None

@@ -184,8 +184,7 @@ class PartitionWorker:
 
     def _take(self, loaded: Loaded) -> None:
         self._store, self._processor, self.done = loaded.store, loaded.processor, loaded.done
-        for topic, end in loaded.ends.items():
-            self.inputs.note_end(topic, end)
+        self.inputs.begin_with(loaded.ends)
         self.reached = {topic: self.done[topic].next_offset for topic in MERGED_TOPICS}
 
     def _tell(self, loaded: Loaded, took_s: float) -> None:
@@ -304,7 +303,8 @@ class PartitionWorker:
         with self.inputs.condition:
             if self.inputs.has_any():
                 return False
-        return self._merge.is_empty() and all(self._is_at_end(topic) for topic in MERGED_TOPICS)
+        merge = self._merge
+        return merge.is_empty() and all(self.inputs.is_end(topic, merge.end_offset(topic)) for topic in MERGED_TOPICS)
 
     def _wall_now(self) -> datetime | None:
         """The wall's time; None with the event clock, which has nothing to do with it."""

@@ -118,14 +118,18 @@ class ConsumerThread(AIOKafkaConsumerThread):
         # With no time to wait it does not give way to anybody: positions move here alone.
         records = await fetcher.fetched_records(None, timeout=0)
         found: dict[TP, Fetched] = {}
+        ends: dict[int, dict[str, int]] = {}
+        for tp, state in states.items():
+            if state.lso is not None:
+                ends.setdefault(tp.partition, {})[reader.topic_of(tp)] = state.lso
+                reader.note_end(tp, state.lso)
         holds_back = False
         for tp, state in states.items():
             start = starts.get(tp)
             if start is not None and state.has_valid_position and state.position > start:
-                topic = reader.topic_of(tp)
-                found[tp] = Fetched(topic, tp.partition, start, state.position, records.get(tp, ()))
-            if state.lso is not None:
-                reader.note_end(tp, state.lso)
+                topic, number = reader.topic_of(tp), tp.partition
+                known = ends.get(number, {})
+                found[tp] = Fetched(topic, number, start, state.position, records.get(tp, ()), known)
             holds_back |= self._hold_back(tp, state, reader)
         return found, holds_back
 

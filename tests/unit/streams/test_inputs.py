@@ -10,7 +10,7 @@ BEGIN = dict.fromkeys(MERGED_TOPICS, 10)
 
 def fetched(start: int, end: int, topic: str = VEHICLE_CHARGE) -> Fetched:
     records: list[Any] = [object()] * (end - start)
-    return Fetched(topic, 0, start, end, records)
+    return Fetched(topic, 0, start, end, records, {topic: end, VEHICLE_PLUG: 12})
 
 
 def opened(limit: int = 100) -> Inputs:
@@ -73,8 +73,20 @@ def test_no_more_is_fetched_than_there_is_room_for() -> None:
 
 
 def test_the_end_is_the_farthest_that_is_known() -> None:
-    """A topic is read to its end where nothing is known to lie beyond; an older answer does not bring the end back."""
+    """A topic is at its end where nothing is known to lie beyond; an older answer does not bring the end back."""
     inputs = opened()
     inputs.note_end(VEHICLE_CHARGE, 30)
     inputs.note_end(VEHICLE_CHARGE, 20)
-    assert [inputs.is_read_to(VEHICLE_CHARGE, offset) for offset in (29, 30, 31)] == [False, True, True]
+    assert [inputs.is_end(VEHICLE_CHARGE, offset) for offset in (29, 30, 31)] == [False, True, True]
+
+
+def test_what_was_fetched_later_is_not_waited_for() -> None:
+    """A batch is waited for with the others of its fetch, of every topic, but not for what the fetcher knows since."""
+    inputs = opened()
+    inputs.begin_with({VEHICLE_CHARGE: 12})
+    inputs.note_end(VEHICLE_CHARGE, 99)
+    assert [inputs.is_read_to(VEHICLE_CHARGE, offset) for offset in (11, 12)] == [False, True]
+    inputs.put(fetched(10, 20))
+    assert [inputs.is_read_to(VEHICLE_CHARGE, offset) for offset in (19, 20)] == [False, True]
+    assert [inputs.is_read_to(VEHICLE_PLUG, offset) for offset in (11, 12)] == [False, True]
+    assert not inputs.is_end(VEHICLE_CHARGE, 20)
