@@ -19,11 +19,11 @@ BROKER_TESTS := tests/integration tests/e2e tests/chaos
 
 # Everything of `check`: its linters here, its tests within `tests`.
 test: setup lint ## Every check and every test (starts a Kafka of its own)
-	@$(BIN)/pytest -q -n auto tests $(addprefix --ignore=,$(BROKER_TESTS))
+	@$(BIN)/pytest -q -n auto --dist worksteal tests $(addprefix --ignore=,$(BROKER_TESTS))
 	@$(BIN)/pytest -q $(BROKER_TESTS)
 
 check: setup lint ## Formatting, lint, types, arrows, quick tests; under two minutes
-	@$(BIN)/pytest -q -n auto tests/unit tests/properties
+	@$(BIN)/pytest -q -n auto --dist worksteal tests/unit tests/properties
 
 lint:
 	@$(BIN)/ruff format --check --quiet .
