@@ -17,6 +17,8 @@ _QUARTER: Final = timedelta(minutes=15)
 # Of one vehicle: how many sessions that are over are remembered, to see that they stay so.
 _OVER_LIMIT: Final = 64
 _VALID: Final = timedelta(minutes=2)
+# By how much longer a command of a vehicle holds whose messages come late: it is written later by that.
+_DELAY_LIMIT: Final = timedelta(minutes=30)
 # So long a block that runs may go on beyond its planned end.
 _OVERRUN: Final = timedelta(minutes=5)
 # Nothing charges a car faster.
@@ -101,8 +103,8 @@ class Ledger:
     def command(self, command: ChargeCommand, now: datetime) -> None:
         """At most one command is outstanding, and it is of the session that is active."""
         known, self._command = self._command, command
-        if command.valid_until - command.at != _VALID:
-            self._report("a command holds for 2 min", now, str(command))
+        if not _VALID <= command.valid_until - command.at <= _VALID + _DELAY_LIMIT:
+            self._report("a command holds for 2 min from when it is written", now, str(command))
         if known is not None and command.at < known.valid_until:
             self._report("one command at a time", now, f"{command.at} before {known.valid_until}")
         if command.reason.value == "RELEASED":
