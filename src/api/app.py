@@ -64,15 +64,15 @@ def create_app(
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     reads = session_routes(view, auth, settings.first_session_wait_s)
-    app.include_router(reads)
     direct = [route for route in reads.routes if isinstance(route, APIRoute)]
-    app.include_router(csv_routes(view, auth, metrics, settings))
-    app.include_router(event_routes(view, auth, metrics, settings))
+    routers = [reads, csv_routes(view, auth, metrics, settings), event_routes(view, auth, metrics, settings)]
     if writer is not None:
         policies_topic = topic_name(settings.topic_prefix, VEHICLE_POLICIES)
-        app.include_router(policy_routes(view, auth, PolicyWrites(view, writer, policies_topic, utc_now)))
+        routers.append(policy_routes(view, auth, PolicyWrites(view, writer, policies_topic, utc_now)))
         targets_topic = topic_name(settings.topic_prefix, SESSION_TARGETS)
-        app.include_router(target_routes(view, auth, writer, targets_topic, utc_now))
+        routers.append(target_routes(view, auth, writer, targets_topic, utc_now))
+    for router in routers:
+        app.include_router(router)
     contract = contract_of(app)
     app.include_router(health_routes(view, metrics, contract))
     app.add_exception_handler(ProblemError, _as_problem)
@@ -81,7 +81,8 @@ def create_app(
     app.add_middleware(Direct, routes=direct)
     app.add_middleware(BodyLimits)
     limit = RateLimit(settings.rate_limit_per_s, settings.rate_limit_burst)
-    app.add_middleware(Access, auth=auth, limit=limit, metrics=metrics)
+    guarded = [route for router in routers for route in router.routes]
+    app.add_middleware(Access, auth=auth, limit=limit, metrics=metrics, routes=guarded)
     app.add_middleware(HeadLimits)
     # Added last, it is the outermost and sees every answer.
     app.add_middleware(AccessLog, metrics=metrics)
