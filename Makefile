@@ -14,13 +14,13 @@ setup: ## Make .venv from the lock, and fetch what Kafka needs; quick when there
 run: setup ## Everything on this machine; Ctrl-C stops it
 	@$(BIN)/flex-sessions up
 
-# What starts no broker runs on every core. The rest runs one by one: each test of it starts processes of its own.
+# What starts no broker runs on every core. The rest mostly waits: three files at a time, each with a broker of its own.
 BROKER_TESTS := tests/integration tests/e2e tests/chaos
 
 # Everything of `check`: its linters here, its tests within `tests`.
 test: setup lint ## Every check and every test (starts a Kafka of its own)
 	@$(BIN)/pytest -q -n auto --dist worksteal tests $(addprefix --ignore=,$(BROKER_TESTS))
-	@$(BIN)/pytest -q $(BROKER_TESTS)
+	@$(BIN)/pytest -q -n 3 --dist loadfile $(BROKER_TESTS)
 
 check: setup lint ## Formatting, lint, types, arrows, quick tests; under two minutes
 	@$(BIN)/pytest -q -n auto --dist worksteal tests/unit tests/properties
