@@ -10,10 +10,12 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any, Final, TypeVar
+from zoneinfo import ZoneInfo
 
-from confluent_kafka import ConsumerGroupTopicPartitions, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 from msgspec import Struct
 from msgspec.json import encode
@@ -31,10 +33,19 @@ from runtime.settings import Settings, load_settings
 
 PARTITIONS: Final = 4
 ZONE: Final = "BENCH"
+TIMEZONE: Final = "Europe/Berlin"
+PRICED_H: Final = 48
 STEP_S: Final = 0.02
 READY: Final = b'"worker ready"'
 START_LIMIT_S: Final = 120.0
 DAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+
+# A group that is new has none for a moment.
+_NO_COORDINATOR: Final = (
+    KafkaError.NOT_COORDINATOR,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+)
 
 T = TypeVar("T")
 # Topic without the prefix, key, value, partition (None: by the key).
@@ -92,7 +103,7 @@ def site(kafka: Kafka) -> Iterator[Site]:
         try:
             yield made
         finally:
-            admin = AdminClient({"bootstrap.servers": kafka.bootstrap, "log_level": 0})
+            admin = _admin(kafka.bootstrap)
             names = [each for each in admin.list_topics(timeout=10).topics if each.startswith(made.prefix)]
             for future in admin.delete_topics(names, operation_timeout=10).values():
                 future.result()
@@ -158,6 +169,7 @@ def produce(at: Site, records: Iterable[Record]) -> None:
             "linger.ms": 20,
             "batch.size": 1_000_000,
             "queue.buffering.max.messages": 500_000,
+            "log_level": 0,
         }
     )
     for topic, key, value, partition in records:
@@ -171,18 +183,39 @@ def produce(at: Site, records: Iterable[Record]) -> None:
         raise RuntimeError("the broker did not take the load")
 
 
+@cache
+def _admin(bootstrap: str) -> Any:
+    """One client for all questions: one for each would cost more than the answer."""
+    return AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
+
+
+@cache
+def _group(bootstrap: str, group: str) -> Any:
+    """Asks for a group's offsets without joining it. (librdkafka's admin call crashes where there is no group yet.)"""
+    return Consumer({"bootstrap.servers": bootstrap, "group.id": group, "enable.auto.commit": False, "log_level": 0})
+
+
 def done(at: Site, topic: str = VEHICLE_CHARGE, group: str = WORKER_GROUP) -> int:
     """How many offsets of a topic the worker has processed, by what it tells the group."""
-    admin = AdminClient({"bootstrap.servers": at.bootstrap, "log_level": 0})
     asked = [TopicPartition(at.name(topic), number) for number in range(PARTITIONS)]
-    groups = [ConsumerGroupTopicPartitions(at.name(group), asked)]
-    (future,) = admin.list_consumer_group_offsets(groups).values()
-    return sum(max(0, each.offset) for each in future.result().topic_partitions)
+    found = await_true(lambda: _committed(_group(at.bootstrap, at.name(group)), asked), "the group's offsets", 30)
+    return sum(max(0, each.offset) for each in found)
+
+
+def _committed(consumer: Any, asked: list[TopicPartition]) -> list[TopicPartition] | None:
+    """None: its coordinator is not known yet."""
+    try:
+        found: list[TopicPartition] = consumer.committed(asked, timeout=10)
+    except KafkaException as error:
+        if error.args[0].code() in _NO_COORDINATOR:
+            return None
+        raise
+    return found
 
 
 def ends(at: Site, topic: str = VEHICLE_CHARGE) -> int:
     """How many offsets a topic has."""
-    admin = AdminClient({"bootstrap.servers": at.bootstrap, "log_level": 0})
+    admin = _admin(at.bootstrap)
     asked = {TopicPartition(at.name(topic), number): OffsetSpec.latest() for number in range(PARTITIONS)}
     return sum(future.result().offset for future in admin.list_offsets(asked).values())
 
@@ -222,24 +255,23 @@ def stamp(moment: datetime) -> str:
     return moment.isoformat().replace("+00:00", "Z")
 
 
-def prices(now: datetime) -> Iterator[Record]:
-    """Hourly prices of the zone for the days around `now`."""
-    start = now.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=1)
-    for day in range(4):
-        value = {
-            "zone": ZONE,
-            "currency": "EUR",
-            "resolution": "PT60M",
-            "startAt": stamp(start + timedelta(days=day)),
-            "prices": [0.2 + 0.01 * (hour * 7 % 11) for hour in range(24)],
-            "at": stamp(now - timedelta(hours=3)),
-        }
-        yield ENERGY_PRICES, ZONE, encode(value), None
+def prices(start: datetime) -> Iterator[Record]:
+    """Hourly prices of the zone that rise from `start` on: whoever plans then charges at once, whatever the hour."""
+    value = {
+        "zone": ZONE,
+        "currency": "EUR",
+        "resolution": "PT60M",
+        "startAt": stamp(start.replace(minute=0, second=0, microsecond=0)),
+        "prices": [0.1 + 0.005 * hour for hour in range(PRICED_H)],
+        "at": stamp(start - timedelta(hours=3)),
+    }
+    yield ENERGY_PRICES, ZONE, encode(value), None
 
 
-def plugged_in(vehicles: list[str], now: datetime) -> Iterator[Record]:
-    """A policy with a deadline each day, and a plug-in at its location, of each vehicle."""
-    day = {"deadline": "07:00", "minimumChargeTarget": 100}
+def plugged_in(vehicles: list[str], start: datetime) -> Iterator[Record]:
+    """A policy with a deadline in half a day, and a plug-in at its location, of each vehicle."""
+    deadline = (start + timedelta(hours=12)).astimezone(ZoneInfo(TIMEZONE)).strftime("%H:%M")
+    day = {"deadline": deadline, "minimumChargeTarget": 100}
     for vehicle in vehicles:
         policy = {
             "id": f"p-{vehicle}",
@@ -247,20 +279,20 @@ def plugged_in(vehicles: list[str], now: datetime) -> Iterator[Record]:
             "vehicleId": vehicle,
             "locationId": "home",
             "isEnabled": True,
-            "timezoneName": "Europe/Berlin",
+            "timezoneName": TIMEZONE,
             "zone": ZONE,
             "batteryReserve": 20,
             "maxChargeRate": 11,
             "batteryCapacity": 77,
             "schedule": dict.fromkeys(DAYS, day),
-            "at": stamp(now - timedelta(days=1)),
+            "at": stamp(start - timedelta(days=1)),
         }
         yield VEHICLE_POLICIES, f"p-{vehicle}", encode(policy), partition_of(vehicle, PARTITIONS)
         plug = {
             "eventId": f"in-{vehicle}",
             "vehicleId": vehicle,
             "userId": "u-1",
-            "at": stamp(now),
+            "at": stamp(start),
             "isPluggedIn": True,
         }
         yield VEHICLE_PLUG, vehicle, encode(plug | {"locationId": "home", "batteryLevel": 40}), None

@@ -87,7 +87,9 @@ async def main() -> None:
     print(READY.decode(), flush=True)
     committed_s = time.monotonic()
     while True:
-        for at, records in (await consumer.getmany(timeout_ms=200, max_records=1_000)).items():
+        for at, records in (
+            await consumer.getmany(timeout_ms=200, max_records=PARTITIONS * settings.batch_limit_records)
+        ).items():
             parts[at.partition].take(records)
         if time.monotonic() - committed_s > COMMIT_EVERY_S:
             committed_s = time.monotonic()

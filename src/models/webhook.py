@@ -12,6 +12,12 @@ from models.session import Session
 EVENT_TYPE: Final = "flex:session:updated"
 SOURCE: Final = "/flex-sessions"
 
+# The same on every update.
+_SPEC_VERSION: Final = ("ce_specversion", b"1.0")
+_TYPE: Final = ("ce_type", EVENT_TYPE.encode())
+_SOURCE: Final = ("ce_source", SOURCE.encode())
+_CONTENT_TYPE: Final = ("content-type", b"application/json")
+
 
 class SessionUpdated(Struct, frozen=True, rename="camel", kw_only=True):
     """The webhook body. `created_at` is the event time of what caused the change."""
@@ -43,21 +49,20 @@ def ce_id(session_id: SessionId, version: int) -> str:
 
 def encode_headers(headers: UpdateHeaders) -> list[tuple[str, bytes]]:
     """Headers of the CloudEvents 1.0 Kafka binding (binary mode), and ours."""
-    time = headers.created_at.isoformat().replace("+00:00", "Z")
-    pairs = [
-        ("ce_specversion", "1.0"),
-        ("ce_id", ce_id(headers.session_id, headers.version)),
-        ("ce_type", EVENT_TYPE),
-        ("ce_source", SOURCE),
-        ("ce_subject", headers.session_id),
-        ("ce_time", time),
-        ("content-type", "application/json"),
-        ("session-version", str(headers.version)),
-        ("charging-event-id", headers.charging_event_id),
-        ("represents-charging-event", "true" if headers.represents_charging_event else "false"),
-        ("vehicle-id", headers.vehicle_id),
+    session_id = headers.session_id.encode()
+    return [
+        _SPEC_VERSION,
+        ("ce_id", ce_id(headers.session_id, headers.version).encode()),
+        _TYPE,
+        _SOURCE,
+        ("ce_subject", session_id),
+        ("ce_time", headers.created_at.isoformat().replace("+00:00", "Z").encode()),
+        _CONTENT_TYPE,
+        ("session-version", str(headers.version).encode()),
+        ("charging-event-id", headers.charging_event_id.encode()),
+        ("represents-charging-event", b"true" if headers.represents_charging_event else b"false"),
+        ("vehicle-id", headers.vehicle_id.encode()),
     ]
-    return [(name, text.encode()) for name, text in pairs]
 
 
 def decode_headers(raw: Iterable[tuple[str, bytes | None]]) -> UpdateHeaders:

@@ -18,24 +18,24 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Generic, TypeVar
 
+from msgspec import Struct
+
 Item = TypeVar("Item")
 
 # Where reading goes on in a topic, and the offsets beyond it that are done.
 Progress = tuple[int, list[int]]
 
 
-class _Waiting(Generic[Item]):
-    __slots__ = ("at", "index", "is_taken", "item", "offset", "owner", "ready_s", "topic")
-
-    def __init__(self, topic: str, offset: int, at: datetime | None, owner: str | None, ready_s: float) -> None:
-        self.topic = topic
-        self.offset = offset
-        self.at = at
-        self.owner = owner
-        self.ready_s = ready_s
-        self.index = 0
-        self.is_taken = False
-        self.item: Item | None = None
+# A struct, since one is made of every record: its fields are set in C.
+class _Waiting(Struct, Generic[Item], eq=False):
+    topic: str
+    offset: int
+    at: datetime | None
+    owner: str | None
+    ready_s: float
+    item: Item | None = None
+    index: int = 0
+    is_taken: bool = False
 
 
 class _Queue(Generic[Item]):
@@ -103,11 +103,18 @@ class Merge(Generic[Item]):
         `owner`: whose record it is (the vehicle), None where it does not say. `ready_s`: until then, in monotonic
         seconds, it waits for older ones of topics that are at their end.
         """
-        waiting: _Waiting[Item] = _Waiting(topic, offset, at, owner, ready_s)
-        waiting.item = item
+        waiting: _Waiting[Item] = _Waiting(topic, offset, at, owner, ready_s, item)
         self._queues[topic].append(waiting)
-        if owner is not None and at is not None:
-            self._owned.setdefault(owner, {}).setdefault(topic, deque()).append(waiting)
+        if owner is None or at is None:
+            return
+        owned = self._owned.get(owner)
+        if owned is None:
+            owned = self._owned[owner] = {}
+        queue = owned.get(topic)
+        if queue is None:
+            owned[topic] = deque((waiting,))
+        else:
+            queue.append(waiting)
 
     def is_done(self, topic: str, offset: int) -> bool:
         """Whether a record, the next one read, was taken before: then it has its place now, and is not to be pushed."""

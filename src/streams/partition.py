@@ -45,6 +45,8 @@ ASK_LIMIT: Final = 100
 # A record waits for topics that are at their end for this share of the time that it took to arrive, `merge_wait_ms` at
 # most: one that is live waits for nothing, and what is uploaded late hardly gets later.
 WAIT_SHARE: Final = 0.05
+# A wait shorter than this costs more than it brings: to rest and to be woken takes as long.
+LEAST_WAIT_S: Final = 0.002
 
 
 class Listener(Protocol):
@@ -271,8 +273,8 @@ class PartitionWorker:
             at, owner, ready_s = None, None, 0.0
             if isinstance(reading, ReadEvent):
                 at, owner = reading.at, reading.vehicle_id
-                late_s = (record.logged_at - at).total_seconds()
-                ready_s = now_s + min(limit_s, late_s * WAIT_SHARE) if late_s > 0 else 0.0
+                wait_s = min(limit_s, (record.logged_at - at).total_seconds() * WAIT_SHARE)
+                ready_s = now_s + wait_s if wait_s >= LEAST_WAIT_S else 0.0
             merge.push(topic, offset, at, Arrived(record, reading), owner=owner, ready_s=ready_s)
         merge.reach(topic, fetched.end)
 
