@@ -13,7 +13,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from confluent_kafka import ConsumerGroupTopicPartitions, Producer, TopicPartition
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    Consumer,
+    ConsumerGroupTopicPartitions,
+    KafkaError,
+    KafkaException,
+    Producer,
+    TopicPartition,
+)
 from confluent_kafka.admin import AdminClient, OffsetSpec
 from msgspec import Struct
 from msgspec.json import encode
@@ -185,6 +193,28 @@ def ends(at: Site, topic: str = VEHICLE_CHARGE) -> int:
     admin = AdminClient({"bootstrap.servers": at.bootstrap, "log_level": 0})
     asked = {TopicPartition(at.name(topic), number): OffsetSpec.latest() for number in range(PARTITIONS)}
     return sum(future.result().offset for future in admin.list_offsets(asked).values())
+
+
+def committed(at: Site, topic: str) -> Iterator[bytes]:
+    """The value of every committed record of a topic that has one, each partition in its order."""
+    config = {"bootstrap.servers": at.bootstrap, "group.id": "bench-reader", "enable.partition.eof": True}
+    consumer: Any = Consumer(config | {"enable.auto.commit": False, "isolation.level": "read_committed"})
+    try:
+        for number in range(PARTITIONS):
+            consumer.assign([TopicPartition(at.name(topic), number, OFFSET_BEGINNING)])
+            is_end = False
+            while not is_end:
+                for message in consumer.consume(1_000, timeout=0.2):
+                    error = message.error()
+                    if error is None:
+                        if message.value() is not None:
+                            yield message.value()
+                    elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  # it has no other name
+                        is_end = True
+                    else:
+                        raise KafkaException(error)
+    finally:
+        consumer.close()
 
 
 def rate(at: Site, total: int, group: str = WORKER_GROUP, limit_s: float = 300.0) -> float:
