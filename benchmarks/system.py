@@ -70,13 +70,14 @@ class Site(Struct, frozen=True):
     bootstrap: str
     prefix: str
     folder: Path
+    partitions: int = PARTITIONS
 
     def env(self, **settings: object) -> dict[str, str]:
         """The FLEX_ variables of its parts."""
         values = {
             "kafka_bootstrap_servers": self.bootstrap,
             "topic_prefix": self.prefix,
-            "topic_partitions": PARTITIONS,
+            "topic_partitions": self.partitions,
             "state_dir": self.folder / "state",
             "commit_interval_s": 0.1,
         } | settings
@@ -92,10 +93,10 @@ class Site(Struct, frozen=True):
 
 
 @contextmanager
-def site(kafka: Kafka) -> Iterator[Site]:
-    """A site that is removed afterwards."""
+def site(kafka: Kafka, partitions: int = PARTITIONS) -> Iterator[Site]:
+    """A site that is removed afterwards. `partitions`: of the vehicle topics."""
     with tempfile.TemporaryDirectory(prefix="flex-bench-site-") as name:
-        made = Site(kafka.bootstrap, f"b{uuid.uuid4().hex[:8]}.", Path(name))
+        made = Site(kafka.bootstrap, f"b{uuid.uuid4().hex[:8]}.", Path(name), partitions)
         ensure_topics(made.settings())
         try:
             yield made
@@ -126,11 +127,23 @@ class Process:
         fields = Path(f"/proc/{self._process.pid}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
+    def rss_mib(self) -> float:
+        """Memory that it holds now."""
+        return int(self._status()["VmRSS"].split()[0]) / 1_024
+
+    def threads(self) -> int:
+        """How many threads it has."""
+        return int(self._status()["Threads"])
+
     def end(self, number: int = signal.SIGTERM) -> None:
         """End it and wait."""
         if self._process.poll() is None:
             self._process.send_signal(number)
         self._process.wait(30)
+
+    def _status(self) -> dict[str, str]:
+        lines = Path(f"/proc/{self._process.pid}/status").read_text(encoding="ascii").splitlines()
+        return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
 
     def _said(self) -> bytes:
         said = self.log.read_bytes()
@@ -182,7 +195,7 @@ def produce(at: Site, records: Iterable[Record]) -> None:
 def done(at: Site, topic: str = VEHICLE_CHARGE, group: str = WORKER_GROUP) -> int:
     """How many offsets of a topic the worker has processed, by what it tells the group."""
     admin = AdminClient({"bootstrap.servers": at.bootstrap, "log_level": 0})
-    asked = [TopicPartition(at.name(topic), number) for number in range(PARTITIONS)]
+    asked = [TopicPartition(at.name(topic), number) for number in range(at.partitions)]
     groups = [ConsumerGroupTopicPartitions(at.name(group), asked)]
     (future,) = admin.list_consumer_group_offsets(groups).values()
     return sum(max(0, each.offset) for each in future.result().topic_partitions)
@@ -191,7 +204,7 @@ def done(at: Site, topic: str = VEHICLE_CHARGE, group: str = WORKER_GROUP) -> in
 def ends(at: Site, topic: str = VEHICLE_CHARGE) -> int:
     """How many offsets a topic has."""
     admin = AdminClient({"bootstrap.servers": at.bootstrap, "log_level": 0})
-    asked = {TopicPartition(at.name(topic), number): OffsetSpec.latest() for number in range(PARTITIONS)}
+    asked = {TopicPartition(at.name(topic), number): OffsetSpec.latest() for number in range(at.partitions)}
     return sum(future.result().offset for future in admin.list_offsets(asked).values())
 
 
@@ -200,7 +213,7 @@ def committed(at: Site, topic: str) -> Iterator[bytes]:
     config = {"bootstrap.servers": at.bootstrap, "group.id": "bench-reader", "enable.partition.eof": True}
     consumer: Any = Consumer(config | {"enable.auto.commit": False, "isolation.level": "read_committed"})
     try:
-        for number in range(PARTITIONS):
+        for number in range(at.partitions):
             consumer.assign([TopicPartition(at.name(topic), number, OFFSET_BEGINNING)])
             is_end = False
             while not is_end:
@@ -267,7 +280,7 @@ def prices(now: datetime) -> Iterator[Record]:
         yield ENERGY_PRICES, ZONE, encode(value), None
 
 
-def plugged_in(vehicles: list[str], now: datetime) -> Iterator[Record]:
+def plugged_in(vehicles: list[str], now: datetime, partitions: int = PARTITIONS) -> Iterator[Record]:
     """A policy with a deadline each day, and a plug-in at its location, of each vehicle."""
     day = {"deadline": "07:00", "minimumChargeTarget": 100}
     for vehicle in vehicles:
@@ -285,7 +298,7 @@ def plugged_in(vehicles: list[str], now: datetime) -> Iterator[Record]:
             "schedule": dict.fromkeys(DAYS, day),
             "at": stamp(now - timedelta(days=1)),
         }
-        yield VEHICLE_POLICIES, f"p-{vehicle}", encode(policy), partition_of(vehicle, PARTITIONS)
+        yield VEHICLE_POLICIES, f"p-{vehicle}", encode(policy), partition_of(vehicle, partitions)
         plug = {
             "eventId": f"in-{vehicle}",
             "vehicleId": vehicle,

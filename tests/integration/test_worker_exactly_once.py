@@ -67,7 +67,7 @@ def test_wherever_it_dies_nothing_is_lost_or_doubled(
 
 @pytest.mark.parametrize("where", ["at the beginning", "at the end"])
 def test_reading_goes_on_where_the_state_says(topics: Topics, tmp_path: Path, undisturbed: Any, where: str) -> None:
-    """Whatever the offsets of the group say after a kill, nothing is skipped or done again: those of the state count."""
+    """Whatever the group's offsets say after a kill, nothing is skipped or done again: the state has its own."""
     write_log(topics, VEHICLES, SEED)
     paced = {"state_dir": tmp_path / "state", "clock": "event", "batch_limit_records": 20}
     with flex("worker", env=topics.env(**paced, crash_at="stored:12"), folder=tmp_path) as worker:

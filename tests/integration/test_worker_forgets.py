@@ -10,13 +10,12 @@ from local.topics import ensure_topics
 from models.topics import CHANGELOG
 from runtime.partitions import partition_of
 from streams.states import EVENTS, VEHICLE
-from tests.support.chaos.surroundings import shifted_clock
 from tests.support.command import flex
 from tests.support.records import Outgoing, read_all
 from tests.support.replay_log import updates
 from tests.support.system import Topics, delete_topics
 from tests.support.waiting import wait_until
-from tests.support.worker import READY, System, minutes, plug, running_system, sample
+from tests.support.worker import System, minutes, plug, running_system, sample
 
 pytestmark = pytest.mark.integration
 
@@ -101,23 +100,3 @@ def test_a_replay_forgets_and_gives_the_same(broker: Kafka, topics: Topics, tmp_
     assert any(expected.values())
     assert found == expected
     delete_topics(broker.bootstrap, again.prefix)
-
-
-def test_time_alone_forgets(topics: Topics, tmp_path: Path) -> None:
-    """By the wall a silent vehicle is forgotten a week later, though nobody tells anything; a managed one is not."""
-    clock = shifted_clock(tmp_path / "clock")
-    if clock is None:
-        pytest.skip("a clock that can be set for one process needs a C compiler (cc) and Linux")
-    env = topics.env(state_dir=tmp_path / "state") | clock.env
-    now = datetime.now(UTC)
-    with flex("worker", env=env, folder=tmp_path) as worker:
-        worker.wait_for(READY)
-        system = System(topics, worker)
-        system.send(system.policy("managed"), *(sample(each, now, batteryLevel=50) for each in [*CASUAL, "managed"]))
-        wait_until(lambda: kept(topics) == {*CASUAL, "managed"}, 30, "all to be known")
-        clock.set(round((7 * DAY - minutes(10)).total_seconds()))
-        system.send(sample("other", now, batteryLevel=50))
-        wait_until(lambda: "other" in kept(topics), 30, "one more to be known")
-        assert kept(topics) == {*CASUAL, "managed", "other"}
-        clock.set(round((7 * DAY + minutes(10)).total_seconds()))
-        wait_until(lambda: kept(topics) == {"managed"}, 30, "the others to be forgotten")

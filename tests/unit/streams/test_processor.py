@@ -262,6 +262,27 @@ def test_a_vehicle_is_forgotten_by_its_own_next_message() -> None:
     assert silent.published == fired.published
 
 
+def test_time_alone_forgets() -> None:
+    """By the wall a silent vehicle is forgotten a week, and what its newest message was late, after that message; the
+    timer that says so stands again after a restart.
+    """
+    bench = Bench()
+    bench.take(plug(0, False))
+    # It was told at T0 and logged at NOW.
+    gone_at = NOW + timedelta(days=7)
+    for _ in range(2):
+        bench.start()
+        timers = Timers(quiet_s=0.0, is_wall=True)
+        for vehicle_id, summary in Vehicles(bench, limit=2).summaries():
+            timers.schedule(vehicle_id, summary.wake, 0.0)
+        assert timers.due(gone_at - timedelta(seconds=1), 1.0, 10) == []
+        assert timers.due(gone_at, 1.0, 10) == [CAR]
+    bench.keep(bench.processor.decide_timers([CAR], TimerDue(gone_at - timedelta(seconds=1), is_wall=True), NOW))
+    assert len(bench.vehicles) == 1
+    bench.keep(bench.processor.decide_timers([CAR], TimerDue(gone_at, is_wall=True), NOW))
+    assert bench.records == {}
+
+
 def test_everything_goes_to_the_partition_that_it_came_from() -> None:
     """Updates, dead letters and restored policies stay on the vehicle's partition, whatever their keys."""
     bench = Bench()
