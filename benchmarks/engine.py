@@ -13,13 +13,17 @@ from datetime import datetime, timedelta
 from statistics import median
 from typing import Any, Final
 
+from msgspec.json import decode
+
 from benchmarks.latency import latency, send_paced
+from benchmarks.peers import kafka_streams
 from benchmarks.system import (
     READY,
     Process,
     Record,
     Site,
     broker,
+    committed,
     done,
     ends,
     names,
@@ -34,7 +38,7 @@ from benchmarks.system import (
     worker,
 )
 from local.kafka import Kafka
-from models.topics import VEHICLE_CHARGE, VEHICLE_PLUG
+from models.topics import SESSION_UPDATED, VEHICLE_CHARGE, VEHICLE_PLUG
 
 RUNS: Final = int(os.environ.get("BENCH_RUNS", "3"))
 SCALE: Final = float(os.environ.get("BENCH_SCALE", "1"))
@@ -86,8 +90,8 @@ def _latency(kafka: Kafka, per_s: int) -> Measures:
 
 
 def _thin(kafka: Kafka) -> Measures:
-    ours = _median(kafka, _peer("engine_thin"), lambda at: _thin_load(at, THIN_SAMPLES))
-    bare = _median(kafka, _peer("bare_loop"), lambda at: _thin_load(at, THIN_SAMPLES))
+    ours = _median(kafka, _peer("engine_thin"), lambda at: _thin_load(at, THIN_SAMPLES), check_fold)
+    bare = _median(kafka, _peer("bare_loop"), lambda at: _thin_load(at, THIN_SAMPLES), check_fold)
     stock = _median(kafka, _peer("stock_faust", "--logic", "thin"), lambda at: _thin_load(at, STOCK_SAMPLES))
     tuned = _median(kafka, _peer("stock_faust", "--logic", "thin-raw"), lambda at: _thin_load(at, STOCK_SAMPLES))
     return {
@@ -98,7 +102,35 @@ def _thin(kafka: Kafka) -> Measures:
         "thin_fold_vs_stock_faust": _in(ours / stock, "ratio"),
         "thin_fold_stock_faust_raw_bytes_events_per_s": _in(tuned, "1/s"),
         "thin_fold_vs_stock_faust_raw_bytes": _in(ours / tuned, "ratio"),
+        **_thin_streams(kafka, ours),
     }
+
+
+def _thin_streams(kafka: Kafka, ours: float) -> Measures:
+    why = kafka_streams.missing()
+    if why is not None:
+        print(f"no measure against Kafka Streams: {why}", file=sys.stderr, flush=True)
+        return {}
+    streams = _median(kafka, kafka_streams.start, lambda at: _thin_load(at, THIN_SAMPLES), check_fold)
+    return {
+        "thin_fold_kafka_streams_eos_events_per_s": _in(streams, "1/s"),
+        "thin_fold_vs_kafka_streams_eos": _in(ours / streams, "ratio"),
+    }
+
+
+def check_fold(at: Site, total: int) -> None:
+    """What the thin fold must have published of so many samples, whoever ran it: of each vehicle 1, 2, 3 ... once and
+    in order, and nothing else. Raises RuntimeError.
+    """
+    seen: dict[str, int] = {}
+    for value in committed(at, SESSION_UPDATED):
+        update = decode(value)
+        vehicle = update["vehicleId"]
+        seen[vehicle] = seen.get(vehicle, 0) + 1
+        if update["samples"] != seen[vehicle]:
+            raise RuntimeError(f"{vehicle}: update {seen[vehicle]} tells {update['samples']} samples")
+    if sum(seen.values()) != total:
+        raise RuntimeError(f"{sum(seen.values())} updates of {total} samples")
 
 
 def _full(kafka: Kafka) -> Measures:
@@ -189,8 +221,13 @@ def _recovery_s(at: Site, settings: dict[str, Any]) -> float:
         process.end(signal.SIGKILL)
 
 
-def _median(kafka: Kafka, start: Start, load: Callable[[Site], int]) -> float:
-    """Events/s with which a worker goes through a load that lies ready."""
+def _median(
+    kafka: Kafka,
+    start: Start,
+    load: Callable[[Site], int],
+    check: Callable[[Site, int], None] = lambda _at, _count: None,
+) -> float:
+    """Events/s with which a worker goes through a load that lies ready. `check`: judges its output."""
     rates = []
     for _ in range(RUNS):
         with site(kafka) as at:
@@ -201,6 +238,7 @@ def _median(kafka: Kafka, start: Start, load: Callable[[Site], int]) -> float:
                 rates.append(rate(at, total))
             finally:
                 process.end(signal.SIGKILL)
+            check(at, total)
     return median(rates)
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 from zoneinfo import ZoneInfo
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 from msgspec import Struct
 from msgspec.json import encode
@@ -73,13 +73,14 @@ class Site(Struct, frozen=True):
     bootstrap: str
     prefix: str
     folder: Path
+    partitions: int = PARTITIONS
 
     def env(self, **settings: object) -> dict[str, str]:
         """The FLEX_ variables of its parts."""
         values = {
             "kafka_bootstrap_servers": self.bootstrap,
             "topic_prefix": self.prefix,
-            "topic_partitions": PARTITIONS,
+            "topic_partitions": self.partitions,
             "state_dir": self.folder / "state",
             "commit_interval_s": 0.1,
         } | settings
@@ -95,10 +96,10 @@ class Site(Struct, frozen=True):
 
 
 @contextmanager
-def site(kafka: Kafka) -> Iterator[Site]:
-    """A site that is removed afterwards."""
+def site(kafka: Kafka, partitions: int = PARTITIONS) -> Iterator[Site]:
+    """A site that is removed afterwards. `partitions`: of the vehicle topics."""
     with tempfile.TemporaryDirectory(prefix="flex-bench-site-") as name:
-        made = Site(kafka.bootstrap, f"b{uuid.uuid4().hex[:8]}.", Path(name))
+        made = Site(kafka.bootstrap, f"b{uuid.uuid4().hex[:8]}.", Path(name), partitions)
         ensure_topics(made.settings())
         try:
             yield made
@@ -129,11 +130,23 @@ class Process:
         fields = Path(f"/proc/{self._process.pid}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
+    def rss_mib(self) -> float:
+        """Memory that it holds now."""
+        return int(self._status()["VmRSS"].split()[0]) / 1_024
+
+    def threads(self) -> int:
+        """How many threads it has."""
+        return int(self._status()["Threads"])
+
     def end(self, number: int = signal.SIGTERM) -> None:
         """End it and wait."""
         if self._process.poll() is None:
             self._process.send_signal(number)
         self._process.wait(30)
+
+    def _status(self) -> dict[str, str]:
+        lines = Path(f"/proc/{self._process.pid}/status").read_text(encoding="ascii").splitlines()
+        return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
 
     def _said(self) -> bytes:
         said = self.log.read_bytes()
@@ -197,7 +210,7 @@ def _group(bootstrap: str, group: str) -> Any:
 
 def done(at: Site, topic: str = VEHICLE_CHARGE, group: str = WORKER_GROUP) -> int:
     """How many offsets of a topic the worker has processed, by what it tells the group."""
-    asked = [TopicPartition(at.name(topic), number) for number in range(PARTITIONS)]
+    asked = [TopicPartition(at.name(topic), number) for number in range(at.partitions)]
     found = await_true(lambda: _committed(_group(at.bootstrap, at.name(group)), asked), "the group's offsets", 30)
     return sum(max(0, each.offset) for each in found)
 
@@ -216,8 +229,30 @@ def _committed(consumer: Any, asked: list[TopicPartition]) -> list[TopicPartitio
 def ends(at: Site, topic: str = VEHICLE_CHARGE) -> int:
     """How many offsets a topic has."""
     admin = _admin(at.bootstrap)
-    asked = {TopicPartition(at.name(topic), number): OffsetSpec.latest() for number in range(PARTITIONS)}
+    asked = {TopicPartition(at.name(topic), number): OffsetSpec.latest() for number in range(at.partitions)}
     return sum(future.result().offset for future in admin.list_offsets(asked).values())
+
+
+def committed(at: Site, topic: str) -> Iterator[bytes]:
+    """The value of every committed record of a topic that has one, each partition in its order."""
+    config = {"bootstrap.servers": at.bootstrap, "group.id": "bench-reader", "enable.partition.eof": True}
+    consumer: Any = Consumer(config | {"enable.auto.commit": False, "isolation.level": "read_committed"})
+    try:
+        for number in range(at.partitions):
+            consumer.assign([TopicPartition(at.name(topic), number, OFFSET_BEGINNING)])
+            is_end = False
+            while not is_end:
+                for message in consumer.consume(1_000, timeout=0.2):
+                    error = message.error()
+                    if error is None:
+                        if message.value() is not None:
+                            yield message.value()
+                    elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  # it has no other name
+                        is_end = True
+                    else:
+                        raise KafkaException(error)
+    finally:
+        consumer.close()
 
 
 def rate(at: Site, total: int, group: str = WORKER_GROUP, limit_s: float = 300.0) -> float:
@@ -268,7 +303,7 @@ def prices(start: datetime) -> Iterator[Record]:
     yield ENERGY_PRICES, ZONE, encode(value), None
 
 
-def plugged_in(vehicles: list[str], start: datetime) -> Iterator[Record]:
+def plugged_in(vehicles: list[str], start: datetime, partitions: int = PARTITIONS) -> Iterator[Record]:
     """A policy with a deadline in half a day, and a plug-in at its location, of each vehicle."""
     deadline = (start + timedelta(hours=12)).astimezone(ZoneInfo(TIMEZONE)).strftime("%H:%M")
     day = {"deadline": deadline, "minimumChargeTarget": 100}
@@ -287,7 +322,7 @@ def plugged_in(vehicles: list[str], start: datetime) -> Iterator[Record]:
             "schedule": dict.fromkeys(DAYS, day),
             "at": stamp(start - timedelta(days=1)),
         }
-        yield VEHICLE_POLICIES, f"p-{vehicle}", encode(policy), partition_of(vehicle, PARTITIONS)
+        yield VEHICLE_POLICIES, f"p-{vehicle}", encode(policy), partition_of(vehicle, partitions)
         plug = {
             "eventId": f"in-{vehicle}",
             "vehicleId": vehicle,

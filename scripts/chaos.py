@@ -25,6 +25,7 @@ from tests.support.chaos.faults import (
     fill_disk,
     freeze,
     fuzz,
+    kill_after_commit,
     kill_brokers,
     kill_workers,
     kill_workers_live,
@@ -46,6 +47,7 @@ REBALANCES: Final = 10
 FREEZES: Final = 5
 BROKER_KILLS: Final = 10
 LIVE_KILLS: Final = 10
+COMMIT_KILLS: Final = 20
 # Steps of the load per fault, so that every fault has some of it to strike.
 STEPS_PER_FAULT: Final = 8
 
@@ -54,6 +56,7 @@ class Plan(NamedTuple):
     """How many of each in all. Nothing of the numbers is a promise about time: `minutes` is."""
 
     kills: int
+    commit_kills: int
     broker_kills: int
     rebalances: int
     freezes: int
@@ -101,6 +104,7 @@ def _plan() -> Plan:
     parser = argparse.ArgumentParser(description="Faults on purpose; exit status 1 if anything was found.")
     for name, default, what in (
         ("kills", 200, "kill -9 of the worker"),
+        ("commit-kills", 60, "kill -9 of the worker right after a commit"),
         ("broker-kills", 50, "kill -9 of one of three brokers"),
         ("rebalances", 20, "workers that join, leave or are killed, among three"),
         ("freezes", 20, "freezes of one of two workers"),
@@ -130,6 +134,7 @@ def _on_one_broker(plan: Plan, single: Cluster, folder: Path) -> Iterator[tuple[
         ("kill -9 of the worker", plan.kills, KILLS, kill_workers),
         ("rebalance among 3 workers", plan.rebalances, REBALANCES, rebalance),
         ("freeze beyond both time-outs", plan.freezes, FREEZES, freeze),
+        ("kill -9 between commit and store", plan.commit_kills, COMMIT_KILLS, kill_after_commit),
     )
     for kind, (name, total, most, break_it) in enumerate(kinds):
         for number, count in enumerate(_shares(total, most)):

@@ -21,7 +21,8 @@ class Rules(Struct, frozen=True, kw_only=True):
 
     `visit_timeout`: silence after which a visit is over. `visit_max`: no part of a visit, and so no session, is longer.
     `efficiency`: the share of the counted energy that reaches the battery. `default_capacity_wh`: of a vehicle of which
-    neither it nor its policy tells the capacity.
+    neither it nor its policy tells the capacity. `forget_after`: silence after which a vehicle without policy and open
+    visit is as one that was never heard of.
     """
 
     unplug_debounce: timedelta = timedelta(seconds=60)
@@ -30,6 +31,7 @@ class Rules(Struct, frozen=True, kw_only=True):
     late_limit: timedelta = timedelta(hours=24)
     efficiency: float = 0.9
     default_capacity_wh: int = 60_000
+    forget_after: timedelta = timedelta(days=7)
 
 
 class TelemetryReceived(Struct, frozen=True):
@@ -138,6 +140,7 @@ class Counted(StrEnum):
     LATE_READING_IGNORED = "late_reading_ignored"
     UNKNOWN_POLICY_DELETED = "unknown_policy_deleted"
     TARGET_TOO_LATE = "target_too_late"
+    VEHICLE_FORGOTTEN = "vehicle_forgotten"
 
 
 class Refused(Struct, frozen=True):

@@ -26,7 +26,7 @@ from sessions.control import (
     pause_ends_at,
     take_prices,
 )
-from sessions.events import Rules
+from sessions.events import Counted, Rules, new_vehicle
 from sessions.faults import REACH_TIME, unreachable_at
 from sessions.parts import await_visit, update_visit
 from sessions.prices import PriceBook
@@ -54,6 +54,7 @@ class Kind(Enum):
     ASK = "the vehicle is asked again"
     CONTACT = "the vehicle is silent though something is expected of it"
     ROLL = "the deadline of an awaited session passes"
+    FORGET = "a vehicle that nobody manages was not heard of for long"
 
 
 class Timer(Struct, frozen=True):
@@ -73,6 +74,7 @@ def wake(vehicle: Vehicle, rules: Rules, prices: PriceBook) -> Wake | None:
     """When the vehicle's next timer fires by the wall though it stays silent; None: it has none."""
     visit, unplug_at = vehicle.visit, None
     due = [_rolls_at(visit, managed) for managed in vehicle.policies]
+    due.append(_forgotten_at(vehicle, rules))
     if visit is not None:
         unplug_at, *others = _visit_moments(vehicle, visit, rules, prices)
         due += others
@@ -104,7 +106,8 @@ def _is_any_due(vehicle: Vehicle, rules: Rules, prices: PriceBook, before: datet
         due_at = _rolls_at(visit, managed)
         if due_at is not None and due_at < before:
             return True
-    return False
+    forgotten_at = _forgotten_at(vehicle, rules)
+    return forgotten_at is not None and forgotten_at < before
 
 
 def fire_until(step: Step, now: datetime, *, is_wall: bool) -> None:
@@ -132,9 +135,12 @@ def timers(vehicle: Vehicle, rules: Rules, prices: PriceBook) -> Iterator[Timer]
         due_at = _rolls_at(visit, managed)
         if due_at is not None:
             yield Timer(due_at, Kind.ROLL, managed.policy.id)
+    forgotten_at = _forgotten_at(vehicle, rules)
+    if forgotten_at is not None:
+        yield Timer(forgotten_at, Kind.FORGET)
 
 
-_VISIT_KINDS: Final = tuple(kind for kind in Kind if kind is not Kind.ROLL)
+_VISIT_KINDS: Final = tuple(kind for kind in Kind if kind not in {Kind.ROLL, Kind.FORGET})
 
 
 def _visit_moments(
@@ -186,6 +192,19 @@ def _rolls_at(visit: Visit | None, managed: ManagedBy) -> datetime | None:
     return ready_by(session.target)
 
 
+def _forgotten_at(vehicle: Vehicle, rules: Rules) -> datetime | None:
+    """When nothing of it is remembered any more; None: it has a policy or an open visit, or nothing is known of it.
+
+    The newest session counts as a word of it: its name must not be given to another.
+    """
+    if vehicle.visit is not None or vehicle.policies:
+        return None
+    newest_at, opened_at = vehicle.newest_at, vehicle.session_opened_at
+    if newest_at is None or (opened_at is not None and opened_at > newest_at):
+        newest_at = opened_at
+    return None if newest_at is None else newest_at + rules.forget_after
+
+
 _ORDER: Final = {kind: place for place, kind in enumerate(Kind)}
 
 
@@ -212,6 +231,9 @@ def _fire(step: Step, timer: Timer) -> None:
         case Kind.ROLL:
             assert timer.policy_id is not None
             await_visit(step, timer.policy_id, due_at)
+        case Kind.FORGET:
+            step.vehicle = new_vehicle(step.vehicle.id)
+            step.counted.append(Counted.VEHICLE_FORGOTTEN)
         case _:
             before = shown(step.vehicle)
             _CONTROL[timer.kind](step, due_at)

@@ -30,8 +30,6 @@ TRANSPORTS.aliases["flex"] = "streams.transport:Transport"
 
 log: Final = get_log()
 
-# A worker that was killed, and does not come back, blocks its partitions for so long: the broker's shortest default.
-SESSION_TIMEOUT_S: Final = 6.0
 HEARTBEAT_S: Final = 1.5
 # How often new prices and lost batches are looked for.
 ROUND_S: Final = 0.25
@@ -63,7 +61,7 @@ def create_app(
         consumer_group_instance_id=home.instance_id,
         consumer_auto_offset_reset="earliest",
         consumer_max_fetch_size=PARTITION_FETCH_BYTES,
-        broker_session_timeout=SESSION_TIMEOUT_S,
+        broker_session_timeout=settings.session_timeout_s,
         broker_heartbeat_interval=HEARTBEAT_S,
         broker_commit_interval=settings.commit_interval_s,
         stream_wait_empty=False,

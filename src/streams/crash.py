@@ -1,10 +1,11 @@
-"""Faults on purpose: the process kills itself at a named step of a batch, so that tests can aim between two steps.
+"""Faults on purpose: at a named step of a batch the process kills itself, freezes or hangs, so that tests can aim.
 
 Read once, at the start, from the setting `crash_at`; without it nothing here costs or does anything.
 """
 
 import os
 import signal
+from threading import Event
 from typing import Literal
 
 # In the order in which a batch goes through them.
@@ -12,11 +13,11 @@ Step = Literal["produced", "committed", "stored"]
 
 
 class CrashPlan:
-    """At which step, the how many-th time it is reached in this process, it dies."""
+    """At which step, the how many-th time it is reached in this process, what happens to it."""
 
     def __init__(self, plan: str) -> None:
-        """`plan`: "step:count", or empty for none."""
-        self._step, _, count = plan.partition(":")
+        """`plan`: "step:count" (it dies), "step:count:freeze", "step:count:hang", or empty for nothing."""
+        self._step, count, self._fault = (*plan.split(":"), "", "")[:3] if plan else ("", "", "")
         self._left = int(count) if count else 0
 
     def is_armed(self, step: Step) -> bool:
@@ -24,8 +25,17 @@ class CrashPlan:
         return step == self._step
 
     def reach(self, step: Step) -> None:
-        """Die here, if it is time: as if by kill -9, with nothing tidied up."""
-        if step == self._step:
-            self._left -= 1
-            if self._left <= 0:
-                os.kill(os.getpid(), signal.SIGKILL)
+        """Fail here, if it is time."""
+        if step != self._step:
+            return
+        self._left -= 1
+        if self._fault == "freeze":
+            # The whole process stands still, until somebody continues it: once.
+            if self._left == 0:
+                os.kill(os.getpid(), signal.SIGSTOP)
+        elif self._left <= 0:
+            if self._fault == "hang":
+                # This thread goes no further, and the others know nothing of it.
+                Event().wait()
+            # As if by kill -9, with nothing tidied up.
+            os.kill(os.getpid(), signal.SIGKILL)

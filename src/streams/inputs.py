@@ -39,7 +39,7 @@ class Inputs:
     def __init__(self, limit: int) -> None:
         """`limit`: records of a topic, here and in the merge, beyond which no more are fetched."""
         self.condition = Condition()
-        self._limit = limit
+        self.limit = limit
         self._waiting: list[Fetched] = []
         self._counts = dict.fromkeys(MERGED_TOPICS, 0)
         # Places that the worker's merge keeps, as it told last.
@@ -66,7 +66,7 @@ class Inputs:
 
     def is_wanted(self, topic: str) -> bool:
         """Whether more of a topic should be fetched. The fetcher asks it for every topic again and again: no lock."""
-        return topic in self._expected and self._counts[topic] + self._merged[topic] < self._limit
+        return topic in self._expected and self._counts[topic] + self._merged[topic] < self.limit
 
     def is_open(self) -> bool:
         """Whether records are taken at present."""

@@ -7,7 +7,8 @@ where the reading was broken off and begun anew.
 Within a topic a vehicle's records keep the log's order. One without a usable time is taken once it is at the head.
 One vehicle's clock must not matter to another: where a record of a vehicle is next, its older records of other topics
 are taken first, though they stand behind somebody else's record from later, as far as the windows reach. What was so
-taken ahead is told by `progress`.
+taken ahead is told by `progress`. Once a record of the farther half of a window was so taken, the head is next,
+whatever its time: its own vehicle may lose its order by it, but nobody else theirs by what lies beyond the window.
 
 Live, a topic that is at its end is waited for only as long as the caller says of each record: what a producer writes to
 several topics at once arrives in any order, some milliseconds apart.
@@ -41,7 +42,7 @@ class _Waiting(Struct, Generic[Item], eq=False):
 class _Queue(Generic[Item]):
     """A topic's records from the first that is not taken on; taken ones behind it keep their places."""
 
-    __slots__ = ("ahead", "end_offset", "next_index", "rank", "records", "taken")
+    __slots__ = ("ahead", "end_offset", "farthest_index", "next_index", "rank", "records", "taken")
 
     def __init__(self, rank: int) -> None:
         self.rank = rank
@@ -50,6 +51,8 @@ class _Queue(Generic[Item]):
         self.end_offset = 0
         # How many of the records are taken.
         self.taken = 0
+        # The farthest of those that were taken.
+        self.farthest_index = -1
         # Offsets that were taken ahead before the reading began anew, and have not been read again yet.
         self.ahead: set[int] = set()
 
@@ -62,6 +65,7 @@ class _Queue(Generic[Item]):
     def take(self, waiting: _Waiting[Item]) -> Item | None:
         waiting.is_taken = True
         self.taken += 1
+        self.farthest_index = max(self.farthest_index, waiting.index)
         records = self.records
         while records and records[0].is_taken:
             records.popleft()
@@ -80,6 +84,8 @@ class Merge(Generic[Item]):
         `window`: how many records of a topic, from its first that is not taken, are looked at; 1 or more.
         """
         self._window = window
+        # How far behind a head a record may be taken without the head's being next.
+        self._patience = max(1, window // 2)
         self._queues: dict[str, _Queue[Item]] = {topic: _Queue(rank) for rank, topic in enumerate(topics)}
         self._owned: dict[str, dict[str, deque[_Waiting[Item]]]] = {}
 
@@ -165,6 +171,7 @@ class Merge(Generic[Item]):
 
     def _next(self, ends: dict[str, bool], now_s: float) -> _Waiting[Item] | None:
         best: _Waiting[Item] | None = None
+        farthest = self._patience - 1
         is_blocked = has_silent = False
         for topic, queue in self._queues.items():
             if not queue.records:
@@ -176,7 +183,10 @@ class Merge(Generic[Item]):
                 return head
             if len(queue.records) < self._window and not ends[topic]:
                 is_blocked = True
-            if best is None or best.at is None or head.at < best.at:
+            distance = queue.farthest_index - head.index
+            if distance > farthest:
+                best, farthest = head, distance
+            elif farthest < self._patience and (best is None or best.at is None or head.at < best.at):
                 best = head
         if best is None or is_blocked or (has_silent and now_s < best.ready_s):
             return None

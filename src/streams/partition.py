@@ -27,12 +27,13 @@ from streams.outbox import OutputRecord
 from streams.prices import PriceJudge
 from streams.processor import Arrived, Decided
 from streams.progress import Progress, TopicProgress, encode_progress
-from streams.records import ReadEvent, read
+from streams.records import read
 from streams.recovery import now_ms
 from streams.states import OWNER_KEY, PROGRESS_KEY
 from streams.store import StoreDamagedError, remove_store
 from streams.surroundings import Surroundings
 from streams.transactions import AbortedError, StoppedError, Transactions
+from streams.turns import Turns
 
 log: Final = get_log()
 
@@ -186,6 +187,7 @@ class PartitionWorker:
 
     def _take(self, loaded: Loaded) -> None:
         self._store, self._processor, self.done = loaded.store, loaded.processor, loaded.done
+        self._turns = self._new_turns()
         self.inputs.begin_with(loaded.ends)
         self.reached = {topic: self.done[topic].next_offset for topic in MERGED_TOPICS}
 
@@ -217,6 +219,9 @@ class PartitionWorker:
                 merge.start(topic, self.done[topic].next_offset, self.done[topic].ahead)
         return merge
 
+    def _new_turns(self) -> Turns:
+        return Turns(self.inputs.limit, self._processor.policy_vehicle)
+
     def _step(self) -> None:
         for fetched in self._wait():
             self._push(fetched)
@@ -244,6 +249,7 @@ class PartitionWorker:
                 # What waited comes again, to whoever has the partition.
                 self._begins_anew = False
                 self._merge = self._new_merge()
+                self._turns = self._new_turns()
                 self._has_more = False
             if not (inputs.has_any() or self._has_more or self._processor.is_asking or self._stopping.is_set()):
                 inputs.condition.wait(self._rest_s())
@@ -270,9 +276,9 @@ class PartitionWorker:
                 continue
             record = input_record(topic, message)
             reading = read(record)
-            at, owner, ready_s = None, None, 0.0
-            if isinstance(reading, ReadEvent):
-                at, owner = reading.at, reading.vehicle_id
+            at, owner = self._turns.turn(record, reading)
+            ready_s = 0.0
+            if at is not None:
                 wait_s = min(limit_s, (record.logged_at - at).total_seconds() * WAIT_SHARE)
                 ready_s = now_s + wait_s if wait_s >= LEAST_WAIT_S else 0.0
             merge.push(topic, offset, at, Arrived(record, reading), owner=owner, ready_s=ready_s)

@@ -135,7 +135,8 @@ class PartitionProcessor:
         records: list[tuple[bytes, bytes | None]] = []
         for vehicle in batch.vehicles.values():
             summary = batch.summaries[vehicle.id] = self._summary(vehicle)
-            records.append((vehicle_key(vehicle.id), encode_vehicle(vehicle, summary)))
+            raw = None if _is_forgotten(vehicle) else encode_vehicle(vehicle, summary)
+            records.append((vehicle_key(vehicle.id), raw))
             before = self._vehicles.vehicle(vehicle.id)
             if vehicle.charging_events != (() if before is None else before.charging_events):
                 records.append((events_key(vehicle.id), encode_charging_events(vehicle)))
@@ -146,7 +147,10 @@ class PartitionProcessor:
     def keep(self, batch: Decided, heard_s: float) -> None:
         """Take over what is committed. `heard_s`: monotonic seconds when the batch was read, or its timers fired."""
         for vehicle in batch.vehicles.values():
-            self._vehicles.put(vehicle)
+            if _is_forgotten(vehicle):
+                self._vehicles.drop(vehicle.id)
+            else:
+                self._vehicles.put(vehicle)
             self._remember(vehicle.id, batch.summaries[vehicle.id], heard_s)
             self._to_ask.pop(vehicle.id, None)
         for vehicle_id in batch.unchanged:
@@ -156,6 +160,10 @@ class PartitionProcessor:
         """Note whose timers may be others now: the vehicles whose open visit is managed in one of the zones."""
         for zone in zones:
             self._to_ask |= self.visits.of(zone)
+
+    def policy_vehicle(self, policy_id: PolicyId) -> VehicleId | None:
+        """Whose policy it is, by what is committed; None: nobody's."""
+        return self._vehicles.policy_vehicle(policy_id)
 
     @property
     def is_asking(self) -> bool:
@@ -248,9 +256,12 @@ class PartitionProcessor:
         self.visits.put(vehicle_id, summary.zone, heard_s)
 
     def _policy_vehicle(self, batch: Decided, policy_id: PolicyId) -> VehicleId | None:
-        if policy_id in batch.policies:
-            return batch.policies[policy_id]
-        return self._vehicles.policy_vehicle(policy_id)
+        return batch.policies[policy_id] if policy_id in batch.policies else self.policy_vehicle(policy_id)
+
+
+def _is_forgotten(vehicle: Vehicle) -> bool:
+    """Whether nothing is known of it: such a one has no record."""
+    return vehicle.newest_at is None and not vehicle.policies and vehicle == new_vehicle(vehicle.id)
 
 
 def _why_withheld(command: ChargeCommand, wall_now: datetime | None) -> str | None:

@@ -39,6 +39,22 @@ _SHUT_OUT: Final = frozenset(
     }
 )
 
+# No further attempt cures it: of what is to be written something is too large for its topic, or may not be there.
+_REFUSED: Final = frozenset(
+    {
+        KafkaError.MSG_SIZE_TOO_LARGE,
+        KafkaError.RECORD_LIST_TOO_LARGE,
+        KafkaError.INVALID_RECORD,
+        KafkaError.POLICY_VIOLATION,
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+        KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+        KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001
+        KafkaError._UNKNOWN_PARTITION,  # noqa: SLF001
+    }
+)
+
 
 class AbortedError(RuntimeError):
     """The transaction is undone, and nobody saw anything of it: the batch may be taken again."""
@@ -131,7 +147,7 @@ class Transactions:
                 self._producer.poll(STEP_S)
                 self._give_way("produce")
             except KafkaException as error:
-                self._abort_or_leave(error.args[0], "produce")
+                self._abort_or_leave(error.args[0], f"produce {len(record.value or b'')} bytes to {record.topic}")
             else:
                 return
 
@@ -162,11 +178,19 @@ class Transactions:
             raise StoppedError(f"{self._id}: stopped while it could not {what}")
 
     def _abort_or_leave(self, cause: Any, what: str) -> None:
-        """Raise what a failed call means. Undoes the transaction where that is possible."""
+        """Raise what a failed call means. Undoes the transaction where that is possible.
+
+        What the broker refuses for good ends the worker: it would be refused again and again, and be in no word.
+        """
         if cause.fatal() or cause.code() in _SHUT_OUT:
             raise WorkerError(
                 f"{self._id} was shut out: another worker has its partition, or its transaction took too long"
                 f" (could not {what}: {self.fault or cause.str()}); nothing of it was committed"
+            )
+        if cause.code() in _REFUSED:
+            raise WorkerError(
+                f"{self._id}: what it has to write is refused, and would be each time"
+                f" (could not {what}: {cause.str()}); nothing of it was committed"
             )
         if not cause.txn_requires_abort():
             raise KafkaException(cause)

@@ -60,6 +60,10 @@ class Vehicles:
         if len(cache) > self._limit:
             cache.popitem(last=False)
 
+    def drop(self, vehicle_id: VehicleId) -> None:
+        """Nothing is known of a vehicle any more, and that is committed."""
+        self._cache.pop(vehicle_id, None)
+
     def policy_vehicle(self, policy_id: PolicyId) -> VehicleId | None:
         """Whose policy it is."""
         raw = self.records.get(policy_key(policy_id))

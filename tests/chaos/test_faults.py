@@ -16,6 +16,7 @@ from tests.support.chaos.faults import (
     fill_disk,
     freeze,
     fuzz,
+    kill_after_commit,
     kill_brokers,
     kill_workers,
     kill_workers_live,
@@ -26,7 +27,7 @@ from tests.support.chaos.faults import (
     set_clock_back,
     transactional_input,
 )
-from tests.support.chaos.load import Load
+from tests.support.chaos.load import Load, Spec, make_load
 from tests.support.chaos.log import Logged
 from tests.support.chaos.surroundings import SmallDisk, shifted_clock, small_disk
 
@@ -40,6 +41,18 @@ def test_kill_9_of_the_worker_at_any_moment(setting: Setting) -> None:
     outcome = kill_workers(setting, 6, seed=1, batch_limit_records=37)
     assert outcome.findings == []
     assert outcome.endings == []
+
+
+def test_kill_9_between_commit_and_store(setting: Setting) -> None:
+    """Killed ten times when a transaction was committed and the store did not know: no batch is lost or done twice."""
+    assert kill_after_commit(setting, 10, seed=1).findings == []
+
+
+def test_many_partitions(broker: Kafka, tmp_path: Path) -> None:
+    """With 32 partition numbers on two workers, one of which is killed, every vehicle is heard as it is on few."""
+    load = make_load(Spec(seed=SEED, vehicles=120, steps=40, partitions=32))
+    setting = Setting(bootstrap=broker.bootstrap, load=load, undisturbed=None, folder=tmp_path)
+    assert rebalance(setting, 1, seed=1).findings == []
 
 
 def test_kill_9_on_the_wall_clock(broker: Kafka, tmp_path: Path) -> None:

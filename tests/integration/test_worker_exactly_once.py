@@ -6,10 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from local.kafka import Kafka
 from local.topics import ensure_topics
-from models.topics import SESSION_UPDATED
+from models.topics import SESSION_UPDATED, WORKER_GROUP
+from streams.inputs import MERGED_TOPICS
 from tests.support.command import flex
 from tests.support.records import read_all
 from tests.support.replay_log import settled, updates, vehicles, versions, write_log
@@ -60,6 +63,43 @@ def test_wherever_it_dies_nothing_is_lost_or_doubled(
     with running_system(topics, tmp_path, state_dir=tmp_path / "state", clock="event"):
         wait_until(lambda: settled(topics) == SETTLED, 60, "every session to settle")
         assert updates(topics) == undisturbed
+
+
+@pytest.mark.parametrize("where", ["at the beginning", "at the end"])
+def test_reading_goes_on_where_the_state_says(topics: Topics, tmp_path: Path, undisturbed: Any, where: str) -> None:
+    """Whatever the group's offsets say after a kill, nothing is skipped or done again: the state has its own."""
+    write_log(topics, VEHICLES, SEED)
+    paced = {"state_dir": tmp_path / "state", "clock": "event", "batch_limit_records": 20}
+    with flex("worker", env=topics.env(**paced, crash_at="stored:12"), folder=tmp_path) as worker:
+        wait_until(lambda: worker.process.poll() is not None, 60, "the worker to die")
+    assert 0 < settled(topics) < SETTLED
+    move_group(topics, where)
+    with running_system(topics, tmp_path, **paced):
+        wait_until(lambda: settled(topics) == SETTLED, 60, "every session to settle")
+        assert updates(topics) == undisturbed
+
+
+def move_group(topics: Topics, where: str) -> None:
+    """Set the group's offsets of the merged inputs, once nobody is taken for a member any more."""
+    admin = AdminClient({"bootstrap.servers": topics.bootstrap})
+    asked = [
+        TopicPartition(topics.name(topic), number) for topic in MERGED_TOPICS for number in range(topics.partitions)
+    ]
+    if where == "at the end":
+        found = admin.list_offsets(dict.fromkeys(asked, OffsetSpec.latest()))
+        wanted = [TopicPartition(at.topic, at.partition, future.result().offset) for at, future in found.items()]
+    else:
+        wanted = [TopicPartition(at.topic, at.partition, 0) for at in asked]
+
+    def moved() -> bool:
+        group = ConsumerGroupTopicPartitions(topics.name(WORKER_GROUP), wanted)
+        try:
+            (done,) = admin.alter_consumer_group_offsets([group]).values()
+            return all(each.error is None for each in done.result().topic_partitions)
+        except KafkaException:
+            return False
+
+    wait_until(moved, 30, "the group to be without members", step_s=0.5)
 
 
 def test_a_worker_that_was_frozen_writes_nothing_and_leaves(topics: Topics, tmp_path: Path, undisturbed: Any) -> None:

@@ -12,7 +12,8 @@ from models.ids import ChargingEventId, SessionId, VehicleId
 from models.topics import CHANGELOG, VEHICLE_CHARGE
 from runtime.partitions import partition_of
 from sessions.state import ChargingEvent, Vehicle
-from streams.states import EVENTS, VEHICLE, decode_vehicle, encode_charging_events, encode_vehicle
+from streams.states import EVENTS, VEHICLE, decode_vehicle, encode_charging_events, encode_vehicle, vehicle_key
+from streams.store import Store
 from tests.support.command import Running, flex
 from tests.support.records import Outgoing, Record, produce, read_all
 from tests.support.system import Topics, delete_topics
@@ -106,6 +107,36 @@ def test_a_store_that_cannot_be_used_is_rebuilt(topics: Topics, tmp_path: Path, 
         lines = recovered(system.worker)
         assert len(lines) == topics.partitions
         assert not any('"rebuilt": null' in line for line in lines)
+        system.send(plug(vehicle, T0 + minutes(70), False), sample(vehicle, T0 + minutes(80)))
+        system.wait_for_states(vehicle, "UPCOMING", "ACTIVE:REGULAR", "SETTLED", "UPCOMING")
+
+
+@pytest.mark.parametrize(
+    ("beyond", "age", "word"),
+    [(1_000_000, timedelta(0), "but the changelog ended at"), (0, timedelta(days=7), "more than 6 days ago")],
+    ids=["position outside of the log", "older than deletions are kept"],
+)
+def test_a_store_whose_position_says_nothing_is_rebuilt(
+    topics: Topics, tmp_path: Path, beyond: int, age: timedelta, word: str
+) -> None:
+    """A store that says it is ahead of the log, or that may have missed deletions, is not built upon, whatever is in
+    it: the visit goes on from what the changelog says.
+    """
+    vehicle, state = VehicleId(new_vehicle("outside")), tmp_path / "state"
+    with running_system(topics, tmp_path, state_dir=state) as system:
+        system.send(system.policy(vehicle), plug(vehicle, T0, True, locationId="home", batteryLevel=40))
+        system.wait_for_states(vehicle, "UPCOMING", "ACTIVE:REGULAR")
+    for folder in folders(state):
+        store = Store(folder)
+        at = store.position()
+        assert at is not None
+        # Were the store used as it is, nothing would be known of the visit.
+        store.write([(vehicle_key(vehicle), None)], at[0] + beyond, at[1] - round(age.total_seconds() * 1_000))
+        store.close()
+    with running_system(topics, tmp_path, state_dir=state) as system:
+        lines = recovered(system.worker)
+        assert len(lines) == topics.partitions
+        assert all(word in line for line in lines)
         system.send(plug(vehicle, T0 + minutes(70), False), sample(vehicle, T0 + minutes(80)))
         system.wait_for_states(vehicle, "UPCOMING", "ACTIVE:REGULAR", "SETTLED", "UPCOMING")
 

@@ -34,6 +34,7 @@ LIVE: Final[dict[str, str | float]] = {
     "timer_quiet_s": LIVE_DEBOUNCE_S,
 }
 READY_LIMIT_S: Final = 90.0
+FUZZ_WINDOW: Final = 500
 
 
 class Outcome(Struct, kw_only=True):
@@ -80,6 +81,30 @@ def _killing(count: int) -> Callable[[Trial, random.Random], None]:
             worker.start()
 
     return break_it
+
+
+def kill_after_commit(setting: Setting, count: int, seed: int) -> Outcome:
+    """So many deaths at one place: the transaction is committed, and the store knows nothing of it yet."""
+
+    def break_it(run: Trial, rng: random.Random) -> None:
+        state = setting.folder / "state"
+        run.allow(1)
+        died = 0
+        while died < count:
+            # After so many batches of one life.
+            plan = {"FLEX_CRASH_AT": f"committed:{rng.randint(1, 3)}"}
+            worker = run.worker(env=plan, state_dir=state)
+            worker.start()
+            run.wait(lambda worker=worker: bool(worker.endings), READY_LIMIT_S, "the worker to die")  # type: ignore[misc]
+            died += len(worker.endings)
+            worker.kill()
+        run.worker(state_dir=state).start()
+
+    settings: dict[str, str | float] = {"batch_limit_records": 20}
+    outcome = _run("kill -9 between commit and store", setting, count, seed, break_it, settings=settings)
+    outcome.findings += [f"not by our plan: {ending}" for ending in outcome.endings if "status -9" not in ending]
+    outcome.endings = []
+    return outcome
 
 
 def rebalance(setting: Setting, count: int, seed: int, **settings: str | float) -> Outcome:
@@ -280,10 +305,12 @@ def _lie(record: Outgoing) -> Outgoing:
 def fuzz(setting: Setting, count: int, seed: int, data: Path | None) -> Outcome:
     """So many hostile messages, made from real ones, before the load and amid it: no crash, and each accounted for."""
     name, started_s = "hostile messages", time.monotonic()
-    # All of it lies in the log before the worker starts, and some of it tells a time months ahead: the window in which
-    # the next record is looked for must reach beyond what lies behind such a one.
-    wide: dict[str, str | float] = {"merge_window_records": max(5_000, count)}
-    with trial(setting.bootstrap, setting.load, setting.folder, replication=setting.replication, settings=wide) as run:
+    # All of it lies in the log before the worker starts, and some of it tells a time months ahead. What the load's own
+    # vehicles do must not depend on how far the next record is looked for.
+    narrow: dict[str, str | float] = {"merge_window_records": FUZZ_WINDOW}
+    with trial(
+        setting.bootstrap, setting.load, setting.folder, replication=setting.replication, settings=narrow
+    ) as run:
         steps = setting.load.steps
         share = count // len(steps) + 1
         messages = hostile(seed, count, originals(data))

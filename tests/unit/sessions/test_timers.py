@@ -20,6 +20,7 @@ from tests.builders import (
     ZONE,
     blocks,
     bounds,
+    delete,
     minute,
     plug,
     policy,
@@ -63,6 +64,24 @@ def test_what_is_set() -> None:
     assert "ROLL" not in planned
 
 
+def test_a_vehicle_that_nobody_manages_is_forgotten() -> None:
+    """Without policy and open visit a vehicle is as new a week after its last word; with either it is not."""
+    assert due(sample(30)) == {"FORGET": 30 + 7 * DAY_MIN}
+    assert "FORGET" not in due(plug(10)) | due(policy(0)) | due(policy(0), sample(30))
+    week = 30 + 7 * DAY_MIN
+    assert run(sample(30, level=50), timer(week - 1)).vehicle.level is not None
+    assert run(sample(30, level=50), timer(week)).vehicle == new_vehicle(VEHICLE)
+    # A message at that very moment comes before the timer; one that is later meets nothing that was known.
+    assert run(sample(30, level=50), sample(week)).vehicle.level is not None
+    assert run(sample(30, level=50), sample(week + 1)).vehicle == run(sample(week + 1)).vehicle
+
+
+def test_the_name_of_a_session_is_remembered_for_a_week() -> None:
+    """A vehicle that was never heard and lost its policy is forgotten a week after its newest session was named."""
+    assert due(policy(0), delete(5)) == {"FORGET": 7 * DAY_MIN}
+    assert run(policy(0), delete(5), timer(7 * DAY_MIN)).vehicle == new_vehicle(VEHICLE)
+
+
 def test_two_wait_at_once() -> None:
     """Each policy that waits has its own deadline; the one that manages the visit has none to wait for."""
     told = (policy(0, by="09:00"), policy(0, "p2", where=WORK, by="10:00"))
@@ -80,7 +99,7 @@ def test_kinds_in_order() -> None:
         ["UNPLUG", "SILENCE", "TOO_LONG"],
         ["DEADLINE", "GIVE_WAY", "BOUNDARY", "PAUSE", "RESERVE", "ASK"],
     )
-    assert [kind.name for kind in Kind] == [*ending, "PRICES", *controlling, "CONTACT", "ROLL"]
+    assert [kind.name for kind in Kind] == [*ending, "PRICES", *controlling, "CONTACT", "ROLL", "FORGET"]
 
 
 def test_an_unplug_that_is_confirmed_at_the_deadline() -> None:

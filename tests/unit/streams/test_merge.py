@@ -153,6 +153,29 @@ def test_what_was_taken_from_behind_keeps_nothing_but_its_place() -> None:
     assert [each.item for each in merge._queues["plug"].records] == [-1] + [None] * 500
 
 
+def test_a_backlog_beyond_the_window_keeps_every_order() -> None:
+    """However many records lie behind one from months ahead, each of the other vehicles is heard in its own order."""
+    window, vehicles = 10, 200
+    merge: Merge[str] = Merge(["plug", "charge"], window)
+    merge.push("plug", 0, at(10**7), "ahead in", owner="ahead")
+    for number in range(vehicles):
+        name, start = f"car-{number}", 10 * number
+        for place, (topic, second, what) in enumerate((("plug", 0, "in"), ("charge", 1, "1"), ("charge", 2, "2"))):
+            merge.push(topic, 3 * number + place, at(start + second), f"{name} {what}", owner=name)
+        merge.push("plug", 3 * number + 3, at(start + 3), f"{name} out", owner=name)
+    taken: list[str] = []
+    while batch := merge.take(ends("plug", "charge"), 7, LATER_S):
+        taken += batch
+        # What is taken ahead is told with every batch: it must stay within the window.
+        assert all(len(ahead) < window for _, ahead in merge.progress().values())
+    told: dict[str, list[str]] = {}
+    for vehicle, what in (each.split() for each in taken):
+        told.setdefault(vehicle, []).append(what)
+    assert told.pop("ahead") == ["in"]
+    assert set(map(tuple, told.values())) == {("in", "1", "2", "out")}
+    assert len(told) == vehicles
+
+
 Owned = st.lists(st.tuples(st.sampled_from("ABC"), st.none() | st.integers(0, 30)), max_size=12)
 Log = dict[str, list[tuple[str, int | None]]]
 Name = tuple[str, int]

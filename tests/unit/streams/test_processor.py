@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar
 
+from msgspec import structs
 from msgspec.json import encode
 
 from models.command import Action, ChargeCommand, Reason
@@ -230,6 +231,56 @@ def test_a_timer_that_changes_nothing_does_not_fire_at_once_again() -> None:
     assert bench.tally["timer_changed_nothing"] == 1
     assert bench.timers.due(due_at, 0.5, 10) == []
     assert bench.timers.due(due_at, 1.0, 10) == [CAR]
+
+
+def test_a_forgotten_vehicle_has_no_record() -> None:
+    """A week after its last word a vehicle without policy and visit leaves store, cache and timers; heard again, it is
+    as one that is new, and a restart finds the same.
+    """
+    bench, restarted = Bench(), Bench()
+    for each in (bench, restarted):
+        each.take(plug(0, True), plug(30, False), plug(32, None))
+        assert len(each.vehicles) == 1
+        each.fire(T0 + timedelta(days=7, minutes=33))
+        assert (each.records, len(each.timers), each.tally["vehicle_forgotten"]) == ({}, 0, 1)
+    restarted.start()
+    for each in (bench, restarted):
+        each.take(structs.replace(plug(10 * 24 * 60, True), logged_at=T0 + timedelta(days=10)))
+    assert bench.records == restarted.records != {}
+    assert bench.published == restarted.published
+
+
+def test_a_vehicle_is_forgotten_by_its_own_next_message() -> None:
+    """Whether its timer fired or its own next message came first, a vehicle that was silent for a week is the same."""
+    silent, fired = Bench(), Bench()
+    for each in (silent, fired):
+        each.take(plug(0, True), plug(30, False), plug(32, None))
+    fired.fire(T0 + timedelta(days=8))
+    for each in (silent, fired):
+        each.take(structs.replace(plug(10 * 24 * 60, True), logged_at=T0 + timedelta(days=10)))
+    assert silent.records == fired.records
+    assert silent.published == fired.published
+
+
+def test_time_alone_forgets() -> None:
+    """By the wall a silent vehicle is forgotten a week, and what its newest message was late, after that message; the
+    timer that says so stands again after a restart.
+    """
+    bench = Bench()
+    bench.take(plug(0, False))
+    # It was told at T0 and logged at NOW.
+    gone_at = NOW + timedelta(days=7)
+    for _ in range(2):
+        bench.start()
+        timers = Timers(quiet_s=0.0, is_wall=True)
+        for vehicle_id, summary in Vehicles(bench, limit=2).summaries():
+            timers.schedule(vehicle_id, summary.wake, 0.0)
+        assert timers.due(gone_at - timedelta(seconds=1), 1.0, 10) == []
+        assert timers.due(gone_at, 1.0, 10) == [CAR]
+    bench.keep(bench.processor.decide_timers([CAR], TimerDue(gone_at - timedelta(seconds=1), is_wall=True), NOW))
+    assert len(bench.vehicles) == 1
+    bench.keep(bench.processor.decide_timers([CAR], TimerDue(gone_at, is_wall=True), NOW))
+    assert bench.records == {}
 
 
 def test_everything_goes_to_the_partition_that_it_came_from() -> None:

@@ -1,0 +1,103 @@
+"""Memory of the worker over a day of input at full speed: what it holds after its warm-up is what it holds at the end.
+
+Vehicles are plugged in for four hours of every six and tell something each minute, every ten minutes while away; their
+offsets within the six hours differ, so each hour of the day is like any other. `BENCH_SCALE` changes their number.
+"""
+
+import os
+import time
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from statistics import median
+from typing import Any, Final
+
+from msgspec.json import encode
+
+from benchmarks.system import (
+    Process,
+    Record,
+    Site,
+    broker,
+    done,
+    ends,
+    names,
+    now,
+    plugged_in,
+    prices,
+    produce,
+    sample,
+    site,
+    stamp,
+    worker,
+)
+from models.topics import VEHICLE_CHARGE, VEHICLE_PLUG
+
+SCALE: Final = float(os.environ.get("BENCH_SCALE", "1"))
+VEHICLES: Final = max(50, round(300 * SCALE))
+DAY_MIN: Final = 24 * 60
+CYCLE_MIN: Final = 6 * 60
+PLUGGED_MIN: Final = 4 * 60
+AWAY_GAP_MIN: Final = 10
+# Caches fill, and every vehicle has had a visit: a cycle and a half of the day.
+WARM_HOURS: Final = 9
+# What stands at the end of the warm-up, and at the end of the day: medians over so long.
+SPAN_HOURS: Final = 3
+LOOK_S: Final = 0.5
+LIMIT_S: Final = 1_800.0
+
+
+def measure() -> dict[str, dict[str, Any]]:
+    """`rss_growth_pct_24h`: how much more it holds in the last hours of the day than in those after the warm-up."""
+    with broker() as kafka, site(kafka) as at:
+        start = now() - timedelta(hours=25)
+        fleet = names(VEHICLES)
+        produce(at, prices(start))
+        # Their plug-ins come with the day: only the policies are taken from here.
+        produce(at, (each for each in plugged_in(fleet, start) if each[0] != VEHICLE_PLUG))
+        produce(at, _day(fleet, start))
+        with worker(at) as process:
+            held = _held_by_hour(at, process)
+    early = median(held[hour] for hour in range(WARM_HOURS, WARM_HOURS + SPAN_HOURS) if hour in held)
+    late = median(held[hour] for hour in range(24 - SPAN_HOURS, 24) if hour in held)
+    return {
+        "rss_growth_pct_24h": {"value": (late / early - 1) * 100, "unit": "%"},
+        "rss_warm_mib": {"value": early, "unit": "MiB"},
+        "rss_24h_mib": {"value": late, "unit": "MiB"},
+    }
+
+
+def _held_by_hour(at: Site, process: Process) -> dict[int, float]:
+    """By hour of the day that the worker goes through, the median of what it held, in MiB."""
+    total, found, until_s = ends(at, VEHICLE_CHARGE), dict[int, list[float]](), time.monotonic() + LIMIT_S
+    while (so_far := done(at, VEHICLE_CHARGE)) < total:
+        if time.monotonic() > until_s:
+            raise RuntimeError(f"the day is not over within {LIMIT_S:g} s")
+        found.setdefault(so_far * 24 // total, []).append(process.rss_mib())
+        time.sleep(LOOK_S)
+    return {hour: median(values) for hour, values in found.items()}
+
+
+def _day(fleet: list[str], start: datetime) -> Iterator[Record]:
+    for minute in range(DAY_MIN):
+        at = start + timedelta(minutes=minute)
+        for number, vehicle in enumerate(fleet):
+            into = (minute + number * CYCLE_MIN // len(fleet)) % CYCLE_MIN
+            if into in {0, PLUGGED_MIN}:
+                yield VEHICLE_PLUG, vehicle, _plug(vehicle, at, is_in=into == 0), None
+            elif into < PLUGGED_MIN:
+                yield VEHICLE_CHARGE, vehicle, sample(vehicle, at, into, gap_s=60.0), None
+            elif into % AWAY_GAP_MIN == 0:
+                yield VEHICLE_CHARGE, vehicle, _away(vehicle, at), None
+
+
+def _plug(vehicle: str, at: datetime, *, is_in: bool) -> bytes:
+    where = {"locationId": "home", "batteryLevel": 40} if is_in else {}
+    return encode(_head(vehicle, at) | {"isPluggedIn": is_in} | where)
+
+
+def _away(vehicle: str, at: datetime) -> bytes:
+    return encode(_head(vehicle, at) | {"isPluggedIn": False, "batteryLevel": 60})
+
+
+def _head(vehicle: str, at: datetime) -> dict[str, object]:
+    return {"eventId": f"{vehicle}-{at.timestamp():.0f}", "vehicleId": vehicle, "userId": "u-1", "at": stamp(at)}
