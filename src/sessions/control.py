@@ -317,6 +317,7 @@ def _plan(step: Step, policy: VehiclePolicy, target: Target, battery: Battery, n
     control.is_level_told = battery.is_told
     control.energy_at_plan_wh = step.visit.part.totals.energy_sum_wh
     needed_wh, power = still_missing_wh(control, target, battery), power_w(step.vehicle, step.visit, policy, battery)
+    control.planned_w = power if needed_wh else 0
     if not needed_wh:
         control.plan = Plan(())
         return

@@ -139,7 +139,8 @@ class Control(Struct):
     The plan: `planned_at` when it was made, prices known by `prices_at` are in it as far as they could be read by
     `prices_read_at`, boundaries up to `checked_at` were acted on; `plan_target_id`, `goal_percent`: what it is for, and
     how far it goes; `is_level_told`: the level that it began with was told, not assumed; `energy_at_plan_wh`: of the
-    part, then; `off_plan_at`: the newest re-plan because the vehicle did otherwise.
+    part, then; `planned_w`: the power that it counts on; `off_plan_at`: the newest re-plan because the vehicle did
+    otherwise.
 
     The blocks: `started` are over, one is `running`, its vehicle does not charge since `paused_at`; `energies`: what
     they delivered. The target: `reserve_left`, the reserve that was filled in this session, if one was, and when
@@ -158,6 +159,7 @@ class Control(Struct):
     goal_percent: float | None = None
     is_level_told: bool = False
     energy_at_plan_wh: int = 0
+    planned_w: int = 0
     started: tuple[StartedBlock, ...] = ()
     running: StartedBlock | None = None
     paused_at: datetime | None = None

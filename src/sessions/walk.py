@@ -165,6 +165,10 @@ class _Walk:
         usable = _until(self._bare, read_us) if is_counted else self._bare
         rise_percent = risen_percent(rise.highest_percent, percent)
         is_idle = all(is_on is False for _, _, is_on in usable)
+        if is_idle and is_counted and self._sum_wh > rise.base_wh and _bare_us(usable) < GAP_US:
+            # It rose while the counter told of it; a capacity or an efficiency that is not quite right explains the rest.
+            self._bare = self._bare[len(usable) :]
+            usable = ()
         if usable and not (is_idle and 0 < rise_percent <= IDLE_RISE_PERCENT):
             self._bare = self._bare[len(usable) :]
             self._lift(at_us, percent, rise, usable)
@@ -321,6 +325,10 @@ def _until(bare: tuple[Bare, ...], end_us: int) -> tuple[Bare, ...]:
     while kept and bare[kept - 1][1] > end_us:
         kept -= 1
     return bare[:kept]
+
+
+def _bare_us(bare: tuple[Bare, ...]) -> int:
+    return sum(end_us - start_us for start_us, end_us, _ in bare)
 
 
 def _length_us(spans: list[SpanUs]) -> int:
