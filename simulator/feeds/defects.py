@@ -21,6 +21,8 @@ _KEPT_FIELDS: Final = ("event_id", "vehicle_id", "user_id", "at")
 _SAMPLE_FIELDS: Final = tuple(field for field in ChargeSample.__struct_fields__ if field not in _KEPT_FIELDS)
 # Of what a counter shows, this share drains at most.
 _DRAIN_LIMIT: Final = 0.02
+# Of a car that is silent for 72 h the contract says that its visit is over.
+_SLEEP_LIMIT_MS: Final = 24 * HOUR_MS
 _WORDS: Final = ("PLUGGED_IN:MAGIC", "", "charging", "UNKNOWN")
 
 
@@ -238,12 +240,13 @@ class OutOfRange(Spoiler):
 
 
 class Sleep(Spoiler):
-    """A car that stands and does not charge falls asleep after half an hour, until something happens."""
+    """A car that stands and does not charge falls asleep after half an hour, until something happens, or for a day."""
 
     def __init__(self, chance: Random) -> None:
         super().__init__(chance)
         self._known: tuple[object, ...] = ()
         self._since_ms = 0
+        self._told_ms = 0
 
     def spoil(self, car: Car, arrival: Arrival) -> Sequence[Arrival]:
         at_ms, message = arrival
@@ -259,7 +262,10 @@ class Sleep(Spoiler):
         )
         if now != self._known or message.is_charging or message.charge_rate:
             self._known, self._since_ms = now, at_ms
-        return (arrival,) if at_ms <= self._since_ms + 30 * MINUTE_MS else ()
+        if at_ms > self._since_ms + 30 * MINUTE_MS and at_ms < self._told_ms + _SLEEP_LIMIT_MS:
+            return ()
+        self._told_ms = at_ms
+        return (arrival,)
 
 
 class Offline(Spoiler):

@@ -77,14 +77,22 @@ def is_step_steep(energy_wh: int, passed_us: int) -> bool:
 
 
 def read(
-    run: Run, at_us: int, counter_wh: int, *, limit_wh: float, is_idle: bool, is_first: bool = False
+    run: Run,
+    at_us: int,
+    counter_wh: int,
+    *,
+    limit_wh: float,
+    is_idle: bool,
+    is_first: bool = False,
+    began_us: int | None = None,
 ) -> tuple[Step, Run]:
     """Judge the next reading of a run, and give the run that holds from it on.
 
     `limit_wh`: more than a battery takes. `is_idle`: the vehicle is known not to charge. Then a fall to no less than
     half of the highest is a drain (docs/decisions/0005): a counter that begins anew falls to a small part, or falls
     while the vehicle charges. `is_first`: the run was last read before the plug-in, with which many counters begin
-    anew; then a fall to less than half of the highest is no noise, and a zero no placeholder.
+    anew; then a fall to less than half of the highest is no noise, and a zero no placeholder. `began_us`: since when
+    the vehicle is known to charge, if it does: a counter that showed zero before that and after it counts this charge.
     """
     highest_wh = run.highest_wh
     step_wh = counter_wh - highest_wh
@@ -92,7 +100,9 @@ def read(
         return Step.RESTARTS, Run(at_us, at_us, counter_wh)
     if step_wh < -COUNTER_NOISE_WH and not (is_idle and 2 * counter_wh >= highest_wh):
         return Step.RESTARTS, Run(at_us, at_us, counter_wh, highest_wh if counter_wh == 0 else 0)
-    if step_wh > limit_wh or is_step_steep(step_wh, at_us - run.read_us) or _was_placeholder(run, counter_wh):
+    is_counting = began_us is not None and run.began_us < began_us <= run.read_us
+    is_placeholder = not is_counting and _was_placeholder(run, counter_wh)
+    if step_wh > limit_wh or is_step_steep(step_wh, at_us - run.read_us) or is_placeholder:
         return Step.IMPLAUSIBLE, Run(at_us, at_us, counter_wh)
     before_zero_wh = run.before_zero_wh if counter_wh == 0 else 0
     return Step.RISES, Run(run.began_us, at_us, max(highest_wh, counter_wh), before_zero_wh)

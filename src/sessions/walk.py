@@ -137,9 +137,16 @@ class _Walk:
             self.pass_to(at_us)
             self._run = Run(at_us, at_us, counter_wh)
             return
-        is_idle = self._charging.is_on is False
-        is_first = run.read_us < frame.open_us
-        step, self._run = read(run, at_us, counter_wh, limit_wh=frame.limit_wh, is_idle=is_idle, is_first=is_first)
+        charging = self._charging
+        step, self._run = read(
+            run,
+            at_us,
+            counter_wh,
+            limit_wh=frame.limit_wh,
+            is_idle=charging.is_on is False,
+            is_first=run.read_us < frame.open_us,
+            began_us=charging.since_us if charging.is_on else None,
+        )
         if step is Step.RISES:
             self._cover(run.read_us, at_us, max(counter_wh - run.highest_wh, 0))
             return
@@ -166,7 +173,7 @@ class _Walk:
         rise_percent = risen_percent(rise.highest_percent, percent)
         is_idle = all(is_on is False for _, _, is_on in usable)
         if is_idle and is_counted and self._sum_wh > rise.base_wh and _bare_us(usable) < GAP_US:
-            # It rose while the counter told of it; a capacity or an efficiency that is not quite right explains the rest.
+            # It rose while the counter told of it; a capacity or efficiency that is not quite right explains the rest.
             self._bare = self._bare[len(usable) :]
             usable = ()
         if usable and not (is_idle and 0 < rise_percent <= IDLE_RISE_PERCENT):
