@@ -209,7 +209,7 @@ class Visit(Struct):
 
     `here_at`: up to then nothing says that it is over: the newest message when it began, or that named its place since.
     `elsewhere`: another place that was named since. `counter_stands_since`: where only a counter tells whether the
-    vehicle charges, when that grew last, or was read first.
+    vehicle charges, when that grew last, or was read first; `has_counter_risen`: it has grown.
     """
 
     plugged_in_at: datetime
@@ -222,6 +222,7 @@ class Visit(Struct):
     here_at: datetime | None = None
     elsewhere: Elsewhere | None = None
     counter_stands_since: datetime | None = None
+    has_counter_risen: bool = False
 
 
 class CurrentSession(Struct, frozen=True):
@@ -269,7 +270,8 @@ class Vehicle(Struct):
     log. `other_user_at`: the newest message from before this user. `left_at`: the newest moment known to lie outside of
     a visit, or in a settled session. `charge_heard_after`: up to then a charge says nothing of the plug.
     `session_opened_at`: the time that names the newest session. `command_until`: how long the newest command holds.
-    `visit_over_at`: until when the newest visit that is over may have told levels. `charging_events`: those of the last
+    `visit_over_at`: until when the newest visit that is over may have told levels. `counter_step_wh`: the smallest rise
+    of its counter in the newest visit in which that alone told whether it charges, and rose. `charging_events`: those of the last
     7 d.
     """
 
@@ -287,6 +289,7 @@ class Vehicle(Struct):
     charge_limit: ChargeLimit | None = None
     power_state: PowerState | None = None
     charging: Charging | None = None
+    counter_step_wh: int | None = None
     peaks: tuple[PeakPower, ...] = ()
     readings: Readings = Readings()
     visit: Visit | None = None
