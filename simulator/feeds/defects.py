@@ -134,7 +134,8 @@ class HeldCounter(Spoiler):
         at_ms, message = arrival
         if isinstance(message, PlugEvent):
             return (arrival,)
-        if message.energy_added is None or (message.energy_added == 0 and not message.is_charging):
+        is_drawing = message.is_charging or message.charge_rate
+        if message.energy_added is None or (message.energy_added == 0 and not is_drawing):
             return ((at_ms, structs.replace(message, energy_added=self._last_kwh)),)
         self._last_kwh = message.energy_added
         return (arrival,)

@@ -271,8 +271,8 @@ class Vehicle(Struct):
     a visit, or in a settled session. `charge_heard_after`: up to then a charge says nothing of the plug.
     `session_opened_at`: the time that names the newest session. `command_until`: how long the newest command holds.
     `visit_over_at`: until when the newest visit that is over may have told levels. `counter_step_wh`: the smallest rise
-    of its counter in the newest visit in which that alone told whether it charges, and rose. `charging_events`: those of the last
-    7 d.
+    of its counter in the newest visit in which that alone told whether it charges, and rose. `charging_events`: those
+    of the last 7 d.
     """
 
     id: VehicleId
