@@ -101,19 +101,22 @@ def read(
     if step_wh < -COUNTER_NOISE_WH and not (is_idle and 2 * counter_wh >= highest_wh):
         return Step.RESTARTS, Run(at_us, at_us, counter_wh, highest_wh if counter_wh == 0 else 0)
     is_counting = began_us is not None and run.began_us < began_us <= run.read_us
-    is_placeholder = not is_counting and _was_placeholder(run, counter_wh)
+    is_placeholder = not is_counting and _was_placeholder(run, counter_wh, is_idle=is_idle)
     if step_wh > limit_wh or is_step_steep(step_wh, at_us - run.read_us) or is_placeholder:
         return Step.IMPLAUSIBLE, Run(at_us, at_us, counter_wh)
     before_zero_wh = run.before_zero_wh if counter_wh == 0 else 0
     return Step.RISES, Run(run.began_us, at_us, max(highest_wh, counter_wh), before_zero_wh)
 
 
-def _was_placeholder(run: Run, counter_wh: int) -> bool:
+def _was_placeholder(run: Run, counter_wh: int, *, is_idle: bool) -> bool:
     """Tell whether the run's zero stood for nothing: the counter is back nearer to what it showed before than to it.
 
-    Of a counter that has hardly begun nobody can tell, and there is little to be wrong about: it is believed.
+    Of a counter that has hardly begun nobody can tell, and there is little to be wrong about: it is believed, unless it
+    comes back to the very same while nothing charges. A zero may come again and again.
     """
     before_wh = run.before_zero_wh
+    if is_idle and 0 < before_wh == counter_wh:
+        return True
     return before_wh >= PLACEHOLDER_LEAST_WH and before_wh - COUNTER_NOISE_WH <= counter_wh <= 2 * before_wh
 
 

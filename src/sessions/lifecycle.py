@@ -170,7 +170,7 @@ def _take_message(step: Step, seen: Observation) -> None:
         and visit.part.control is not None
         and not _is_known(step, seen)
     ):
-        follow(step, seen.at, is_heard=is_heard)
+        follow(step, seen.at, is_heard=is_heard, is_leaving=seen.is_plugged_in is False)
         if has_news(before, step.vehicle):
             update_visit(step, seen.at)
     if seen.is_plugged_in is False:
