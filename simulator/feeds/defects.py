@@ -23,6 +23,8 @@ _SAMPLE_FIELDS: Final = tuple(field for field in ChargeSample.__struct_fields__ 
 _DRAIN_LIMIT: Final = 0.02
 # Of a car that is silent for 72 h the contract says that its visit is over.
 _SLEEP_LIMIT_MS: Final = 24 * HOUR_MS
+# Polls in a row that tell nothing: what is more no bound could hold against.
+_BLANKS_LIMIT: Final = 2
 _WORDS: Final = ("PLUGGED_IN:MAGIC", "", "charging", "UNKNOWN")
 
 
@@ -71,6 +73,7 @@ class Polls(Spoiler):
         super().__init__(chance)
         self._every_ms = chance.randrange(1, 11) * MINUTE_MS
         self._next_ms = 0
+        self._blanks = 0
 
     def spoil(self, car: Car, arrival: Arrival) -> Sequence[Arrival]:
         del car
@@ -79,9 +82,11 @@ class Polls(Spoiler):
             return ()
         is_hole = self.chance.random() < 0.02
         self._next_ms = at_ms + (30 * MINUTE_MS if is_hole else self._every_ms)
-        if self.chance.random() < 0.2:
+        if self.chance.random() < 0.2 and self._blanks < _BLANKS_LIMIT:
+            self._blanks += 1
             blank = dict.fromkeys(_SAMPLE_FIELDS)
             return ((at_ms, structs.replace(message, **blank)),)
+        self._blanks = 0
         return (arrival,)
 
 

@@ -84,15 +84,15 @@ def read(
     limit_wh: float,
     is_idle: bool,
     is_first: bool = False,
-    began_us: int | None = None,
+    is_counting: bool = False,
 ) -> tuple[Step, Run]:
     """Judge the next reading of a run, and give the run that holds from it on.
 
     `limit_wh`: more than a battery takes. `is_idle`: the vehicle is known not to charge. Then a fall to no less than
     half of the highest is a drain (docs/decisions/0005): a counter that begins anew falls to a small part, or falls
     while the vehicle charges. `is_first`: the run was last read before the plug-in, with which many counters begin
-    anew; then a fall to less than half of the highest is no noise, and a zero no placeholder. `began_us`: since when
-    the vehicle is known to charge, if it does: a counter that showed zero before that and after it counts this charge.
+    anew; then a fall to less than half of the highest is no noise, and a zero no placeholder. `is_counting`: it
+    showed zero as the vehicle began to charge, and what it shows may have been charged since: no placeholder either.
     """
     highest_wh = run.highest_wh
     step_wh = counter_wh - highest_wh
@@ -100,7 +100,6 @@ def read(
         return Step.RESTARTS, Run(at_us, at_us, counter_wh)
     if step_wh < -COUNTER_NOISE_WH and not (is_idle and 2 * counter_wh >= highest_wh):
         return Step.RESTARTS, Run(at_us, at_us, counter_wh, highest_wh if counter_wh == 0 else 0)
-    is_counting = began_us is not None and run.began_us < began_us <= run.read_us
     is_placeholder = not is_counting and _was_placeholder(run, counter_wh, is_idle=is_idle)
     if step_wh > limit_wh or is_step_steep(step_wh, at_us - run.read_us) or is_placeholder:
         return Step.IMPLAUSIBLE, Run(at_us, at_us, counter_wh)
