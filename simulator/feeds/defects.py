@@ -21,6 +21,10 @@ _KEPT_FIELDS: Final = ("event_id", "vehicle_id", "user_id", "at")
 _SAMPLE_FIELDS: Final = tuple(field for field in ChargeSample.__struct_fields__ if field not in _KEPT_FIELDS)
 # Of what a counter shows, this share drains at most.
 _DRAIN_LIMIT: Final = 0.02
+# Of a car that is silent for 72 h the contract says that its visit is over.
+_SLEEP_LIMIT_MS: Final = 24 * HOUR_MS
+# Polls in a row that tell nothing: what is more no bound could hold against.
+_BLANKS_LIMIT: Final = 2
 _WORDS: Final = ("PLUGGED_IN:MAGIC", "", "charging", "UNKNOWN")
 
 
@@ -69,6 +73,7 @@ class Polls(Spoiler):
         super().__init__(chance)
         self._every_ms = chance.randrange(1, 11) * MINUTE_MS
         self._next_ms = 0
+        self._blanks = 0
 
     def spoil(self, car: Car, arrival: Arrival) -> Sequence[Arrival]:
         del car
@@ -77,9 +82,11 @@ class Polls(Spoiler):
             return ()
         is_hole = self.chance.random() < 0.02
         self._next_ms = at_ms + (30 * MINUTE_MS if is_hole else self._every_ms)
-        if self.chance.random() < 0.2:
+        if self.chance.random() < 0.2 and self._blanks < _BLANKS_LIMIT:
+            self._blanks += 1
             blank = dict.fromkeys(_SAMPLE_FIELDS)
             return ((at_ms, structs.replace(message, **blank)),)
+        self._blanks = 0
         return (arrival,)
 
 
@@ -132,7 +139,8 @@ class HeldCounter(Spoiler):
         at_ms, message = arrival
         if isinstance(message, PlugEvent):
             return (arrival,)
-        if message.energy_added is None or (message.energy_added == 0 and not message.is_charging):
+        is_drawing = message.is_charging or message.charge_rate
+        if message.energy_added is None or (message.energy_added == 0 and not is_drawing):
             return ((at_ms, structs.replace(message, energy_added=self._last_kwh)),)
         self._last_kwh = message.energy_added
         return (arrival,)
@@ -238,12 +246,13 @@ class OutOfRange(Spoiler):
 
 
 class Sleep(Spoiler):
-    """A car that stands and does not charge falls asleep after half an hour, until something happens."""
+    """A car that stands and does not charge falls asleep after half an hour, until something happens, or for a day."""
 
     def __init__(self, chance: Random) -> None:
         super().__init__(chance)
         self._known: tuple[object, ...] = ()
         self._since_ms = 0
+        self._told_ms = 0
 
     def spoil(self, car: Car, arrival: Arrival) -> Sequence[Arrival]:
         at_ms, message = arrival
@@ -259,7 +268,10 @@ class Sleep(Spoiler):
         )
         if now != self._known or message.is_charging or message.charge_rate:
             self._known, self._since_ms = now, at_ms
-        return (arrival,) if at_ms <= self._since_ms + 30 * MINUTE_MS else ()
+        if at_ms > self._since_ms + 30 * MINUTE_MS and at_ms < self._told_ms + _SLEEP_LIMIT_MS:
+            return ()
+        self._told_ms = at_ms
+        return (arrival,)
 
 
 class Offline(Spoiler):

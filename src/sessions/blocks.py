@@ -11,15 +11,19 @@ from msgspec import structs
 
 from models.session import ImmediateStartTarget
 from sessions.planner import BlockType, Plan, PlannedBlock
-from sessions.state import Charging, Control, StartedBlock, Target
+from sessions.state import Charging, Control, StartedBlock, Target, Vehicle, Visit
 
 # A shorter pause ends no block.
 PAUSE: Final = timedelta(minutes=5)
 # Where only a counter tells, a vehicle whose counter has stood for so long does not charge. One of few digits stands
 # for minutes while it does: 0.1 kWh are 6 min at 1 kW.
 COUNTER_STANDS: Final = timedelta(minutes=10)
+# But not before this share of the time that one step of it takes: whole kWh are 16 min at 3.7 kW.
+STEP_SHARE: Final = 1.25
+STANDS_LIMIT: Final = timedelta(minutes=60)
 # More do not begin in one part of a visit: its updates have to fit into a record, and a sample's work stays bounded.
 STARTED_LIMIT_BLOCKS: Final = 1_000
+_HOUR: Final = timedelta(hours=1)
 
 
 def kind_of(control: Control, target: Target) -> BlockType:
@@ -105,6 +109,15 @@ def track_blocks(charging: Charging | None, control: Control, now: datetime, kin
         start_at = max(charging.since, wanted.start_at)
         control.running = StartedBlock(kind, start_at if ended_at is None else max(start_at, ended_at))
     return is_interrupted
+
+
+def stands_after(vehicle: Vehicle, visit: Visit) -> timedelta:
+    """How long the counter of a vehicle that never says whether it charges must stand to tell that it does not."""
+    step_wh, control, peak_w = vehicle.counter_step_wh, visit.part.control, visit.part.totals.peak_w
+    power_w = peak_w or (0 if control is None else control.planned_w)
+    if not step_wh or not power_w:
+        return COUNTER_STANDS
+    return min(max(COUNTER_STANDS, STEP_SHARE * step_wh / power_w * _HOUR), STANDS_LIMIT)
 
 
 def overrun_ends_at(control: Control, now: datetime) -> datetime:

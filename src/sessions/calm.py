@@ -11,7 +11,7 @@ from models.session import ImmediateStartTarget
 from models.telemetry import PowerDeliveryState
 from sessions.battery import Battery
 from sessions.blocks import kind_of, wanted_block
-from sessions.progress import is_behind
+from sessions.progress import is_ahead, is_behind
 from sessions.state import Control, Target, Vehicle, Visit
 
 
@@ -27,6 +27,7 @@ def goes_on(vehicle: Vehicle, visit: Visit, target: Target | None, battery: Batt
         and _waits_for_nothing(control, target, at)
         and _is_as_planned(control, target, battery)
         and (vehicle.power_state is None or vehicle.power_state.state is PowerDeliveryState.CHARGING)
+        and not is_ahead(control, visit.part.totals)
         and not is_behind(control, visit.part.totals, battery, at)
     )
 

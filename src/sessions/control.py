@@ -65,8 +65,13 @@ def begin_control(step: Step, at: datetime) -> None:
     follow(step, at, must_plan=True)
 
 
-def follow(step: Step, at: datetime, *, must_plan: bool = False, is_heard: bool = False) -> None:
-    """Bring everything up to date. `is_heard`: the vehicle has just told something, not time or a user."""
+def follow(
+    step: Step, at: datetime, *, must_plan: bool = False, is_heard: bool = False, is_leaving: bool = False
+) -> None:
+    """Bring everything up to date. `is_heard`: the vehicle has just told something, not time or a user.
+
+    `is_leaving`: that it is unplugged. What it tells with that still belongs to the visit, but nothing is asked of it.
+    """
     told_at, control, visit = step.now(at), step.control, step.visit
     managed, session = step.managed(visit.part.policy_id)
     battery = battery_of(step.vehicle, visit, managed.policy, step.rules)
@@ -92,13 +97,14 @@ def follow(step: Step, at: datetime, *, must_plan: bool = False, is_heard: bool 
         clear_fault(control, Fault.UNREACHABLE)
     take_power_state(step.vehicle.power_state, visit.plugged_in_at, control)
     take_limit(control, target, battery.limit_percent, now)
-    # What charges beyond a reserve that is full charges for the plan that is still to be made, if at all.
-    is_interrupted = not (is_off_reserve and not control.is_in_reserve) and _track(step, target, now)
-    if must_plan or is_off_reserve or is_interrupted or is_off_plan(step, target, battery, now, is_heard=is_heard):
-        _plan(step, managed.policy, target, battery, now)
-        _track(step, target, now)
-    steer(step, now)
-    take_disobedience(control, step.charging)
+    if not is_leaving:
+        # What charges beyond a reserve that is full charges for the plan that is still to be made, if at all.
+        is_interrupted = not (is_off_reserve and not control.is_in_reserve) and _track(step, target, now)
+        if must_plan or is_off_reserve or is_interrupted or is_off_plan(step, target, battery, now, is_heard=is_heard):
+            _plan(step, managed.policy, target, battery, now)
+            _track(step, target, now)
+        steer(step, now)
+        take_disobedience(control, step.charging)
     known = control.outcome
     if known is None or known.target_id != target.id or (control.plan, control.reached_at, control.judged) != before:
         control.outcome = forecast(control, target, battery, now)
@@ -317,6 +323,7 @@ def _plan(step: Step, policy: VehiclePolicy, target: Target, battery: Battery, n
     control.is_level_told = battery.is_told
     control.energy_at_plan_wh = step.visit.part.totals.energy_sum_wh
     needed_wh, power = still_missing_wh(control, target, battery), power_w(step.vehicle, step.visit, policy, battery)
+    control.planned_w = power if needed_wh else 0
     if not needed_wh:
         control.plan = Plan(())
         return

@@ -77,14 +77,22 @@ def is_step_steep(energy_wh: int, passed_us: int) -> bool:
 
 
 def read(
-    run: Run, at_us: int, counter_wh: int, *, limit_wh: float, is_idle: bool, is_first: bool = False
+    run: Run,
+    at_us: int,
+    counter_wh: int,
+    *,
+    limit_wh: float,
+    is_idle: bool,
+    is_first: bool = False,
+    is_counting: bool = False,
 ) -> tuple[Step, Run]:
     """Judge the next reading of a run, and give the run that holds from it on.
 
     `limit_wh`: more than a battery takes. `is_idle`: the vehicle is known not to charge. Then a fall to no less than
     half of the highest is a drain (docs/decisions/0005): a counter that begins anew falls to a small part, or falls
     while the vehicle charges. `is_first`: the run was last read before the plug-in, with which many counters begin
-    anew; then a fall to less than half of the highest is no noise, and a zero no placeholder.
+    anew; then a fall to less than half of the highest is no noise, and a zero no placeholder. `is_counting`: it
+    showed zero as the vehicle began to charge, and what it shows may have been charged since: no placeholder either.
     """
     highest_wh = run.highest_wh
     step_wh = counter_wh - highest_wh
@@ -92,18 +100,22 @@ def read(
         return Step.RESTARTS, Run(at_us, at_us, counter_wh)
     if step_wh < -COUNTER_NOISE_WH and not (is_idle and 2 * counter_wh >= highest_wh):
         return Step.RESTARTS, Run(at_us, at_us, counter_wh, highest_wh if counter_wh == 0 else 0)
-    if step_wh > limit_wh or is_step_steep(step_wh, at_us - run.read_us) or _was_placeholder(run, counter_wh):
+    is_placeholder = not is_counting and _was_placeholder(run, counter_wh, is_idle=is_idle)
+    if step_wh > limit_wh or is_step_steep(step_wh, at_us - run.read_us) or is_placeholder:
         return Step.IMPLAUSIBLE, Run(at_us, at_us, counter_wh)
     before_zero_wh = run.before_zero_wh if counter_wh == 0 else 0
     return Step.RISES, Run(run.began_us, at_us, max(highest_wh, counter_wh), before_zero_wh)
 
 
-def _was_placeholder(run: Run, counter_wh: int) -> bool:
+def _was_placeholder(run: Run, counter_wh: int, *, is_idle: bool) -> bool:
     """Tell whether the run's zero stood for nothing: the counter is back nearer to what it showed before than to it.
 
-    Of a counter that has hardly begun nobody can tell, and there is little to be wrong about: it is believed.
+    Of a counter that has hardly begun nobody can tell, and there is little to be wrong about: it is believed, unless it
+    comes back to the very same while nothing charges. A zero may come again and again.
     """
     before_wh = run.before_zero_wh
+    if is_idle and 0 < before_wh == counter_wh:
+        return True
     return before_wh >= PLACEHOLDER_LEAST_WH and before_wh - COUNTER_NOISE_WH <= counter_wh <= 2 * before_wh
 
 

@@ -7,7 +7,7 @@ from models.session import ImmediateStartTarget, RegularTarget
 from sessions.battery import Battery
 from sessions.blocks import wanted_block
 from sessions.planner import BlockType
-from sessions.progress import BEHIND_TIME_H, is_behind, planned_power_w
+from sessions.progress import BEHIND_TIME_H, is_ahead, is_behind, planned_power_w
 from sessions.state import Control, Target
 from sessions.step import Step
 
@@ -78,4 +78,5 @@ def _deviates(step: Step, battery: Battery, target: Target, now: datetime) -> bo
             return True
     elif charging is not None and not charging.is_charging and now >= max(wanted.start_at, charging.since) + GRACE:
         return True
-    return is_behind(control, step.visit.part.totals, battery, now)
+    totals = step.visit.part.totals
+    return is_ahead(control, totals) or is_behind(control, totals, battery, now)

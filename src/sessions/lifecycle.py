@@ -12,8 +12,9 @@ from msgspec import structs
 
 from models.telemetry import PowerDeliveryState
 from sessions.arrival import delay_s, refusal_by_lateness, refusal_by_time
-from sessions.blocks import COUNTER_STANDS
+from sessions.blocks import stands_after
 from sessions.control import follow, take_override
+from sessions.counters import Run
 from sessions.events import (
     Counted,
     Decision,
@@ -169,7 +170,7 @@ def _take_message(step: Step, seen: Observation) -> None:
         and visit.part.control is not None
         and not _is_known(step, seen)
     ):
-        follow(step, seen.at, is_heard=is_heard)
+        follow(step, seen.at, is_heard=is_heard, is_leaving=seen.is_plugged_in is False)
         if has_news(before, step.vehicle):
             update_visit(step, seen.at)
     if seen.is_plugged_in is False:
@@ -220,7 +221,7 @@ def _take_statistics(step: Step, seen: Observation) -> None:
         step.counted.extend(counted)
         return
     part = visit.part
-    known_wh = part.totals.energy_sum_wh
+    known_wh, known_run = part.totals.energy_sum_wh, part.totals.tip.run
     vehicle.readings, totals, counted = take(vehicle.readings, part.totals, seen, context_of(step, visit))
     step.counted.extend(counted)
     assert totals is not None
@@ -231,7 +232,19 @@ def _take_statistics(step: Step, seen: Observation) -> None:
     if seen.counter_wh is None or seen.is_charging is not None or seen.at <= visit.newest_at:
         return
     if charging is None or not charging.is_told or charging.at < visit.plugged_in_at:
+        _take_step(vehicle, visit, known_run, totals.tip.run)
         _take_counter(vehicle, visit, seen.at, grew=totals.energy_sum_wh > known_wh)
+
+
+def _take_step(vehicle: Vehicle, visit: Visit, before: Run | None, after: Run | None) -> None:
+    """The smallest rise of a counter shows how coarse it is; each visit finds it anew."""
+    if before is None or after is None or before.began_us != after.began_us:
+        return
+    step_wh = after.highest_wh - before.highest_wh
+    if step_wh > 0:
+        known_wh = vehicle.counter_step_wh if visit.has_counter_risen else None
+        vehicle.counter_step_wh = step_wh if known_wh is None else min(known_wh, step_wh)
+        visit.has_counter_risen = True
 
 
 def _take_counter(vehicle: Vehicle, visit: Visit, at: datetime, *, grew: bool) -> None:
@@ -241,5 +254,5 @@ def _take_counter(vehicle: Vehicle, visit: Visit, at: datetime, *, grew: bool) -
         visit.counter_stands_since = at
     if grew:
         _take_charging(vehicle, at, visit.newest_at, is_charging=True, is_told=False)
-    elif stands_since is not None and at >= stands_since + COUNTER_STANDS:
+    elif stands_since is not None and at >= stands_since + stands_after(vehicle, visit):
         _take_charging(vehicle, at, stands_since, is_charging=False, is_told=False)

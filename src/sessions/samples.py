@@ -253,10 +253,11 @@ def _with_power(totals: Totals, at_us: int, seen: Observation) -> Totals:
     if run is not None:
         if seen.counter_wh is None or run.read_us != at_us:
             return totals
-        power = power_by_counter(power, run)
+        power = power_by_counter(power, run, totals.tip.charging)
     elif seen.charge_rate_w is not None and seen.charge_rate_w <= STEP_LIMIT_W:
-        rate_w = 0 if totals.tip.charging.is_on is False else max(seen.charge_rate_w, 0)
-        power = power_by_rate(power, at_us, rate_w, RATE_HOLDS_US)
+        charging = totals.tip.charging
+        rate_w = 0 if charging.is_on is False else max(seen.charge_rate_w, 0)
+        power = power_by_rate(power, at_us, rate_w, RATE_HOLDS_US, charging)
     return totals if power is totals.power else structs.replace(totals, power=power)
 
 

@@ -139,7 +139,8 @@ class Control(Struct):
     The plan: `planned_at` when it was made, prices known by `prices_at` are in it as far as they could be read by
     `prices_read_at`, boundaries up to `checked_at` were acted on; `plan_target_id`, `goal_percent`: what it is for, and
     how far it goes; `is_level_told`: the level that it began with was told, not assumed; `energy_at_plan_wh`: of the
-    part, then; `off_plan_at`: the newest re-plan because the vehicle did otherwise.
+    part, then; `planned_w`: the power that it counts on; `off_plan_at`: the newest re-plan because the vehicle did
+    otherwise.
 
     The blocks: `started` are over, one is `running`, its vehicle does not charge since `paused_at`; `energies`: what
     they delivered. The target: `reserve_left`, the reserve that was filled in this session, if one was, and when
@@ -158,6 +159,7 @@ class Control(Struct):
     goal_percent: float | None = None
     is_level_told: bool = False
     energy_at_plan_wh: int = 0
+    planned_w: int = 0
     started: tuple[StartedBlock, ...] = ()
     running: StartedBlock | None = None
     paused_at: datetime | None = None
@@ -207,7 +209,7 @@ class Visit(Struct):
 
     `here_at`: up to then nothing says that it is over: the newest message when it began, or that named its place since.
     `elsewhere`: another place that was named since. `counter_stands_since`: where only a counter tells whether the
-    vehicle charges, when that grew last, or was read first.
+    vehicle charges, when that grew last, or was read first; `has_counter_risen`: it has grown.
     """
 
     plugged_in_at: datetime
@@ -220,6 +222,7 @@ class Visit(Struct):
     here_at: datetime | None = None
     elsewhere: Elsewhere | None = None
     counter_stands_since: datetime | None = None
+    has_counter_risen: bool = False
 
 
 class CurrentSession(Struct, frozen=True):
@@ -267,8 +270,9 @@ class Vehicle(Struct):
     log. `other_user_at`: the newest message from before this user. `left_at`: the newest moment known to lie outside of
     a visit, or in a settled session. `charge_heard_after`: up to then a charge says nothing of the plug.
     `session_opened_at`: the time that names the newest session. `command_until`: how long the newest command holds.
-    `visit_over_at`: until when the newest visit that is over may have told levels. `charging_events`: those of the last
-    7 d.
+    `visit_over_at`: until when the newest visit that is over may have told levels. `counter_step_wh`: the smallest rise
+    of its counter in the newest visit in which that alone told whether it charges, and rose. `charging_events`: those
+    of the last 7 d.
     """
 
     id: VehicleId
@@ -285,6 +289,7 @@ class Vehicle(Struct):
     charge_limit: ChargeLimit | None = None
     power_state: PowerState | None = None
     charging: Charging | None = None
+    counter_step_wh: int | None = None
     peaks: tuple[PeakPower, ...] = ()
     readings: Readings = Readings()
     visit: Visit | None = None

@@ -11,7 +11,7 @@ from typing import Final
 from msgspec import structs
 
 from models.command import Action, ChargeCommand, Reason
-from sessions.blocks import COUNTER_STANDS, PAUSE, wanted_block
+from sessions.blocks import PAUSE, stands_after, wanted_block
 from sessions.events import CommandIssued
 from sessions.faults import Fault, clear_fault
 from sessions.identity import command_id
@@ -46,7 +46,7 @@ def steer(step: Step, now: datetime) -> None:
     charging, sent = step.charging, control.sent
     is_told = charging is not None
     if charging is not None and charging.is_charging == (action is Action.START):
-        _is_done(control, action)
+        _is_done(control, action, now)
         return
     if sent is not None and sent.action is action and not is_told:
         # Nobody tells whether it was followed: asked once is asked enough.
@@ -57,7 +57,7 @@ def steer(step: Step, now: datetime) -> None:
         may_at = max(may_at, retry_at(sent))
         if charging is not None and charging.is_charging and not charging.is_told and charging.at < may_at:
             # It may have followed, and its counter stands not long enough to tell.
-            may_at = max(may_at, charging.at + COUNTER_STANDS)
+            may_at = max(may_at, charging.at + stands_after(vehicle, step.visit))
     if now < may_at:
         control.asks_at = may_at
         return
@@ -100,16 +100,22 @@ def _given_at(step: Step, at: datetime) -> datetime:
     return max(at, given_at)
 
 
-def _is_done(control: Control, action: Action) -> None:
+def _is_done(control: Control, action: Action, now: datetime) -> None:
     """The vehicle does what is wanted: it follows the newest command, or that one is not wanted any more."""
     sent = control.sent
     if sent is None or not (sent.is_open or sent.is_lapsed):
         return
     is_followed = sent.action is action
-    if sent.is_open:
+    # One that did not start for a block has not started by the next either, as far as anybody knows.
+    is_still_failed = not is_followed and sent.action is Action.START and _is_more_planned(control, now)
+    if not is_still_failed:
         clear_fault(control, Fault.START_FAILED, Fault.STOP_FAILED)
     if sent.is_open or is_followed:
         control.sent = structs.replace(sent, is_open=False, is_lapsed=not is_followed)
+
+
+def _is_more_planned(control: Control, now: datetime) -> bool:
+    return bool(control.plan.blocks) and control.plan.blocks[-1].end_at > now
 
 
 def _issue(step: Step, action: Action, reason: Reason, at: datetime) -> None:

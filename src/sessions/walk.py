@@ -18,6 +18,8 @@ from sessions.readings import Quarter
 
 # A vehicle that still charges says so again within this time.
 RATE_HOLDS_US: Final = 15 * MINUTE_US
+# A rate that was told and what a counter shows differ by less, wherever each of them is measured.
+RATE_LIMIT_SHARE: Final = 2
 # Charges kept apart, and stretches kept apart that only a level can fill; beyond it the oldest two become one.
 SPANS_LIMIT: Final = 64
 # Of what is told for one moment, the states come first and the levels last: each is judged by those before.
@@ -137,9 +139,16 @@ class _Walk:
             self.pass_to(at_us)
             self._run = Run(at_us, at_us, counter_wh)
             return
-        is_idle = self._charging.is_on is False
-        is_first = run.read_us < frame.open_us
-        step, self._run = read(run, at_us, counter_wh, limit_wh=frame.limit_wh, is_idle=is_idle, is_first=is_first)
+        charging = self._charging
+        step, self._run = read(
+            run,
+            at_us,
+            counter_wh,
+            limit_wh=frame.limit_wh,
+            is_idle=charging.is_on is False,
+            is_first=run.read_us < frame.open_us,
+            is_counting=run.before_zero_wh > 0 and self._is_counting(run, at_us, counter_wh),
+        )
         if step is Step.RISES:
             self._cover(run.read_us, at_us, max(counter_wh - run.highest_wh, 0))
             return
@@ -150,6 +159,15 @@ class _Walk:
             self._implausible_steps += 1
         else:
             self._restarts += 1
+
+    def _is_counting(self, run: Run, at_us: int, counter_wh: int) -> bool:
+        """Whether a counter that showed zero as the charge began may count it: by the rate, else if it did so twice."""
+        charging, rate = self._charging, self._rate
+        if not charging.is_on or not run.began_us <= charging.since_us <= run.read_us:
+            return False
+        if rate is None or not rate[1]:
+            return run.began_us < charging.since_us
+        return counter_wh * HOUR_US <= RATE_LIMIT_SHARE * rate[1] * (at_us - charging.since_us)
 
     def take_level(self, at_us: int, percent: float) -> None:
         """The battery is at this level; its rise counts where nothing better covers the time since it was told."""
@@ -165,6 +183,10 @@ class _Walk:
         usable = _until(self._bare, read_us) if is_counted else self._bare
         rise_percent = risen_percent(rise.highest_percent, percent)
         is_idle = all(is_on is False for _, _, is_on in usable)
+        if is_idle and is_counted and self._sum_wh > rise.base_wh and _bare_us(usable) < GAP_US:
+            # It rose while the counter told of it; a capacity or efficiency that is not quite right explains the rest.
+            self._bare = self._bare[len(usable) :]
+            usable = ()
         if usable and not (is_idle and 0 < rise_percent <= IDLE_RISE_PERCENT):
             self._bare = self._bare[len(usable) :]
             self._lift(at_us, percent, rise, usable)
@@ -321,6 +343,10 @@ def _until(bare: tuple[Bare, ...], end_us: int) -> tuple[Bare, ...]:
     while kept and bare[kept - 1][1] > end_us:
         kept -= 1
     return bare[:kept]
+
+
+def _bare_us(bare: tuple[Bare, ...]) -> int:
+    return sum(end_us - start_us for start_us, end_us, _ in bare)
 
 
 def _length_us(spans: list[SpanUs]) -> int:

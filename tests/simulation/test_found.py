@@ -1,0 +1,27 @@
+"""What the fleet has found: each seed that once showed a defect, told anew in the feed that showed it."""
+
+import pytest
+
+from simulation.run import Options, run
+from simulator.feeds.catalogue import feed_maker
+
+# Seed, vehicle, vehicles of the fleet, days, feed: the defect that showed there.
+FOUND: dict[str, tuple[int, int, int, int, str]] = {
+    "a counter begun anew at a re-plug was taken for a placeholder": (147, 13, 20, 10, "clean"),
+    "a held counter that had charged as much as before was taken for a placeholder": (3000, 1, 8, 3, "held-counter"),
+    "a level's rise was credited to seconds in which the vehicle stood": (1000, 7, 20, 3, "held-counter"),
+    "a held counter that begins anew with the battery's own heating": (2001, 3, 8, 6, "held-counter"),
+    "a small counter's zeros again and again were counted each time": (2001, 8, 8, 8, "placeholder-zeros"),
+    "an unplug in the middle of a block was answered with a START": (2000, 5, 8, 4, "all"),
+    "eight polls in a row that told nothing": (2000, 4, 8, 4, "polls"),
+    "a visit that was split while it still went on": (2000, 4, 8, 8, "bursts"),
+    "a car that slept for more than three days": (1000, 5, 20, 9, "sleep"),
+}
+
+
+@pytest.mark.parametrize(("seed", "number", "vehicles", "days", "feed"), FOUND.values(), ids=FOUND)
+def test_a_seed_that_found_a_defect_finds_none(seed: int, number: int, vehicles: int, days: int, feed: str) -> None:
+    """The history that once broke a law of the stream, or a bound of its feed, breaks none."""
+    summary = run(Options(seed=seed, vehicles=vehicles, days=days, numbers=(number,)), feed_maker(feed))
+    assert [f"{finding.law}: {finding.detail}" for finding in summary.findings] == []
+    assert summary.updates > 10
