@@ -100,14 +100,17 @@ class Ledger:
         if sum(update.head.state is not _UPCOMING for update in self._live.values()) > 1:
             self._report("one active session a vehicle", at, str(sorted(self._live)))
 
-    def command(self, command: ChargeCommand, now: datetime) -> None:
-        """At most one command is outstanding, and it is of the session that is active."""
+    def command(self, command: ChargeCommand, now: datetime, *, is_in_step: bool = True) -> None:
+        """At most one command is outstanding, and it is of the session that is active.
+
+        `is_in_step`: all updates of its step have been taken, and none of a later one.
+        """
         known, self._command = self._command, command
         if not _VALID <= command.valid_until - command.at <= _VALID + _DELAY_LIMIT:
             self._report("a command holds for 2 min from when it is written", now, str(command))
         if known is not None and command.at < known.valid_until:
             self._report("one command at a time", now, f"{command.at} before {known.valid_until}")
-        if command.reason.value == "RELEASED":
+        if command.reason.value == "RELEASED" or not is_in_step:
             return
         active = self._live.get(command.session_id)
         if active is None or active.head.state is _UPCOMING:

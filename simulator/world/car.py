@@ -54,7 +54,7 @@ class Car:
         "_is_manual", "_is_resold", "_limit", "_order", "_orders", "_preheat", "_ready_ms", "_since_ms", "_stretch",
         "_used_per_ms", "_wants", "charger_id", "counter_kwh", "is_charging", "is_plugged_in", "level", "lifetime_kwh",
         "limit_percent", "location_id", "next_ms", "now_ms", "oracle", "person", "sample_ms", "told_kwh",
-        "told_ms", "user_id",
+        "told_ms", "user_id", "waits_for_start",
     )  # fmt: skip
 
     charger_id: ChargerId | None
@@ -73,6 +73,8 @@ class Car:
         self.level, self._since_ms = self._chance.uniform(35, 75), start_ms
         self.location_id = None
         self.charger_id = None
+        # Whether a charger with a policy gives nothing before it is told to, instead of all until it is told to stop.
+        self.waits_for_start = False
         self.is_plugged_in = self.is_charging = self._wants = self._is_resold = self._is_manual = False
         self._curve: ChargeCurve | None = None
         self._efficiency = person.efficiency
@@ -242,9 +244,11 @@ class Car:
         knee, end = (35.0, 0.15) if act.is_fast else (92.0, 0.3)
         self._curve = ChargeCurve(rate_kw=rate_kw, capacity_kwh=self._capacity_kwh, knee_percent=knee, end_share=end)
         self._orders = person.chance(f"orders/{now_ms}")
-        self._wants, self._order, self._is_manual = True, None, False
+        self._order, self._is_manual = None, False
         self._ready_ms = self._change_ms = now_ms + self._orders.randrange(15, 50) * SECOND_MS
         self.oracle.plug_in(now_ms, self.user_id, self.location_id, act.charger_id, self.level)
+        part = self.oracle.part
+        self._wants = not (self.waits_for_start and part is not None and part.policy is not None)
         self.sample_ms = now_ms + 2 * SECOND_MS
         self.told_ms = now_ms
         return self._plug_event(is_plugged_in=True)
