@@ -7,7 +7,7 @@ At chosen steps the process dies before anything was written: the state is read 
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from heapq import heapify, heapreplace
 from time import perf_counter
 from typing import Final
@@ -16,7 +16,6 @@ import msgspec
 from msgspec import Struct
 
 from models.codec import decode_charge, decode_plug, encode
-from models.target import ImmediateStartOverride, RegularOverride, SessionTarget
 from models.telemetry import ChargeSample, PlugEvent
 from sessions.events import (
     CommandIssued,
@@ -44,13 +43,12 @@ from simulator.world.acts import Act, DeletePolicy, Wish, WritePolicy
 from simulator.world.car import Car, Told
 from simulator.world.life import Life
 from simulator.world.market import Market
-from simulator.world.moments import DAY_MS, HOUR_MS, NEVER_MS, millis, moment
+from simulator.world.moments import DAY_MS, HOUR_MS, NEVER_MS, millis, moment, start_of
 from simulator.world.people import Person, person
+from simulator.world.wishes import target_of
 
 # Findings of one run at most; a broken core would fill the memory.
 FINDINGS_LIMIT: Final = 1_000
-# A run begins on one of these days (UTC): plain ones, and those before clocks change in one of the zones.
-_STARTS_MS: Final = tuple(day * DAY_MS for day in (20_480, 20_504, 20_536, 20_545, 20_600, 20_729, 20_748, 20_750))
 _ENCODER: Final = msgspec.msgpack.Encoder()
 _DECODER: Final = msgspec.msgpack.Decoder(Vehicle)
 
@@ -90,11 +88,6 @@ class Summary(Struct, kw_only=True):
     def laws(self) -> Counter[str]:
         """How often each law was broken."""
         return Counter(finding.law for finding in self.findings)
-
-
-def start_of(seed: int) -> int:
-    """When the run of this seed begins (ms)."""
-    return _STARTS_MS[seed % len(_STARTS_MS)]
 
 
 class Run:
@@ -302,19 +295,7 @@ def _wish(lane: Lane, wish: Wish, now_ms: int) -> TargetWritten | None:
     session_id = lane.ledger.current.get(wish.policy_id)
     if session_id is None:
         return None
-    target: RegularOverride | ImmediateStartOverride | None = None
-    if wish.percent is not None and wish.ready_ms is None:
-        target = ImmediateStartOverride(minimum_charge_target=wish.percent)
-    elif wish.percent is not None and wish.ready_ms is not None:
-        target = RegularOverride(
-            battery_reserve=wish.reserve_percent,
-            minimum_charge_target=wish.percent,
-            ready_by=moment(wish.ready_ms),
-        )
-    at = moment(now_ms)
-    return TargetWritten(
-        SessionTarget(vehicle_id=lane.car.person.vehicle_id, session_id=session_id, at=at, target=target), at
-    )
+    return TargetWritten(target_of(wish, lane.car.person.vehicle_id, session_id, now_ms), moment(now_ms))
 
 
 def run(options: Options, feed_of: Callable[[Person], Feed]) -> Summary:
@@ -323,6 +304,3 @@ def run(options: Options, feed_of: Callable[[Person], Feed]) -> Summary:
     for _ in running.days():
         pass
     return running.summary
-
-
-__all__: Sequence[str] = ("Options", "Run", "Summary", "run", "start_of")

@@ -10,12 +10,12 @@ from time import monotonic
 
 from msgspec import Struct, structs
 
-from simulation.run import Options, Run, start_of
+from simulation.run import Options, Run
 from simulator.feeds.feed import Feed
 from simulator.judge.findings import Finding
 from simulator.world.acts import Act
 from simulator.world.life import Life
-from simulator.world.moments import DAY_MS, millis
+from simulator.world.moments import DAY_MS, millis, start_of
 from simulator.world.people import Person, person
 
 

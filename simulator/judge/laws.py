@@ -1,15 +1,14 @@
 """The laws of the stream: what holds of every update, whatever the vehicle told. Knows neither truth nor core."""
 
-from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Final
 
-from msgspec import structs
+from msgspec import Struct, structs
 
 from models.command import ChargeCommand
-from models.ids import PolicyId, SessionId, VehicleId
+from models.ids import ChargingEventId, PolicyId, SessionId, VehicleId
 from models.session import Block, Session, SessionState
 from simulator.judge.findings import Finding, Intervals, Update
 
@@ -28,11 +27,25 @@ _SETTLED: Final = SessionState.SETTLED
 _OUTCOMES: Final = frozenset({"ON_TRACK", "AT_RISK", "SUCCEEDED", "FAILED"})
 _VERDICTS: Final = frozenset({"SUCCEEDED", "FAILED"})
 
+# Settled sessions are remembered for so long, to see that none overlaps them: a late one is late by less.
+_REMEMBERED: Final = timedelta(days=8)
+
 Report = Callable[[str, datetime, str], None]
+
+
+class _Past(Struct, frozen=True):
+    """When a settled session was, and for which part of a visit it stands."""
+
+    charging_event_id: ChargingEventId
+    session_id: SessionId
+    started_at: datetime
+    ended_at: datetime
 
 
 class Ledger:
     """All that one vehicle has published, as far as the laws need it. `is_ordered`: its messages come in order."""
+
+    __slots__ = ("_command", "_current", "_events", "_is_ordered", "_live", "_over", "_report_to", "_vehicle_id")
 
     def __init__(self, vehicle_id: VehicleId, report: Callable[[Finding], None], *, is_ordered: bool) -> None:
         self._vehicle_id = vehicle_id
@@ -40,8 +53,8 @@ class Ledger:
         self._is_ordered = is_ordered
         self._live: dict[SessionId, Update] = {}
         self._current: dict[PolicyId, SessionId] = {}
-        self._over: deque[SessionId] = deque(maxlen=_OVER_LIMIT)
-        self._events: deque[Update] = deque(maxlen=_OVER_LIMIT)
+        self._over: list[SessionId] = []
+        self._events: list[_Past] = []
         self._command: ChargeCommand | None = None
 
     @property
@@ -72,7 +85,7 @@ class Ledger:
         self._check_shape(update)
         if head.state is _SETTLED:
             self._live.pop(head.id, None)
-            self._over.append(head.id)
+            self._end(head.id)
             if head.policy_id is not None and self._current.get(head.policy_id) == head.id:
                 del self._current[head.policy_id]
             self._check_settled(update)
@@ -89,7 +102,7 @@ class Ledger:
         if known is None or known.head.state is not _UPCOMING:
             self._report("only awaited sessions are erased", at, session_id)
             return
-        self._over.append(session_id)
+        self._end(session_id)
         if known.head.policy_id is not None:
             self._current.pop(known.head.policy_id, None)
 
@@ -100,14 +113,17 @@ class Ledger:
         if sum(update.head.state is not _UPCOMING for update in self._live.values()) > 1:
             self._report("one active session a vehicle", at, str(sorted(self._live)))
 
-    def command(self, command: ChargeCommand, now: datetime) -> None:
-        """At most one command is outstanding, and it is of the session that is active."""
+    def command(self, command: ChargeCommand, now: datetime, *, is_in_step: bool = True) -> None:
+        """At most one command is outstanding, and it is of the session that is active.
+
+        `is_in_step`: all updates of its step have been taken, and none of a later one.
+        """
         known, self._command = self._command, command
         if not _VALID <= command.valid_until - command.at <= _VALID + _DELAY_LIMIT:
             self._report("a command holds for 2 min from when it is written", now, str(command))
         if known is not None and command.at < known.valid_until:
             self._report("one command at a time", now, f"{command.at} before {known.valid_until}")
-        if command.reason.value == "RELEASED":
+        if command.reason.value == "RELEASED" or not is_in_step:
             return
         active = self._live.get(command.session_id)
         if active is None or active.head.state is _UPCOMING:
@@ -213,15 +229,17 @@ class Ledger:
         cost = None if head.valuation is None else head.valuation.tariff_cost
         if cost is not None and abs(cost.baseline - cost.actual - cost.savings) > 1e-6:
             self._report("savings are baseline less actual", at, f"{head.id}: {cost}")
-        for other in self._events:
-            if other.charging_event_id == update.charging_event_id:
-                continue
-            begun, over = other.head.plugged_in_at, other.head.plugged_out_at
-            if begun is not None and over is not None and begun < ended_at and started_at < over:
-                self._report(
-                    "sessions do not overlap", at, f"{head.id} and {other.head.id} from {max(begun, started_at)}"
-                )
-        self._events.append(update)
+        self._events = [past for past in self._events if ended_at - past.ended_at < _REMEMBERED]
+        for past in self._events:
+            is_same = past.charging_event_id == update.charging_event_id
+            if not is_same and past.started_at < ended_at and started_at < past.ended_at:
+                detail = f"{head.id} and {past.session_id} from {max(past.started_at, started_at)}"
+                self._report("sessions do not overlap", at, detail)
+        self._events.append(_Past(update.charging_event_id, head.id, started_at, ended_at))
+
+    def _end(self, session_id: SessionId) -> None:
+        self._over.append(session_id)
+        del self._over[:-_OVER_LIMIT]
 
     def _report(self, law: str, at: datetime, detail: str) -> None:
         self._report_to(Finding(law=law, vehicle_id=self._vehicle_id, at=at, detail=detail))

@@ -1,17 +1,17 @@
 """Sessions held against the truth: each true part once, at its time and place, with its energy and its cost."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from itertools import pairwise
 from typing import Final
 
 from msgspec import Struct
 
-from models.ids import VehicleId
+from models.ids import VehicleId, Zone
 from models.session import Session
 from simulator.judge.findings import Finding
 from simulator.world.market import Market
-from simulator.world.moments import DAY_MS, QUARTER_MS, SECOND_MS, millis, moment
+from simulator.world.moments import DAY_MS, MINUTE_MS, QUARTER_MS, SECOND_MS, millis, moment
 from simulator.world.oracle import Oracle, TruePart
 
 # What charges less is published by nobody, or may be missed.
@@ -22,6 +22,10 @@ _ROUNDING_KWH: Final = 0.015
 _PATIENCE_MS: Final = 8 * DAY_MS
 # Less energy than that may lie on either side of a quarter-hour's edge.
 _PRICED_KWH: Final = 0.02
+# After so long at full power it is known: means of two windows in a row, of samples that are 10 min apart at most.
+_STEADY_MS: Final = 35 * MINUTE_MS
+# A mean over minutes is counted in whole Wh, so that full power is known to this share.
+_POWER_SHARE: Final = 0.005
 # A counter that falls by no more than this is taken for noise, so each replug may hide as much.
 _REPLUG_KWH: Final = 0.1
 
@@ -61,6 +65,18 @@ class Seen(Struct, frozen=True):
 class Comparison:
     """The truth and the sessions of one car, matched as soon as nothing more can come to them."""
 
+    __slots__ = (
+        "_bounds",
+        "_market",
+        "_oracle",
+        "_parts",
+        "_report_to",
+        "_sessions",
+        "_vehicle_id",
+        "matched",
+        "valued",
+    )
+
     def __init__(
         self, oracle: Oracle, vehicle_id: VehicleId, bounds: Bounds, market: Market, report: Callable[[Finding], None]
     ) -> None:
@@ -71,7 +87,8 @@ class Comparison:
         self._report_to = report
         self._parts: list[TruePart] = []
         self._sessions: list[Seen] = []
-        self.matched = 0
+        # True parts that were found among the sessions, and those of them whose savings were held against the truth.
+        self.matched = self.valued = 0
 
     def happened(self, parts: list[TruePart]) -> None:
         """Parts that are over."""
@@ -250,26 +267,41 @@ class Comparison:
             if session.valuation is not None:
                 self._report("no price, no cost", part, session.id)
             return
-        cost, priced = 0.0, True
-        dearest = 0.0
-        for quarter, energy in part.by_quarter():
+        cost, dearest, is_priced = self._cost(part.by_quarter(), zone, at_ms)
+        if session.valuation is None:
+            if is_priced and self._is_priced(part, at_ms):
+                self._report("what has prices has a cost", part, f"{session.id}: {cost:.4f}")
+            return
+        if not is_priced:
+            self._report("no price, no cost", part, f"{session.id}: {session.valuation}")
+            return
+        told = session.valuation.tariff_cost
+        loose = _slack_kwh(part) * dearest + (0.05 if part.is_flat else 0.0)
+        share = self._bounds.energy_share
+        if abs(told.actual - cost) > bound + share * abs(cost) + loose:
+            self._report("a session costs what its energy cost", part, f"{session.id}: {told.actual} for {cost:.4f}")
+        if part.is_flat or part.steady_ms() < _STEADY_MS:
+            return
+        # Prices beyond the end may be needed, and missing: then nothing was told.
+        reference, dearest, _ = self._cost(part.at_full_power(), zone, at_ms)
+        loose += bound + _POWER_SHARE * dearest * part.energy_kwh()
+        self.valued += 1
+        if abs(told.savings - (reference - cost)) > bound + share * (abs(cost) + abs(reference)) + loose:
+            detail = f"{session.id}: {told} for {reference:.4f} less {cost:.4f}"
+            self._report("a session saves what its shift in time saved", part, detail)
+
+    def _cost(self, energies: Iterable[tuple[int, float]], zone: Zone, at_ms: int) -> tuple[float, float, bool]:
+        """What they cost by the prices known then, the dearest of these, and whether each had one."""
+        cost = dearest = 0.0
+        is_priced = True
+        for quarter, energy in energies:
             price = self._market.price(zone, quarter, at_ms)
             if price is None:
-                priced = priced and energy < _PRICED_KWH
+                is_priced = is_priced and energy < _PRICED_KWH
                 continue
             cost += energy * price
             dearest = max(dearest, abs(price))
-        if session.valuation is None:
-            if priced and self._is_priced(part, at_ms):
-                self._report("what has prices has a cost", part, f"{session.id}: {cost:.4f}")
-            return
-        if not priced:
-            self._report("no price, no cost", part, f"{session.id}: {session.valuation}")
-            return
-        told = session.valuation.tariff_cost.actual
-        loose = _slack_kwh(part) * dearest + (0.05 if part.is_flat else 0.0)
-        if abs(told - cost) > bound + self._bounds.energy_share * abs(cost) + loose:
-            self._report("a session costs what its energy cost", part, f"{session.id}: {told} for {cost:.4f}")
+        return cost, dearest, is_priced
 
     def _is_touched(self, part: TruePart) -> bool:
         return self._is_touched_at(part.started_ms, _ended(part))

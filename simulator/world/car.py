@@ -5,6 +5,7 @@ happens goes to the oracle; what is told is made here as a perfect device would 
 """
 
 from collections.abc import Iterator
+from random import Random
 from typing import Final
 
 from msgspec import structs
@@ -50,11 +51,11 @@ class Car:
     """A car at its last event; `next_ms` is when the next one is. `step` moves it there and says what it tells."""
 
     __slots__ = (
-        "_act", "_acts", "_capacity_kwh", "_chance", "_change_ms", "_curve", "_driving_until_ms", "_efficiency",
-        "_is_manual", "_is_resold", "_limit", "_order", "_orders", "_preheat", "_ready_ms", "_since_ms", "_stretch",
-        "_used_per_ms", "_wants", "charger_id", "counter_kwh", "is_charging", "is_plugged_in", "level", "lifetime_kwh",
-        "limit_percent", "location_id", "next_ms", "now_ms", "oracle", "person", "sample_ms", "told_kwh",
-        "told_ms", "user_id",
+        "_act", "_acts", "_capacity_kwh", "_change_ms", "_curve", "_driving_until_ms", "_efficiency", "_heard",
+        "_is_manual", "_is_resold", "_limit", "_order", "_plugged_ms", "_preheat", "_ready_ms", "_since_ms",
+        "_stretch", "_used_per_ms", "_wants", "charger_id", "counter_kwh", "is_charging", "is_plugged_in", "level",
+        "lifetime_kwh", "limit_percent", "location_id", "next_ms", "now_ms", "oracle", "person", "sample_ms",
+        "told_kwh", "told_ms", "user_id", "waits_for_start",
     )  # fmt: skip
 
     charger_id: ChargerId | None
@@ -67,12 +68,14 @@ class Car:
         self._acts = acts
         self._act: Act | None = next(acts, None)
         self._capacity_kwh = person.capacity_kwh
-        self._chance = person.chance("car")
+        chance = person.chance("car")
         self.user_id = person.user_id(0)
         self.limit_percent = self._limit = person.limit_percent
-        self.level, self._since_ms = self._chance.uniform(35, 75), start_ms
+        self.level, self._since_ms = chance.uniform(35, 75), start_ms
         self.location_id = None
         self.charger_id = None
+        # Whether a charger with a policy gives nothing before it is told to, instead of all until it is told to stop.
+        self.waits_for_start = False
         self.is_plugged_in = self.is_charging = self._wants = self._is_resold = self._is_manual = False
         self._curve: ChargeCurve | None = None
         self._efficiency = person.efficiency
@@ -82,11 +85,12 @@ class Car:
         self._used_per_ms = 0.0
         self._ready_ms = 0
         self._change_ms = NEVER_MS
-        self._orders = self._chance
+        # Of the visit: when it began, and how many commands were heard in it; both decide what becomes of the next.
+        self._plugged_ms, self._heard = start_ms, 0
         self._order: tuple[int, Action] | None = None
         # Grid energy before `_since_ms`: of this visit, and of all its life.
         self.counter_kwh = 0.0
-        self.lifetime_kwh = self._chance.uniform(500, 9_000)
+        self.lifetime_kwh = chance.uniform(500, 9_000)
         self.now_ms = self.told_ms = start_ms
         self.told_kwh = 0.0
         self.sample_ms = start_ms + MINUTE_MS
@@ -113,7 +117,10 @@ class Car:
 
     def take(self, command: ChargeCommand, now_ms: int) -> bool:
         """A command that has reached the car's cloud; tells whether the car is going to follow it."""
-        chance = self._orders
+        chance = self._visit_chance()
+        for _ in range(self._heard):
+            chance.randrange(2, 70), chance.random()
+        self._heard += 1
         delay_ms, is_refused = chance.randrange(2, 70) * SECOND_MS, chance.random() < self.person.refuses_share
         at_ms = now_ms + delay_ms
         if (
@@ -162,6 +169,12 @@ class Car:
     def full_power_kw(self) -> float:
         """The most that this visit's charger gives, at the grid."""
         return 0.0 if self._curve is None else self._curve.rate_kw / self._efficiency
+
+    def _visit_chance(self) -> Random:
+        """The source of chance of this visit, beyond what the plug-in took: made anew, since it is large to keep."""
+        chance = self.person.chance(f"orders/{self._plugged_ms}")
+        _ready_s(chance)
+        return chance
 
     def _untold_kwh(self) -> float:
         """What has been drawn since it was told last."""
@@ -241,10 +254,12 @@ class Car:
         rate_kw = act.rate_kw * self._efficiency * (_COLD_SHARE if act.is_cold else 1.0)
         knee, end = (35.0, 0.15) if act.is_fast else (92.0, 0.3)
         self._curve = ChargeCurve(rate_kw=rate_kw, capacity_kwh=self._capacity_kwh, knee_percent=knee, end_share=end)
-        self._orders = person.chance(f"orders/{now_ms}")
-        self._wants, self._order, self._is_manual = True, None, False
-        self._ready_ms = self._change_ms = now_ms + self._orders.randrange(15, 50) * SECOND_MS
+        self._plugged_ms, self._heard = now_ms, 0
+        self._order, self._is_manual = None, False
+        self._ready_ms = self._change_ms = now_ms + _ready_s(person.chance(f"orders/{now_ms}")) * SECOND_MS
         self.oracle.plug_in(now_ms, self.user_id, self.location_id, act.charger_id, self.level)
+        part = self.oracle.part
+        self._wants = not (self.waits_for_start and part is not None and part.policy is not None)
         self.sample_ms = now_ms + 2 * SECOND_MS
         self.told_ms = now_ms
         return self._plug_event(is_plugged_in=True)
@@ -390,3 +405,8 @@ class Car:
         if self.now_ms < self._ready_ms:
             return _INITIALIZING
         return _COMPLETE if level >= self._limit else _STOPPED
+
+
+def _ready_s(chance: Random) -> int:
+    """From the plug to the first power (s)."""
+    return chance.randrange(15, 50)

@@ -6,6 +6,7 @@ stands. It knows nothing of batteries.
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
+from random import Random
 from typing import Final
 
 from msgspec import structs
@@ -32,10 +33,16 @@ from simulator.world.people import Person
 # From one plug-out to the next plug-in at once, in seconds: within the debounce, at its very end, and beyond.
 _REPLUG_GAPS_S: Final = (5, 20, 45, 59, 60, 61, 75, 300, 1_200)
 _HOUR_S: Final = 3_600
+# Evenings on which neighbours come home with each other's car.
+_SWAPPED_SHARE: Final = 0.02
+# Where nothing is left to chance.
+_NO_CHANCE: Final = Random(0)
 
 
 class Life:
-    """One person's acts from `start_ms` on. Iterate `days`."""
+    """One person's acts from `start_ms` on. Iterate `acts`."""
+
+    __slots__ = ("_chance", "_owner", "_person", "_policies", "_policy", "_start_ms")
 
     def __init__(self, person: Person, start_ms: int) -> None:
         self._person = person
@@ -43,30 +50,50 @@ class Life:
         self._owner = 0
         self._policies = 0
         self._policy: VehiclePolicy | None = None
-        self._chance = person.chance("life")
+        # Of the day that is being thought out; a source of chance is large, so nobody keeps one from day to day.
+        self._chance: Random = _NO_CHANCE
 
     def acts(self, days: int | None = None) -> Iterator[Act]:
         """All acts in order of time, of that many days (None: without end)."""
         first = moment(self._start_ms).astimezone(self._person.zone.clock).date()
         yield Park(self._start_ms, self._home)
-        yield from self._begin_policies(self._start_ms + self._chance.randrange(60, 7_200) * SECOND_MS)
+        self._chance = self._person.chance("life")
+        begun = list(self._begin_policies(self._start_ms + self._chance.randrange(60, 7_200) * SECOND_MS))
+        self._chance = _NO_CHANCE
+        yield from begun
         number = 0
         held: list[Act] = []
         while days is None or number < days:
             day = first + timedelta(days=number + 1)
             self._chance = self._person.chance(f"life/{day}")
             held.extend(self._day(day))
+            self._chance = _NO_CHANCE
             held.sort(key=lambda act: act.at_ms)
             # Nothing of the next day is earlier than its small hours.
             until_ms = self._at(day + timedelta(days=1), 4.5 * _HOUR_S)
-            yield from [act for act in held if act.at_ms < until_ms]
+            due = [act for act in held if act.at_ms < until_ms]
             held = [act for act in held if act.at_ms >= until_ms]
+            yield from due
             number += 1
         yield from held
 
     @property
     def _home(self) -> LocationId:
         return self._person.home(self._owner)
+
+    @property
+    def _neighbour(self) -> int:
+        number = self._person.number
+        return number + 1 if number % 2 else number - 1
+
+    def _is_swapped(self, day: date) -> bool:
+        """Whether two neighbours drive each other's car home that evening: cars 1 and 2, 3 and 4, and so on.
+
+        Decided by a chance of the pair, so that each of them knows without the other.
+        """
+        person = self._person
+        chance = Random(f"{person.seed}/pair-{(person.number + 1) // 2}/swap/{day}")
+        return chance.random() < _SWAPPED_SHARE * person.unruly
 
     def _happens(self, share: float) -> bool:
         """Whether something unusual happens, by how unruly this life is."""
@@ -122,7 +149,7 @@ class Life:
                 acts.extend(self._replug(in_ms + 20 * MINUTE_MS, ChargerId("work-box-9"), 11.0))
             acts.append(PlugOut(back_ms - chance.randrange(30, 600) * SECOND_MS))
         now_ms = self._drive(acts, back_ms, km * chance.uniform(0.9, 1.3))
-        acts.append(Park(now_ms, self._home))
+        acts.append(Park(now_ms, LocationId(f"home-{self._neighbour}.0") if self._is_swapped(day) else self._home))
         return now_ms
 
     def _drive(self, acts: list[Act], at_ms: int, km: float) -> int:
@@ -138,6 +165,8 @@ class Life:
         wait_s = chance.randrange(600, 5 * _HOUR_S) if chance.random() < 0.15 else chance.randrange(20, 240)
         in_ms = now_ms + wait_s * SECOND_MS
         box = ChargerId(f"box-{person.number}.{self._owner}") if chance.random() < 0.8 else None
+        if self._is_swapped(day):
+            box = ChargerId(f"box-{self._neighbour}.0")
         acts.append(PlugIn(in_ms, box, person.box_kw, is_cold=self._happens(0.15)))
         acts.extend(self._second_thoughts(in_ms, self._at(day, 28 * _HOUR_S)))
 

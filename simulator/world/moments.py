@@ -12,6 +12,8 @@ QUARTER_MS: Final = 15 * MINUTE_MS
 # After everything: no event comes then.
 NEVER_MS: Final = 2**62
 
+# A run begins on one of these days (UTC): plain ones, and those before clocks change in one of the zones.
+_STARTS_MS: Final = tuple(day * DAY_MS for day in (20_480, 20_504, 20_536, 20_545, 20_600, 20_729, 20_748, 20_750))
 _MILLISECOND: Final = timedelta(milliseconds=1)
 
 
@@ -23,3 +25,8 @@ def moment(at_ms: int) -> datetime:
 def millis(at: datetime) -> int:
     """Whole milliseconds since 1970, rounded down."""
     return (at - EPOCH) // _MILLISECOND
+
+
+def start_of(seed: int) -> int:
+    """When the run of this seed begins (ms)."""
+    return _STARTS_MS[seed % len(_STARTS_MS)]

@@ -4,7 +4,6 @@ It hears of plugs, policies and power from the world itself, never from a messag
 show: a visit, cut where a policy lets go of it. Policies are judged by the published rules, in this module's own words.
 """
 
-from collections import deque
 from collections.abc import Iterator
 from typing import Final
 
@@ -100,6 +99,29 @@ class TruePart(Struct, kw_only=True):
             default=0.0,
         )
 
+    def steady_ms(self) -> int:
+        """The longest time for which full power flowed without a break: a curve's, below its knee."""
+        end_ms = self.started_ms if self.ended_ms is None else self.ended_ms
+        longest_ms = 0
+        for stretch in self.stretches:
+            curve = stretch.curve
+            if curve is None or curve.rate_kw / stretch.efficiency < self.full_kw:
+                continue
+            flat_s = curve.seconds_to(stretch.start_percent, min(curve.knee_percent, stretch.limit_percent))
+            until_ms = min(stretch.end_ms, end_ms, stretch.start_ms + int(flat_s * SECOND_MS))
+            longest_ms = max(longest_ms, until_ms - max(stretch.start_ms, self.started_ms))
+        return longest_ms
+
+    def at_full_power(self) -> Iterator[tuple[int, float]]:
+        """The same energy by quarter-hours, had it flowed at full power from the beginning of the part on."""
+        left, now_ms, full_kw = self.energy_kwh(), self.started_ms, self.full_kw
+        while left > 0 and full_kw > 0:
+            quarter = now_ms // QUARTER_MS
+            next_ms = (quarter + 1) * QUARTER_MS
+            energy = min(left, full_kw * (next_ms - now_ms) / HOUR_MS)
+            yield quarter, energy
+            left, now_ms = left - energy, next_ms
+
     def by_quarter(self) -> Iterator[tuple[int, float]]:
         """Energies (kWh) of the quarter-hours (counted from 1970) in which power flowed."""
         end_ms = self.started_ms if self.ended_ms is None else self.ended_ms
@@ -116,6 +138,8 @@ class TruePart(Struct, kw_only=True):
 class Oracle:
     """The truth of one car. Parts that are over are taken away with `finished`."""
 
+    __slots__ = ("_charger_id", "_out_ms", "_out_percent", "_over", "_part", "policies", "touches")
+
     def __init__(self) -> None:
         self.policies: dict[PolicyId, VehiclePolicy] = {}
         self._part: TruePart | None = None
@@ -124,7 +148,7 @@ class Oracle:
         self._out_percent = 0.0
         self._over: list[TruePart] = []
         # When a policy or the owner changed, the newest times (ms).
-        self.touches: deque[int] = deque(maxlen=_TOUCHES_LIMIT)
+        self.touches: list[int] = []
 
     def finished(self, now_ms: int) -> list[TruePart]:
         """The parts that are over and have not been taken yet."""
@@ -187,7 +211,7 @@ class Oracle:
 
     def change_user(self, at_ms: int, last_told_ms: int) -> None:
         """Another user's first word: the open visit was over with the last word of the one before."""
-        self.touches.append(at_ms)
+        self._touch(at_ms)
         self._confirm(at_ms)
         if self._part is not None:
             if self._out_ms is None:
@@ -196,7 +220,7 @@ class Oracle:
 
     def write_policy(self, at_ms: int, policy: VehiclePolicy, percent: float, untold_kwh: float) -> None:
         """A policy was written. One that may not stand beside the others is refused, and changes nothing."""
-        self.touches.append(at_ms)
+        self._touch(at_ms)
         known = self.policies.get(policy.id)
         if known is not None and (known.user_id, known.vehicle_id) != (policy.user_id, policy.vehicle_id):
             return
@@ -222,13 +246,17 @@ class Oracle:
 
     def delete_policy(self, at_ms: int, policy_id: PolicyId, percent: float, untold_kwh: float) -> None:
         """A policy is gone."""
-        self.touches.append(at_ms)
+        self._touch(at_ms)
         self._confirm(at_ms)
         self.policies.pop(policy_id, None)
         part = self._part
         if part is not None and part.policy is not None and part.policy.id == policy_id:
             self._cut(at_ms, percent, untold_kwh)
             self._take_over(self._part or part, at_ms)
+
+    def _touch(self, at_ms: int) -> None:
+        self.touches.append(at_ms)
+        del self.touches[:-_TOUCHES_LIMIT]
 
     def _take_over(self, part: TruePart, at_ms: int) -> None:
         if part.policy is not None or part.location_id is None:

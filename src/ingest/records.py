@@ -14,11 +14,12 @@ from ingest.errors import CaptureError
 from models.ids import LocationId, UserId, VehicleId, is_id
 from models.policy import VehiclePolicy
 from models.prices import PriceRecord
+from models.target import SessionTarget
 from models.telemetry import ChargeSample, PlugEvent
 
 ID_MAX_CHARS: Final = 64
 
-Message: TypeAlias = PlugEvent | ChargeSample | VehiclePolicy | PriceRecord | bytes | None
+Message: TypeAlias = PlugEvent | ChargeSample | VehiclePolicy | PriceRecord | SessionTarget | bytes | None
 
 
 class InputRecord(NamedTuple):

@@ -76,3 +76,18 @@ def test_another_user_ends_the_visit_with_the_last_word_of_the_one_before() -> N
     (part,) = oracle.finished(2 * HOUR_MS)
     assert (part.user_id, part.ended_ms) == (_USER, HOUR_MS - MINUTE_MS)
     assert oracle.is_open
+
+
+def test_the_reference_is_the_same_energy_at_full_power_from_the_start() -> None:
+    """10 kWh that flowed an hour late at 10 kW would have filled the first hour, quarter by quarter."""
+    oracle = Oracle()
+    oracle.plug_in(5 * MINUTE_MS, _USER, _HOME, _BOX, 20.0)
+    charging(oracle, HOUR_MS, 2 * HOUR_MS)
+    oracle.plug_out(3 * HOUR_MS, 35.0)
+    (part,) = oracle.finished(4 * HOUR_MS)
+    assert part.steady_ms() == HOUR_MS
+    reference = list(part.at_full_power())
+    assert [quarter for quarter, _ in reference] == [0, 1, 2, 3, 4]
+    assert all(abs(energy - 10 / 4) < 1e-6 for _, energy in reference[1:4])
+    assert abs(reference[0][1] - 10 / 6) < 1e-6
+    assert abs(sum(energy for _, energy in reference) - 10.0) < 1e-9
