@@ -1,4 +1,4 @@
-"""An event stream that is open while the view under it is built anew: an API within this process, over a real broker."""
+"""An event stream that is open while the view under it is built anew: an API in this process, over a real broker."""
 
 import itertools
 import threading
