@@ -101,6 +101,8 @@ def _serve(settings: Settings, directory: ViewDirectory, listener: socket.socket
             log_config=None,
             access_log=False,
             server_header=False,
+            # Nobody asks for a client's address.
+            proxy_headers=False,
             h11_max_incomplete_event_size=_HEAD_LIMIT_BYTES,
             timeout_keep_alive=_KEEP_ALIVE_S,
             timeout_graceful_shutdown=math.ceil(settings.drain_s),
