@@ -56,7 +56,7 @@ def session_routes(view: View, auth: Authenticator, first_session_wait_s: float)
             head = view.current(policy_id)
             if head is not None and not _may_see(caller, head):
                 raise not_found("enabled policy")
-            return None if head is None else view.body(head.id)
+            return None if head is None else view.body(head)
 
         body = await view.first_answer(policy_id, answer, first_session_wait_s)
         if body is None:
@@ -72,7 +72,7 @@ def session_routes(view: View, auth: Authenticator, first_session_wait_s: float)
         head = view.head(session_id)
         if head is None or not head.is_settled or not _may_see(caller, head) or not _belongs(view, head, policy_id):
             raise not_found("settled session of this policy")
-        body = view.body(session_id)
+        body = view.body(head)
         if body is None:  # erased between the two reads
             raise not_found("settled session of this policy")
         return _Json(body)
