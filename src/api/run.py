@@ -14,6 +14,7 @@ from typing import Final
 import uvicorn
 
 from api.app import create_app
+from api.connections import Connection
 from api.limits import HEADERS_LIMIT_BYTES, TARGET_LIMIT_BYTES
 from api.metrics import Metrics
 from api.view.consumer import ViewConsumer
@@ -95,7 +96,7 @@ def _serve(settings: Settings, directory: ViewDirectory, listener: socket.socket
         view,
         uvicorn.Config(
             app,
-            http="h11",
+            http=Connection,
             ws="none",
             lifespan="on",
             log_config=None,
