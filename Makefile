@@ -28,7 +28,7 @@ check: setup lint ## Formatting, lint, types, arrows, quick tests; under two min
 lint:
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/ruff check --quiet .
-	@$(BIN)/mypy src simulator simulation tests
+	@$(BIN)/mypy src simulator simulation tests examples
 	@PYTHONPATH=src:. $(BIN)/lint-imports
 	@$(BIN)/yamllint --strict docker-compose.yml .github
 	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec docker-compose.yml

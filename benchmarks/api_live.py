@@ -16,8 +16,8 @@ UPDATES_PER_S: Final = 1_000
 # Transactions per second: as often as the worker commits under load.
 _COMMITS_PER_S: Final = 50
 POLICIES: Final = 1_000
-_HTTP_S: Final = 12.0
-_SSE_S: Final = 15.0
+_HTTP_S: Final = 8.0
+_SSE_S: Final = 10.0
 # Seconds at the start that are not counted: connections and caches warm up.
 _WARM_UP_S: Final = 2.0
 # Seconds after which an update that is not shown counts as lost.

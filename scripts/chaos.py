@@ -11,13 +11,17 @@ import shutil
 import sys
 import tempfile
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from confluent_kafka import KafkaException
 
+from local.ports import free_port
+from local.topics import ensure_topics
 from tests.support.captures import recorded_data
+from tests.support.chaos.api import kill_api, walk_api
 from tests.support.chaos.cluster import Cluster, cluster
 from tests.support.chaos.faults import (
     Outcome,
@@ -38,6 +42,7 @@ from tests.support.chaos.faults import (
 from tests.support.chaos.load import Load, Spec, make_load
 from tests.support.chaos.surroundings import shifted_clock, small_disk
 from tests.support.chaos.trial import undisturbed_updates
+from tests.support.system import Topics, delete_topics
 
 PARTITIONS: Final = 4
 VEHICLES: Final = 150
@@ -57,6 +62,8 @@ class Plan(NamedTuple):
 
     kills: int
     commit_kills: int
+    api_kills: int
+    walked_sessions: int
     broker_kills: int
     rebalances: int
     freezes: int
@@ -105,6 +112,8 @@ def _plan() -> Plan:
     for name, default, what in (
         ("kills", 200, "kill -9 of the worker"),
         ("commit-kills", 60, "kill -9 of the worker right after a commit"),
+        ("api-kills", 100, "kill -9 of the API"),
+        ("walked-sessions", 100_000, "sessions of the lists that are walked under writes"),
         ("broker-kills", 50, "kill -9 of one of three brokers"),
         ("rebalances", 20, "workers that join, leave or are killed, among three"),
         ("freezes", 20, "freezes of one of two workers"),
@@ -122,6 +131,7 @@ def _trials(plan: Plan, folder: Path) -> Iterator[tuple[str, Callable[[], Outcom
     """Name and trial of each, in order; brokers live as long as the trials on them."""
     with cluster(folder / "one", nodes=1) as single:
         yield from _on_one_broker(plan, single, folder)
+        yield from _of_the_api(plan, single, folder)
     with cluster(folder / "three", nodes=3) as three:
         for number, count in enumerate(_shares(plan.broker_kills, BROKER_KILLS)):
             seed = plan.seed * 1_000 + 300 + number
@@ -153,6 +163,31 @@ def _on_one_broker(plan: Plan, single: Cluster, folder: Path) -> Iterator[tuple[
         f"no broker for {plan.outage:g} s",
         lambda: lose_broker(_setting(single, folder, 20, seed), single, plan.outage, seed),
     )
+
+
+def _of_the_api(plan: Plan, single: Cluster, folder: Path) -> Iterator[tuple[str, Callable[[], Outcome]]]:
+    for kind, total, trial in (
+        ("kill -9 of the API, {} times", plan.api_kills, kill_api),
+        ("lists of {} sessions, walked under writes", plan.walked_sessions, walk_api),
+    ):
+        if total:
+            yield kind.format(total), lambda t=trial, n=total: _api_trial(t, single, folder, n, plan.seed)  # type: ignore[misc]
+
+
+def _api_trial(
+    trial: Callable[[Topics, dict[str, str], Path, int, int], Outcome],
+    where: Cluster,
+    folder: Path,
+    count: int,
+    seed: int,
+) -> Outcome:
+    place = Path(tempfile.mkdtemp(dir=folder))
+    topics = Topics(bootstrap=where.bootstrap, prefix=f"a{uuid.uuid4().hex[:10]}.", partitions=PARTITIONS)
+    ensure_topics(topics.settings())
+    try:
+        return trial(topics, topics.env(state_dir=place / "state", api_port=free_port()), place, count, seed)
+    finally:
+        delete_topics(topics.bootstrap, topics.prefix)
 
 
 def _shares(total: int, most: int) -> list[int]:

@@ -3,17 +3,19 @@
 The line holds the route's template and never the query string, the path's ids, or any header.
 """
 
+import asyncio
 import re
 import secrets
+from collections.abc import Mapping
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.metrics import Metrics
 from api.problems import ProblemError, respond
 from runtime.clock import monotonic_s
-from runtime.logs import get_log, log_request
+from runtime.logs import LineBatch, get_log
 
 if TYPE_CHECKING:
     from prometheus_client import Histogram
@@ -30,8 +32,8 @@ _TRACEPARENT: Final = re.compile(
 )
 # On every answer: nothing here may be sniffed, kept, framed or scripted (the docs page brings its own policy; its
 # `frame-ancestors` says what X-Frame-Options did). Strict-Transport-Security is for whoever ends TLS in front of us.
-_SECURITY_HEADERS: Final = ((b"x-content-type-options", b"nosniff"),)
-_DEFAULT_HEADERS: Final = (
+_SECURITY_HEADERS: Final = (
+    (b"x-content-type-options", b"nosniff"),
     (b"cache-control", b"no-store"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
 )
@@ -46,7 +48,12 @@ class AccessLog:
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app
         self._metrics = metrics
-        self._durations: dict[tuple[str, str, int], Histogram] = {}
+        self._known: dict[tuple[str, str, int], _Known] = {}
+        self._open = 0
+        metrics.open.set_function(lambda: self._open)
+        metrics.before_scrape.append(self._tell)
+        # Requests that ended in this turn of the event loop.
+        self._ended: list[_Ended] = []
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -61,12 +68,13 @@ class AccessLog:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = int(message["status"])
-                headers = [*message.get("headers", ()), (b"x-request-id", request_id.encode()), *_SECURITY_HEADERS]
-                given = {name for name, _ in headers}
-                message["headers"] = headers + [one for one in _DEFAULT_HEADERS if one[0] not in given]
+                given = message.get("headers", ())
+                names = [name for name, _ in given]
+                ours = [one for one in _SECURITY_HEADERS if one[0] not in names]
+                message["headers"] = [*given, (b"x-request-id", request_id.encode()), *ours]
             await send(message)
 
-        self._metrics.open.inc()
+        self._open += 1
         try:
             await self._app(scope, receive, send_noted)
         except Exception:
@@ -76,26 +84,53 @@ class AccessLog:
                 raise
             await respond(_DEFECT.problem)(scope, receive, send_noted)
         finally:
-            self._metrics.open.dec()
-            self._note(scope, status, monotonic_s() - start_s, said)
+            self._open -= 1
+            route = getattr(scope.get("route"), "path", "unmatched")
+            self._note(_Ended(scope["method"], route, status, monotonic_s() - start_s, said))
 
-    def _note(self, scope: Scope, status: int, duration_s: float, said: "_Said") -> None:
-        method = scope["method"] if scope["method"] in _METHODS else "OTHER"
-        route = getattr(scope.get("route"), "path", "unmatched")
-        key = (method, route, status)
-        # Looking a histogram up by its labels costs more than all else here; there are few of them.
-        observed = self._durations.get(key)
-        if observed is None:
-            observed = self._durations[key] = self._metrics.durations.labels(method, route, str(status))
-        observed.observe(duration_s)
-        fields = {
-            "method": method,
-            "route": route,
-            "status": status,
-            "duration_ms": round(duration_s * 1_000, 3),
-            "request_id": said.request_id,
-        }
-        log_request("request", fields | said.trace)
+    def _note(self, ended: "_Ended") -> None:
+        if not self._ended:
+            # Measured and written once every request of this turn has its answer, and all at once: a write costs more
+            # than a line, and what is done many times in a row costs less.
+            asyncio.get_running_loop().call_soon(self._tell)
+        self._ended.append(ended)
+
+    def _tell(self) -> None:
+        """Metrics and log of the requests that ended since the last time."""
+        told, self._ended = self._ended, []
+        lines = LineBatch()
+        for method, route, status, duration_s, said in told:
+            key = (method if method in _METHODS else "OTHER", route, status)
+            known = self._known.get(key)
+            if known is None:
+                known = self._known[key] = self._known_of(*key)
+            known.duration.observe(duration_s)
+            lines.add(known.fields, said.trace, duration_ms=round(duration_s * 1_000, 3), request_id=said.request_id)
+        lines.write()
+
+    def _known_of(self, method: str, route: str, status: int) -> "_Known":
+        """What all requests of a kind have in common. Looking a histogram up by its labels costs more than all else."""
+        return _Known(
+            self._metrics.durations.labels(method, route, str(status)),
+            {"event": "request", "method": method, "route": route, "status": status},
+        )
+
+
+class _Ended(NamedTuple):
+    """A request that has its answer."""
+
+    method: str
+    route: str
+    status: int
+    duration_s: float
+    said: "_Said"
+
+
+class _Known(NamedTuple):
+    """What requests of one method, route and status have in common; there are few such kinds."""
+
+    duration: "Histogram"
+    fields: Mapping[str, Any]
 
 
 class _Said(NamedTuple):

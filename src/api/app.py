@@ -9,6 +9,7 @@ from typing import Protocol
 from fastapi import FastAPI, Request, Response
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
+from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.routing import Match
 
 from api.access import Access
@@ -78,14 +79,14 @@ def create_app(
     app.add_exception_handler(ProblemError, _as_problem)
     app.add_exception_handler(ViewNotReadyError, _as_problem)
     app.add_exception_handler(HTTPException, _of_the_framework)
-    app.add_middleware(Direct, routes=direct)
-    app.add_middleware(BodyLimits)
+    framework = app.build_middleware_stack()
+    # Its outermost layer answers what nobody caught before AccessLog could, and costs every request a wrapper.
+    assert isinstance(framework, ServerErrorMiddleware)
     limit = RateLimit(settings.rate_limit_per_s, settings.rate_limit_burst)
     guarded = [route for router in routers for route in router.routes]
-    app.add_middleware(Access, auth=auth, limit=limit, metrics=metrics, routes=guarded)
-    app.add_middleware(HeadLimits)
-    # Added last, it is the outermost and sees every answer.
-    app.add_middleware(AccessLog, metrics=metrics)
+    gate = Access(Direct(BodyLimits(framework.app), direct), auth, limit, metrics, guarded)
+    # Around the framework and not within it: what goes the direct way meets nothing of it.
+    app.middleware_stack = AccessLog(HeadLimits(gate), metrics)
     return app
 
 

@@ -77,13 +77,13 @@ class Authenticator:
 
     async def admit(self, scope: Scope) -> Principal:
         """The caller of this request, noted in it for `require`. Raises ProblemError (401, 503)."""
-        token = _bearer_token([value for name, value in scope["headers"] if name == b"authorization"])
+        given = [value for name, value in scope["headers"] if name == b"authorization"]
         try:
-            principal = self._principal(token)
+            principal = self._principal(given)
         except UnknownKeyError:
             # Perhaps the issuer has a new key since the last look.
             await self._keys.renew()
-            principal = self._identified(token)
+            principal = self._identified(given)
         scope[_SCOPE_KEY] = principal
         return principal
 
@@ -92,7 +92,7 @@ class Authenticator:
         principal: Principal | None = request.scope.get(_SCOPE_KEY)
         if principal is None:
             given = [value for name, value in request.scope["headers"] if name == b"authorization"]
-            principal = self._identified(_bearer_token(given))
+            principal = self._identified(given)
         if scope not in principal.scopes:
             raise ProblemError(
                 HTTPStatus.FORBIDDEN,
@@ -106,29 +106,30 @@ class Authenticator:
         """How long the caller's token stays good; 0 or less: it is not."""
         return principal.expires_at_s - self._now().timestamp()
 
-    def _identified(self, token: str) -> Principal:
+    def _identified(self, given: Sequence[bytes]) -> Principal:
         try:
-            return self._principal(token)
+            return self._principal(given)
         except UnknownKeyError as error:
             raise _unauthorized("The token is not valid (its key is not known).") from error
 
-    def _principal(self, token: str) -> Principal:
-        digest = hashlib.sha256(token.encode()).digest()
+    def _principal(self, given: Sequence[bytes]) -> Principal:
+        """The caller by the Authorization headers. What a header is good for is remembered by its digest."""
         if self._generation != self._keys.generation:
             # A key was taken back: what it signed is good no longer.
             self._generation = self._keys.generation
             self._checked.clear()
+        digest = hashlib.sha256(given[0]).digest() if len(given) == 1 else b""
         known = self._checked.get(digest)
         if known is not None and self.seconds_left(known) > 0:
             self._checked.move_to_end(digest)
             return known
-        principal = self._check(token, digest)
+        principal = self._check(_bearer_token(given))
         self._checked[digest] = principal
         if len(self._checked) > _REMEMBERED_TOKENS:
             self._checked.popitem(last=False)
         return principal
 
-    def _check(self, token: str, digest: bytes) -> Principal:
+    def _check(self, token: str) -> Principal:
         try:
             key = self._keys.find(jwt.get_unverified_header(token))
             claims: Mapping[str, Any] = jwt.decode(
@@ -152,7 +153,7 @@ class Authenticator:
             user_id=_user_id(claims),
             subject=subject if isinstance(subject, str) else None,
             expires_at_s=expires_at_s,
-            token_digest=digest,
+            token_digest=hashlib.sha256(token.encode()).digest(),
         )
 
 

@@ -19,7 +19,7 @@ _RETRY_AFTER_S: Final = 1
 
 
 class Direct:
-    """ASGI middleware; the innermost, so that nothing is missed that stands around every request."""
+    """ASGI middleware, within all that stands around every request but the bounds of bodies: its handlers read none."""
 
     def __init__(self, app: ASGIApp, routes: Sequence[APIRoute]) -> None:
         self._app = app

@@ -205,7 +205,7 @@ class SessionEvents(Response):
                 number = self._view.watches.settled_number()
                 if number is not None:
                     current = self._view.current(self._policy_id)
-                    body = None if current is None else self._view.body(current.id)
+                    body = None if current is None else self._view.body(current)
                     is_behind = self._is_behind(None if current is None else current.id)
                     if self._view.watches.settled_number() == number:
                         break

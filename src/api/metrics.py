@@ -1,6 +1,11 @@
 """Names and labels of what the sidecar counts. No label holds an id of a session, vehicle, user or policy."""
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 # Seconds. From a read out of memory to the longest wait for a first session.
 _DURATION_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -11,6 +16,8 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        # Whoever counts in batches tells here what is not yet told.
+        self.before_scrape: list[Callable[[], None]] = []
         self.applied = Counter(
             "flex_api_records_applied",
             "Records that changed the view.",
@@ -70,3 +77,9 @@ class Metrics:
             ["kind", "reason"],
             registry=self.registry,
         )
+
+    def exposition(self) -> bytes:
+        """All of it as of now, in the text format of Prometheus."""
+        for tell in self.before_scrape:
+            tell()
+        return generate_latest(self.registry)

@@ -14,6 +14,7 @@ from typing import Final
 import uvicorn
 
 from api.app import create_app
+from api.connections import Connection
 from api.limits import HEADERS_LIMIT_BYTES, TARGET_LIMIT_BYTES
 from api.metrics import Metrics
 from api.view.consumer import ViewConsumer
@@ -95,12 +96,14 @@ def _serve(settings: Settings, directory: ViewDirectory, listener: socket.socket
         view,
         uvicorn.Config(
             app,
-            http="h11",
+            http=Connection,
             ws="none",
             lifespan="on",
             log_config=None,
             access_log=False,
             server_header=False,
+            # Nobody asks for a client's address.
+            proxy_headers=False,
             h11_max_incomplete_event_size=_HEAD_LIMIT_BYTES,
             timeout_keep_alive=_KEEP_ALIVE_S,
             timeout_graceful_shutdown=math.ceil(settings.drain_s),

@@ -44,15 +44,30 @@ def configure_logs(level: str, part: str) -> None:
     structlog.contextvars.bind_contextvars(part=part)
 
 
-def log_request(event: str, fields: Mapping[str, Any]) -> None:
-    """One line at level info, as `get_log().info` would write it, at a tenth of the cost: there is one per request."""
-    if not logging.root.isEnabledFor(logging.INFO):
-        return
-    time = utc_now().isoformat().replace("+00:00", "Z")
-    line = _ENCODER.encode(
-        {"event": event, **fields, **structlog.contextvars.get_contextvars(), "level": "info", "time": time}
-    )
-    sys.stderr.write(line.decode() + "\n")
+class LineBatch:
+    """Lines at level info of one moment, as `get_log().info` would write them, at a tenth of the cost.
+
+    None is written where that level is not logged.
+    """
+
+    def __init__(self) -> None:
+        self._lines: list[bytes] = []
+        time = utc_now().isoformat().replace("+00:00", "Z")
+        self._common = {**structlog.contextvars.get_contextvars(), "level": "info", "time": time}
+        self._is_wanted = logging.root.isEnabledFor(logging.INFO)
+
+    def add(self, *groups: Mapping[str, Any], **fields: Any) -> None:
+        """A line with the fields of all groups, then these."""
+        if self._is_wanted:
+            line: dict[str, Any] = {}
+            for group in (*groups, fields, self._common):
+                line.update(group)
+            self._lines.append(_ENCODER.encode(line))
+
+    def write(self) -> None:
+        """All of them to where logs go, in one piece."""
+        if self._lines:
+            sys.stderr.write(b"\n".join(self._lines).decode() + "\n")
 
 
 def get_log() -> Any:

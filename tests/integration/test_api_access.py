@@ -58,6 +58,12 @@ PATHS = [
     f"{ROOT}/p2/session/events",
     *(f"{ROOT}/{policy}/sessions/{one.id}" for policy in ("p1", "p2") for one in SETTLED),
 ]
+WRITES = [
+    ("POST", ROOT),
+    ("PATCH", f"{ROOT}/p1"),
+    ("DELETE", f"{ROOT}/p1"),
+    ("PUT", f"/flex/sessions/{session_id(1)}/target"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -202,6 +208,13 @@ def test_no_faulty_token_opens_anything(api: Api, issuer: Issuer, fault: str) ->
         status, body = ask(api, path, token)
         assert (path, status) == (path, 401)
         assert json.loads(body)["type"].endswith(":unauthorized")
+    headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+    for method, path in WRITES:
+        assert (method, path, api.client.request(method, path, json={}, headers=headers).status_code) == (
+            method,
+            path,
+            401,
+        )
 
 
 @pytest.mark.parametrize("scope", OTHER_SCOPES)

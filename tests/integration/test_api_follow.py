@@ -42,7 +42,8 @@ def view(topics: Topics, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
 
 def body(view: View, update: Update) -> bytes | None:
     try:
-        return view.body(update.id)
+        head = view.head(update.id)
+        return None if head is None else view.body(head)
     except ViewNotReadyError:
         return b"not ready"
 

@@ -12,6 +12,9 @@ class MemoryStore:
     def get(self, key: bytes) -> bytes | None:
         return self.rows.get(key)
 
+    def get_all(self, keys: list[bytes]) -> list[bytes | None]:
+        return [self.get(key) for key in keys]
+
     def scan(self, lower: bytes, upper: bytes, *, backwards: bool) -> Iterator[tuple[bytes, bytes]]:
         found = [(key, value) for key, value in self.rows.items() if lower <= key < upper]
         return iter(sorted(found, reverse=backwards))

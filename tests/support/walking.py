@@ -24,7 +24,7 @@ from tests.support.waiting import wait_until
 
 _PAGE_SIZE = 100
 _WRITTEN_AT_ONCE = 40
-_SOON_S = 60
+_SOON_S = 180
 
 
 class Row(Struct, frozen=True, rename="camel"):

@@ -5,7 +5,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from msgspec.json import encode
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 
 from api.docs_page import docs_page
 from api.metrics import Metrics
@@ -34,7 +34,7 @@ def health_routes(view: View, metrics: Metrics, contract: Callable[[], dict[str,
 
     @router.get("/metrics", **METRICS)
     async def scrape(_request: Request) -> Response:
-        return Response(generate_latest(metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+        return Response(metrics.exposition(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     @router.get("/openapi.json", include_in_schema=False)
     async def openapi(_request: Request) -> Response:

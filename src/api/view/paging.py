@@ -110,17 +110,27 @@ def read_page(store: Store, selection: Selection, cursor: Cursor | None, size: i
 def _collect(store: Store, selection: Selection, cursor: Cursor, size: int) -> _Found:
     """Up to `size` rows in the order of the walk; `onward` is where a further page would start, if there is one."""
     rows: list[tuple[Position, bytes]] = []
+    waiting: list[tuple[Position, bytes]] = []
     last_seen = None
     for scanned, (position, head) in enumerate(_walk(store, selection, cursor), start=1):
         last_seen = position
-        # A row erased since the scan began has no body any more: it is not in the list.
-        if selection.matches(head) and (body := store.get(body_key(head.id))) is not None:
-            if len(rows) == size:
-                return _Found(rows, rows[-1][0], last_seen)
-            rows.append((position, body))
+        if selection.matches(head):
+            waiting.append((position, body_key(head.vehicle_id, head.id)))
+            # One more than the page holds: then there is a further one.
+            if len(rows) + len(waiting) > size:
+                rows += _with_bodies(store, waiting)
+                waiting = []
+                if len(rows) > size:
+                    return _Found(rows[:size], rows[size - 1][0], last_seen)
         if scanned >= SCAN_LIMIT_ENTRIES:
-            return _Found(rows, last_seen, last_seen)
-    return _Found(rows, None, last_seen)
+            return _Found(rows + _with_bodies(store, waiting), last_seen, last_seen)
+    return _Found(rows + _with_bodies(store, waiting), None, last_seen)
+
+
+def _with_bodies(store: Store, found: list[tuple[Position, bytes]]) -> list[tuple[Position, bytes]]:
+    """Rows with their bodies, by the keys of these. One erased since the scan began has none: it is not in the list."""
+    bodies = store.get_all([key for _, key in found])
+    return [(position, body) for (position, _), body in zip(found, bodies, strict=True) if body is not None]
 
 
 def _anything(store: Store, selection: Selection, cursor: Cursor) -> bool:

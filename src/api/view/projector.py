@@ -18,7 +18,9 @@ def apply_update(draft: Draft, head: SessionHead, body: bytes) -> bool:
         return False
     if old is not None:
         _leave(draft, old)
-    draft.put(body_key(head.id), body)
+    if old is not None and old.vehicle_id != head.vehicle_id:  # no worker of ours writes that
+        draft.delete(body_key(old.vehicle_id, old.id))
+    draft.put(body_key(head.vehicle_id, head.id), body)
     if head.is_settled:
         others = _sharers(draft, head)
         if others:
@@ -41,7 +43,7 @@ def apply_erasure(draft: Draft, session_id: str) -> bool:
         return False
     _leave(draft, old)
     draft.delete(head_key(session_id))
-    draft.delete(body_key(session_id))
+    draft.delete(body_key(old.vehicle_id, session_id))
     return True
 
 
@@ -103,7 +105,4 @@ def _rank(head: SessionHead) -> tuple[bool, int, str]:
 
 
 def _store_head(draft: Draft, head: SessionHead) -> None:
-    raw = pack(head)
-    draft.put(head_key(head.id), raw)
-    for key in index_keys(head):
-        draft.put(key, raw)
+    draft.put_all([head_key(head.id), *index_keys(head)], pack(head))

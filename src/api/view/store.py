@@ -1,6 +1,6 @@
 """What the view needs of a store: ordered bytes, and one atomic write. Which database it is stays unknown here."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Protocol
 
 
@@ -13,6 +13,9 @@ class Store(Protocol):
 
     def get(self, key: bytes) -> bytes | None:
         """The value of a key, or None. Raises StoreDamagedError."""
+
+    def get_all(self, keys: list[bytes]) -> list[bytes | None]:
+        """The value of each key, or None, in their order. Raises StoreDamagedError."""
 
     def scan(self, lower: bytes, upper: bytes, *, backwards: bool) -> Iterator[tuple[bytes, bytes]]:
         """Entries with lower <= key < upper as of the call, lowest first or highest first. Raises StoreDamagedError."""
@@ -38,6 +41,10 @@ class Draft:
 
     def put(self, key: bytes, value: bytes) -> None:
         self.changes[key] = value
+
+    def put_all(self, keys: Iterable[bytes], value: bytes) -> None:
+        """The same value under each of these keys."""
+        self.changes.update(dict.fromkeys(keys, value))
 
     def delete(self, key: bytes) -> None:
         self.changes[key] = None

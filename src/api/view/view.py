@@ -115,9 +115,9 @@ class View:
         raw = self._get(head_key(session_id))
         return None if raw is None else unpack_head(raw)
 
-    def body(self, session_id: str) -> bytes | None:
-        """The session as JSON, ready to send."""
-        return self._get(body_key(session_id))
+    def body(self, head: SessionHead) -> bytes | None:
+        """The session as JSON, ready to send; None: it was erased since its head was read."""
+        return self._get(body_key(head.vehicle_id, head.id))
 
     def current(self, policy_id: str) -> SessionHead | None:
         """The policy's UPCOMING or ACTIVE session."""

@@ -1,14 +1,18 @@
 """What surrounds every request: the gate, limits of size and rate, headers, and the line in the log."""
 
 import asyncio
+import io
+import logging
+import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 from fastapi import FastAPI, Request, Response
 
-from api import access_log, limits
+from api import limits
 from api.app import create_app
 from api.direct import Direct
 from api.metrics import Metrics
@@ -152,11 +156,15 @@ def test_no_secret_in_the_log(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> 
 
 def logged(app: FastAPI, monkeypatch: pytest.MonkeyPatch, path: str, headers: Mapping[str, str]) -> dict[str, Any]:
     """The one line of this request."""
-    lines: list[dict[str, Any]] = []
-    monkeypatch.setattr(access_log, "log_request", lambda event, fields: lines.append({"event": event, **fields}))
+    said = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", said)
+    monkeypatch.setattr(logging.root, "level", logging.INFO)
+    logging.root.manager._clear_cache()  # type: ignore[attr-defined]
     call(app, "GET", path, headers)
+    lines = [msgspec.json.decode(line) for line in said.getvalue().splitlines()]
     assert [line["event"] for line in lines] == ["request"]
-    return lines[0]
+    found: dict[str, Any] = lines[0]
+    return found
 
 
 def test_direct_and_framework_answer_alike(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,46 @@
+"""Connections to clients: uvicorn's, but a client that begins a request and does not go on is not waited for.
+
+Without that, connections that send a head byte by byte, or nothing at all, would be held for as long as they like.
+"""
+
+import asyncio
+from typing import Final
+
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+# Seconds from a connection's beginning, or from the first byte of its next request, to the end of the head.
+HEAD_TIMEOUT_S: Final = 10.0
+
+
+class Connection(H11Protocol):
+    """One connection. Bodies are bounded by api.limits, silence between requests by uvicorn itself."""
+
+    _head_due: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._head_due = self.loop.call_later(HEAD_TIMEOUT_S, self._give_up)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if not self._waits_for_head():
+            self._forget()
+        elif self._head_due is None:
+            self._head_due = self.loop.call_later(HEAD_TIMEOUT_S, self._give_up)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._forget()
+        super().connection_lost(exc)
+
+    def _waits_for_head(self) -> bool:
+        return self.cycle is None or self.cycle.response_complete
+
+    def _give_up(self) -> None:
+        self._head_due = None
+        if self._waits_for_head():
+            self.transport.close()
+
+    def _forget(self) -> None:
+        if self._head_due is not None:
+            self._head_due.cancel()
+            self._head_due = None
