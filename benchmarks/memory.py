@@ -33,13 +33,13 @@ from benchmarks.system import (
 from models.topics import VEHICLE_CHARGE, VEHICLE_PLUG
 
 SCALE: Final = float(os.environ.get("BENCH_SCALE", "1"))
-VEHICLES: Final = max(50, round(300 * SCALE))
+VEHICLES: Final = max(50, round(600 * SCALE))
 DAY_MIN: Final = 24 * 60
 CYCLE_MIN: Final = 6 * 60
 PLUGGED_MIN: Final = 4 * 60
 AWAY_GAP_MIN: Final = 10
-# Caches fill, and every vehicle has had a visit: a cycle and a half of the day.
-WARM_HOURS: Final = 9
+# RocksDB's buffers and caches fill with what is written: some 250,000 samples until nothing grows any more.
+WARM_HOURS: Final = 12
 # What stands at the end of the warm-up, and at the end of the day: medians over so long.
 SPAN_HOURS: Final = 3
 LOOK_S: Final = 0.5

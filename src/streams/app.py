@@ -121,13 +121,13 @@ def _wire(app: Any, settings: Settings, engine: Engine, watchdog: Watchdog) -> N
         await engine.stop()
 
     # The consumer is made when it is first asked for; it is there before the app starts.
+    engine.bind(app.consumer)
     app.consumer.reader = engine
     app.consumer.busy_wait_ms = settings.fetch_wait_ms
     watchdog.start()
 
 
 async def _work(app: Any, engine: Engine, around: Surroundings, prices: PriceFeed) -> None:
-    engine.bind(app.consumer)
     tallied_s = monotonic_s()
     while not app.should_stop:
         zones = await asyncio.to_thread(_new_prices, around, prices)

@@ -50,9 +50,8 @@ class Engine:
     # --- rebalancing ------------------------------------------------------------------------------------------------
 
     def bind(self, consumer: Any) -> None:
-        """Take the consumer that fetches for us."""
+        """Take the consumer that fetches for us; before the app starts."""
         self._consumer = consumer
-        self._loop = asyncio.get_running_loop()
 
     async def quiesce(self) -> None:
         """Partitions may move: finish the batches in hand, and take nothing more."""
@@ -69,6 +68,8 @@ class Engine:
 
     async def assigned(self, tps: set[TP]) -> None:
         """These partitions are ours now, and no others. Raises WorkerError."""
+        # Before any worker begins: a recovery may be over sooner than the app's own tasks have begun.
+        self._loop = asyncio.get_running_loop()
         numbers = self._numbers(tps)
         lost = [self.workers.pop(number) for number in list(self.workers) if number not in numbers]
         await self._stop(lost)
@@ -149,7 +150,13 @@ class Engine:
         return tp.topic.removeprefix(self._prefix)
 
     def offsets_done(self) -> dict[TP, int]:
-        """By partition, the offset before which everything is done: what operators see as the group's."""
+        """By partition, the offset before which everything is done: what operators see as the group's.
+
+        None while partitions are given out anew: a commit would be refused then, and whoever is refused joins the group
+        once more, which gives them out anew, and so on for ever.
+        """
+        if self._is_quiet:
+            return {}
         return self._left | {
             self._tp(topic, worker.number): offset
             for worker in self.workers.values()

@@ -194,8 +194,8 @@ class Consumer(AIOKafkaConsumer):
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Let the batches in hand be finished before anybody else gets the partitions."""
+        # The group's offsets are not committed now: only operators look at them, and the next owner tells them anyway.
         await self.reader.quiesce()
-        await self.commit()
         await super().on_partitions_revoked(revoked)
 
     def ack(self, message: Any) -> bool:
