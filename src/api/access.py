@@ -36,7 +36,7 @@ class Access:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"].startswith(_GUARDED):
             try:
-                caller = await self._auth.admit(scope)
+                caller = self._auth.remembered(scope) or await self._auth.admit(scope)
                 self._count(caller.token_digest)
             except ProblemError as error:
                 self._metrics.refused.labels(str(error.problem.status)).inc()

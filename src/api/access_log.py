@@ -4,6 +4,7 @@ The line holds the route's template and never the query string, the path's ids, 
 """
 
 import asyncio
+import itertools
 import re
 import secrets
 from collections.abc import Mapping
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
 log: Final = get_log()
 
 _REQUEST_ID: Final = re.compile(r"\A[A-Za-z0-9._-]{1,64}\Z")
-_OWN_ID_BYTES: Final = 12
+# Ids of our own: eight random bytes of this process, and a number.
+_PROCESS: Final = secrets.token_hex(8)
+_NUMBERS: Final = itertools.count(1)
 # Methods of HTTP; any other word a client invents counts as one, so that labels stay few.
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE"})
 # W3C Trace Context, version 00 and what later versions must begin with.
@@ -148,4 +151,6 @@ def _read(scope: Scope) -> _Said:
         elif name == b"traceparent":
             found = _TRACEPARENT.match(value.decode("latin-1"))
             trace = {} if found is None else {"trace_id": found[1], "parent_span_id": found[2]}
-    return _Said(request_id if _REQUEST_ID.match(request_id) else secrets.token_hex(_OWN_ID_BYTES), trace)
+    if not _REQUEST_ID.match(request_id):
+        request_id = f"{_PROCESS}{next(_NUMBERS):08x}"
+    return _Said(request_id, trace)

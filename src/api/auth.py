@@ -75,6 +75,16 @@ class Authenticator:
     def stop(self) -> None:
         self._keys.stop()
 
+    def remembered(self, scope: Scope) -> Principal | None:
+        """The caller of this request, noted in it, where this token was checked before and is still good."""
+        given = [value for name, value in scope["headers"] if name == b"authorization"]
+        if len(given) != 1 or self._generation != self._keys.generation:
+            return None
+        known = self._known(hashlib.sha256(given[0]).digest())
+        if known is not None:
+            scope[_SCOPE_KEY] = known
+        return known
+
     async def admit(self, scope: Scope) -> Principal:
         """The caller of this request, noted in it for `require`. Raises ProblemError (401, 503)."""
         given = [value for name, value in scope["headers"] if name == b"authorization"]
@@ -119,15 +129,21 @@ class Authenticator:
             self._generation = self._keys.generation
             self._checked.clear()
         digest = hashlib.sha256(given[0]).digest() if len(given) == 1 else b""
-        known = self._checked.get(digest)
-        if known is not None and self.seconds_left(known) > 0:
-            self._checked.move_to_end(digest)
+        known = self._known(digest)
+        if known is not None:
             return known
         principal = self._check(_bearer_token(given))
         self._checked[digest] = principal
         if len(self._checked) > _REMEMBERED_TOKENS:
             self._checked.popitem(last=False)
         return principal
+
+    def _known(self, digest: bytes) -> Principal | None:
+        known = self._checked.get(digest)
+        if known is None or self.seconds_left(known) <= 0:
+            return None
+        self._checked.move_to_end(digest)
+        return known
 
     def _check(self, token: str) -> Principal:
         try:

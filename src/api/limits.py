@@ -91,7 +91,10 @@ def _too_large(scope: Scope) -> ProblemError | None:
     if len(scope["raw_path"]) + len(scope["query_string"]) > TARGET_LIMIT_BYTES:
         detail = f"Path and query are longer than {TARGET_LIMIT_BYTES} bytes."
         return ProblemError(HTTPStatus.REQUEST_URI_TOO_LONG, "too-large", detail)
-    if sum(len(name) + len(value) for name, value in scope["headers"]) > HEADERS_LIMIT_BYTES:
+    headers_bytes = 0
+    for name, value in scope["headers"]:
+        headers_bytes += len(name) + len(value)
+    if headers_bytes > HEADERS_LIMIT_BYTES:
         detail = f"The headers are longer than {HEADERS_LIMIT_BYTES} bytes."
         return ProblemError(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "too-large", detail)
     return None

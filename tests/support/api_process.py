@@ -55,6 +55,9 @@ class Api:
     def is_ready(self) -> bool:
         if self.running.process.poll() is not None:
             raise AssertionError(f"the API ended with {self.running.process.returncode}: {self.running.tail()}")
+        if '"event": "listening"' not in self.running.stderr:
+            # Whoever answers at this port until then is the API of another test.
+            return False
         try:
             return self.client.get("/readyz").status_code == 200
         except httpx.TransportError:

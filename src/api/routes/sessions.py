@@ -50,10 +50,9 @@ def session_routes(view: View, auth: Authenticator, first_session_wait_s: float)
         refuse_query(request.scope["query_string"])
 
         def answer() -> bytes | None:
-            policy = view.policy(policy_id)
+            policy, head = view.policy_and_current(policy_id)
             if policy is None or not policy.is_enabled or not _may_see(caller, policy):
                 raise not_found("enabled policy")
-            head = view.current(policy_id)
             if head is not None and not _may_see(caller, head):
                 raise not_found("enabled policy")
             return None if head is None else view.body(head)

@@ -32,7 +32,8 @@ def apply_update(draft: Draft, head: SessionHead, body: bytes) -> bool:
         return True
     _store_head(draft, head)
     if head.policy_id is not None:
-        draft.put(current_key(head.policy_id), head.id.encode())
+        # The whole head, so that the read that is asked for most needs no second look.
+        draft.put(current_key(head.policy_id), pack(head))
     return True
 
 
@@ -69,7 +70,8 @@ def _leave(draft: Draft, old: SessionHead) -> None:
     """Undo everything that points at a session's former version."""
     for key in index_keys(old):
         draft.delete(key)
-    if old.policy_id is not None and draft.get(current_key(old.policy_id)) == old.id.encode():
+    current = None if old.policy_id is None else draft.get(current_key(old.policy_id))
+    if old.policy_id is not None and current is not None and unpack_head(current).id == old.id:
         draft.delete(current_key(old.policy_id))
     if old.is_settled:
         _share_event(draft, old.charging_event_id, _sharers(draft, old), entering=None)

@@ -111,6 +111,12 @@ class RocksStore:
             raise StoreDamagedError(f"cannot be written: {error}") from error
         self._write_options.disable_wal = False
 
+    @property
+    def is_at_rest(self) -> bool:
+        """Tell whether nothing is being merged, or waits for it: only then do reads cost what they will."""
+        names = ("num-running-compactions", "num-running-flushes", "compaction-pending", "mem-table-flush-pending")
+        return not any(self._db.property_int_value(f"rocksdb.{name}") for name in names)
+
     def close(self) -> None:
         try:
             self._db.close()

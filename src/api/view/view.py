@@ -122,7 +122,12 @@ class View:
     def current(self, policy_id: str) -> SessionHead | None:
         """The policy's UPCOMING or ACTIVE session."""
         raw = self._get(current_key(policy_id))
-        return None if raw is None else self.head(raw.decode())
+        return None if raw is None else unpack_head(raw)
+
+    def policy_and_current(self, policy_id: str) -> tuple[PolicyHead | None, SessionHead | None]:
+        """Both as of one look."""
+        policy, current = self.ask(lambda store: store.get_all([policy_key(policy_id), current_key(policy_id)]))
+        return None if policy is None else unpack_policy(policy), None if current is None else unpack_head(current)
 
     def page(self, selection: Selection, cursor: Cursor | None, size: int) -> Page:
         """Settled sessions, newest first."""

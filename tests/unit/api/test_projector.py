@@ -92,7 +92,7 @@ def test_current_session_moves_on() -> None:
     for order in ([settled, coming], [coming, settled]):
         store = MemoryStore()
         play(store, [Update(id=session_id(1), state=SessionState.ACTIVE_REGULAR), *order], 1)
-        assert store.rows[b"cp1"] == session_id(2).encode()
+        assert unpack_head(store.rows[b"cp1"]).id == session_id(2)
 
 
 def test_superseded_session_keeps_its_row() -> None:

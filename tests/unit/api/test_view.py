@@ -24,7 +24,7 @@ def test_a_write_wakes_who_waits() -> None:
 
     def writer() -> None:
         asked.wait(LONG_S)
-        store.write({head_key(head.id): pack(head), current_key("p1"): head.id.encode()})
+        store.write({head_key(head.id): pack(head), current_key("p1"): pack(head)})
         view.touched({"other", "p1"})
 
     def ask() -> SessionHead | None:
