@@ -31,8 +31,8 @@ BOUNDS: Final[dict[str, Bounds]] = {
     CLEAN: Bounds(),
     "changed-fields": Bounds(),
     "polls": Bounds(
-        start_s=(4_200, 4_200), end_s=(4_200, 4_200), energy_gap_s=4_200, money=None, blind_s=4_200, settle_s=7_200,
-        level_percent=None, late_s=4_200, may_split=True,
+        start_s=(6_600, 6_600), end_s=(6_600, 6_600), energy_gap_s=6_600, money=None, blind_s=6_600, settle_s=9_600,
+        level_percent=None, late_s=6_600, may_split=True,
     ),
     "bursts": Bounds(settle_s=3_600, late_s=600, may_split=True),
     "no-level": Bounds(level_percent=None),

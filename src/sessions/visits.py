@@ -290,6 +290,8 @@ def _take_plug_out(step: Step, seen: Observation) -> None:
         return
     if visit.unplugged_at is None:
         visit.unplugged_at = seen.at
+        # A visit that began without a plug event learns only here at which charger it was.
+        visit.charger_id = visit.charger_id or seen.charger_id
         heard_after = seen.at + step.rules.unplug_debounce
         if vehicle.charge_heard_after is None or heard_after > vehicle.charge_heard_after:
             vehicle.charge_heard_after = heard_after

@@ -18,8 +18,6 @@ from sessions.readings import Quarter
 
 # A vehicle that still charges says so again within this time.
 RATE_HOLDS_US: Final = 15 * MINUTE_US
-# A rate that was told and what a counter shows differ by less, wherever each of them is measured.
-RATE_LIMIT_SHARE: Final = 2
 # Charges kept apart, and stretches kept apart that only a level can fill; beyond it the oldest two become one.
 SPANS_LIMIT: Final = 64
 # Of what is told for one moment, the states come first and the levels last: each is judged by those before.
@@ -147,7 +145,7 @@ class _Walk:
             limit_wh=frame.limit_wh,
             is_idle=charging.is_on is False,
             is_first=run.read_us < frame.open_us,
-            is_counting=run.before_zero_wh > 0 and self._is_counting(run, at_us, counter_wh),
+            is_counting=run.before_zero_wh > 0 and self._is_counting(run),
         )
         if step is Step.RISES:
             self._cover(run.read_us, at_us, max(counter_wh - run.highest_wh, 0))
@@ -160,14 +158,16 @@ class _Walk:
         else:
             self._restarts += 1
 
-    def _is_counting(self, run: Run, at_us: int, counter_wh: int) -> bool:
-        """Whether a counter that showed zero as the charge began may count it: by the rate, else if it did so twice."""
-        charging, rate = self._charging, self._rate
+    def _is_counting(self, run: Run) -> bool:
+        """Whether a counter that showed zero as the charge began counts that charge.
+
+        It does if it showed zero before that and after it; or if it had given nothing yet: it held what a charge before
+        this part had brought. Else a zero at that very moment may as well mean nothing.
+        """
+        charging = self._charging
         if not charging.is_on or not run.began_us <= charging.since_us <= run.read_us:
             return False
-        if rate is None or not rate[1]:
-            return run.began_us < charging.since_us
-        return counter_wh * HOUR_US <= RATE_LIMIT_SHARE * rate[1] * (at_us - charging.since_us)
+        return run.began_us < charging.since_us or not self._sum_wh
 
     def take_level(self, at_us: int, percent: float) -> None:
         """The battery is at this level; its rise counts where nothing better covers the time since it was told."""

@@ -8,12 +8,14 @@ from simulator.feeds.catalogue import feed_maker
 # Seed, vehicle, vehicles of the fleet, days, feed: the defect that showed there.
 FOUND: dict[str, tuple[int, int, int, int, str]] = {
     "a counter begun anew at a re-plug was taken for a placeholder": (147, 13, 20, 10, "clean"),
-    "a held counter that had charged as much as before was taken for a placeholder": (3000, 1, 8, 3, "held-counter"),
+    "a held counter that had charged as much as before was taken for a placeholder": (3002, 6, 8, 5, "held-counter"),
+    "a visit that began with a sale did not learn its charger": (5004, 18, 20, 10, "clean"),
     "a level's rise was credited to seconds in which the vehicle stood": (1000, 7, 20, 3, "held-counter"),
     "a held counter that begins anew with the battery's own heating": (2001, 3, 8, 6, "held-counter"),
     "a small counter's zeros again and again were counted each time": (2001, 8, 8, 8, "placeholder-zeros"),
     "an unplug in the middle of a block was answered with a START": (2000, 5, 8, 4, "all"),
-    "eight polls in a row that told nothing": (2000, 4, 8, 4, "polls"),
+    "eight polls in a row that told nothing": (2000, 4, 8, 8, "polls"),
+    "polls that saw nothing of an hour and a half": (3002, 3, 8, 8, "polls"),
     "a visit that was split while it still went on": (2000, 4, 8, 8, "bursts"),
     "a car that slept for more than three days": (1000, 5, 20, 9, "sleep"),
 }
