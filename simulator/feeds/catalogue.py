@@ -51,7 +51,7 @@ BOUNDS: Final[dict[str, Bounds]] = {
     ),
     "skew": Bounds(start_s=(120, 120), end_s=(120, 120), money=None, settle_s=600, late_s=300),
     "wrong-words": Bounds(),
-    "out-of-range": Bounds(level_percent=None),
+    "out-of-range": Bounds(level_percent=None, knows_power=False),
     "sleep": Bounds(),
     "offline": Bounds(settle_s=12 * 3_600, late_s=9 * 3_600, may_split=True),
     ALL: Bounds(

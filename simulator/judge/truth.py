@@ -40,6 +40,7 @@ class Bounds(Struct, frozen=True, kw_only=True):
     a gap shorter than that may not be seen. `settle_s`: how long after its end a session may take to come. Money: how
     far the cost may be off beyond what the energy may be, null where the feed does not tell enough.
     `energy_gap_s`: full power for so long may be missing or too much.
+    `knows_power`: whether full power for a while is seen for sure.
     `late_s`: words may be so late; where a policy or an owner changed meanwhile, nobody can say what belongs to whom.
     `may_split`: a plug that was out for less than the debounce, or a hole where some are blind, may have ended it.
     """
@@ -53,6 +54,7 @@ class Bounds(Struct, frozen=True, kw_only=True):
     settle_s: float = 0.0
     level_percent: float | None = 1.0
     knows_place: bool = True
+    knows_power: bool = True
     energy_gap_s: float = _CLEAN_GAP_S
     late_s: float = 0.0
     may_split: bool = False
@@ -283,7 +285,8 @@ class Comparison:
         share = _CLEAN_SHARE
         if abs(told.actual - cost) > bound + share * abs(cost) + loose:
             self._report("a session costs what its energy cost", part, f"{session.id}: {told.actual} for {cost:.4f}")
-        if part.is_flat or part.steady_ms() < _STEADY_MS or self._off_kwh(part) > 1e-9:
+        knows_power = self._bounds.knows_power and self._off_kwh(part) < 1e-9 and not part.is_flat
+        if not knows_power or part.steady_ms() < _STEADY_MS:
             return
         # Prices beyond the end may be needed, and missing: then nothing was told.
         reference, dearest, _ = self._cost(part.at_full_power(), zone, at_ms)
