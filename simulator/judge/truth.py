@@ -113,7 +113,7 @@ class Comparison:
         horizon_ms = until_ms - int(bounds.settle_s * SECOND_MS)
         blind_ms = int(bounds.blind_s * SECOND_MS)
         open_ms = until_ms
-        if self._oracle.part is not None and blind_ms:
+        if self._oracle.part is not None and (blind_ms or bounds.may_split):
             open_ms = self._oracle.part.started_ms - blind_ms
         if active_ms is not None and blind_ms and active_ms > until_ms - _PATIENCE_MS:
             open_ms = min(open_ms, active_ms - blind_ms)
