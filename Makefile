@@ -51,8 +51,10 @@ SEED ?= 1
 VEHICLES ?= 20
 DAYS ?= 7
 FEED ?= clean
-simulate: setup ## The core against a fleet whose truth is known (SEED, VEHICLES, DAYS, FEED; simulator/README.md)
-	@PYTHONPATH=src:. $(BIN)/python -m simulation --seed $(SEED) --vehicles $(VEHICLES) --days $(DAYS) --feed $(FEED)
+# LIVE=1: not the core in the process, but the running system of FLEX_KAFKA_BOOTSTRAP_SERVERS, on the clock of FLEX_CLOCK.
+simulate: setup ## The core against a fleet whose truth is known (SEED, VEHICLES, DAYS, FEED, LIVE; simulator/README.md)
+	@PYTHONPATH=src:. $(BIN)/$(if $(LIVE),flex-sessions simulate --judge,python -m simulation) --seed $(SEED) \
+		--vehicles $(VEHICLES) --days $(DAYS) --feed $(FEED)
 
 clean: ## Remove .venv, caches and the data of `make run`; Kafka's jars stay in their cache
 	@rm -rf .venv .flex .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info src/*.egg-info

@@ -84,7 +84,18 @@ def _run(options: Options, name: str) -> Summary:
 
 
 def _add(total: Summary, summary: Summary) -> None:
-    for field in ("events", "messages", "updates", "commands", "crashes", "visits", "refused", "elapsed_s", "core_s"):
+    for field in (
+        "events",
+        "messages",
+        "updates",
+        "commands",
+        "crashes",
+        "visits",
+        "savings",
+        "refused",
+        "elapsed_s",
+        "core_s",
+    ):
         setattr(total, field, getattr(total, field) + getattr(summary, field))
     total.findings.extend(summary.findings[:_SHOWN])
 
@@ -138,7 +149,8 @@ def _conclude(total: Summary, laws: Counter[tuple[str, str]], runs: int) -> None
     core_us = total.core_s / max(1, total.events) * 1e6
     click.echo(
         f"{runs} runs, {total.events:,} events, {total.updates:,} updates, {total.commands:,} commands, "
-        f"{total.crashes:,} crashes, {total.visits:,} true visits compared, {total.refused:,} messages refused; "
+        f"{total.crashes:,} crashes, {total.visits:,} true visits compared "
+        f"({total.savings:,} with their savings), {total.refused:,} messages refused; "
         f"{total.events / max(total.elapsed_s, 1e-9):,.0f} events/s "
         f"(core {core_us:.0f} us, world and judge {own_us:.0f} us an event)"
     )

@@ -71,7 +71,10 @@ class Options(Struct, frozen=True, kw_only=True):
 
 
 class Summary(Struct, kw_only=True):
-    """What a run came to. `core_s`: of `elapsed_s`, what the session logic took."""
+    """What a run came to. `visits`, `savings`: how many were held against the truth.
+
+    `core_s`: of `elapsed_s`, what the session logic took.
+    """
 
     events: int = 0
     messages: int = 0
@@ -79,6 +82,7 @@ class Summary(Struct, kw_only=True):
     commands: int = 0
     crashes: int = 0
     visits: int = 0
+    savings: int = 0
     refused: int = 0
     elapsed_s: float = 0.0
     core_s: float = 0.0
@@ -125,6 +129,7 @@ class Run:
             self.summary.elapsed_s = perf_counter() - began_s
             yield (day_ms - self._start_ms) / (self._end_ms - self._start_ms)
         self.summary.visits = sum(lane.comparison.matched for lane in self.lanes)
+        self.summary.savings = sum(lane.comparison.valued for lane in self.lanes)
 
     def _lane(self, number: int, feed_of: Callable[[Person], Feed]) -> Lane:
         options = self._options

@@ -18,6 +18,9 @@ from simulator.world.oracle import Oracle, TruePart
 _OBSERVED_KWH: Final = 0.05
 # What the seconds between the plug and the first reading may come to, by the level alone.
 _ROUNDING_KWH: Final = 0.015
+_CLEAN_SHARE: Final = 0.005
+# Between the plug and the first reading, at full power.
+_CLEAN_GAP_S: Final = 2.5
 # A session that does not end for so long is no longer waited for.
 _PATIENCE_MS: Final = 8 * DAY_MS
 # Less energy than that may lie on either side of a quarter-hour's edge.
@@ -35,22 +38,24 @@ class Bounds(Struct, frozen=True, kw_only=True):
 
     `start_s`, `end_s`: how much earlier and later a boundary may be. `blind_s`: a stay shorter than that may be missed,
     a gap shorter than that may not be seen. `settle_s`: how long after its end a session may take to come. Money: how
-    far the cost may be off, null where the feed does not tell enough.
+    far the cost may be off beyond what the energy may be, null where the feed does not tell enough.
     `energy_gap_s`: full power for so long may be missing or too much.
+    `knows_power`: whether full power for a while is seen for sure.
     `late_s`: words may be so late; where a policy or an owner changed meanwhile, nobody can say what belongs to whom.
     `may_split`: a plug that was out for less than the debounce, or a hole where some are blind, may have ended it.
     """
 
     start_s: tuple[float, float] = (0.0, 0.0)
     end_s: tuple[float, float] = (0.0, 0.0)
-    energy_share: float = 0.005
+    energy_share: float = _CLEAN_SHARE
     energy_kwh: float = _ROUNDING_KWH
     money: float | None = 0.01
     blind_s: float = 0.0
     settle_s: float = 0.0
     level_percent: float | None = 1.0
     knows_place: bool = True
-    energy_gap_s: float = 2.5
+    knows_power: bool = True
+    energy_gap_s: float = _CLEAN_GAP_S
     late_s: float = 0.0
     may_split: bool = False
 
@@ -276,15 +281,16 @@ class Comparison:
             self._report("no price, no cost", part, f"{session.id}: {session.valuation}")
             return
         told = session.valuation.tariff_cost
-        loose = _slack_kwh(part) * dearest + (0.05 if part.is_flat else 0.0)
-        share = self._bounds.energy_share
+        loose = (_slack_kwh(part) + self._off_kwh(part)) * dearest + (0.05 if part.is_flat else 0.0)
+        share = _CLEAN_SHARE
         if abs(told.actual - cost) > bound + share * abs(cost) + loose:
             self._report("a session costs what its energy cost", part, f"{session.id}: {told.actual} for {cost:.4f}")
-        if part.is_flat or part.steady_ms() < _STEADY_MS:
+        knows_power = self._bounds.knows_power and self._off_kwh(part) < 1e-9 and not part.is_flat
+        if not knows_power or part.steady_ms() < _STEADY_MS:
             return
         # Prices beyond the end may be needed, and missing: then nothing was told.
         reference, dearest, _ = self._cost(part.at_full_power(), zone, at_ms)
-        loose += bound + _POWER_SHARE * dearest * part.energy_kwh()
+        loose += _POWER_SHARE * dearest * part.energy_kwh()
         self.valued += 1
         if abs(told.savings - (reference - cost)) > bound + share * (abs(cost) + abs(reference)) + loose:
             detail = f"{session.id}: {told} for {reference:.4f} less {cost:.4f}"
@@ -302,6 +308,12 @@ class Comparison:
             cost += energy * price
             dearest = max(dearest, abs(price))
         return cost, dearest, is_priced
+
+    def _off_kwh(self, part: TruePart) -> float:
+        """How far the energy may be off beyond what it may be in a clean feed."""
+        bounds = self._bounds
+        told_kwh = (bounds.energy_share - _CLEAN_SHARE) * part.energy_kwh() + bounds.energy_kwh - _ROUNDING_KWH
+        return told_kwh + (bounds.energy_gap_s - _CLEAN_GAP_S) / 3_600 * part.full_kw
 
     def _is_touched(self, part: TruePart) -> bool:
         return self._is_touched_at(part.started_ms, _ended(part))

@@ -65,6 +65,11 @@ class LiveJudge:
         """True visits that were found among the sessions."""
         return sum(car.comparison.matched for car in self._cars.values())
 
+    @property
+    def savings(self) -> int:
+        """Visits of which the savings were held against the truth as well."""
+        return sum(car.comparison.valued for car in self._cars.values())
+
     def _take_update(self, record: OutputRecord, now_ms: int) -> None:
         session_id = SessionId(record.key)
         if record.value is None:

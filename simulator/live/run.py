@@ -62,13 +62,17 @@ class LiveOptions(Struct, frozen=True, kw_only=True):
 
 
 class LiveSummary(Struct, kw_only=True):
-    """What a run came to. `taken`: commands that a car was going to follow."""
+    """What a run came to. `taken`: commands that a car was going to follow.
+
+    `visits`, `savings`: how many were held against the truth.
+    """
 
     records: int = 0
     updates: int = 0
     commands: int = 0
     taken: int = 0
     visits: int = 0
+    savings: int = 0
     findings: list[Finding] = msgspec.field(default_factory=list)
 
 
@@ -206,7 +210,7 @@ class LiveRun:
             if now_s - quiet_s >= (_QUIET_S if is_last or not self._options.is_wall else 0):
                 break
         self._judge.judge(self._now_ms, is_last=is_last)
-        self.summary.visits = self._judge.visits
+        self.summary.visits, self.summary.savings = self._judge.visits, self._judge.savings
         return True
 
     def _read(self, wait_s: float) -> int:

@@ -4,10 +4,12 @@ import click
 
 # Findings that are printed.
 _SHOWN = 50
+# The demo's fleet keeps every vehicle's state in one file.
+_LIMIT = 100_000
 
 
 @click.command()
-@click.option("--vehicles", type=click.IntRange(1, 100_000), default=20, show_default=True, help="Size of the fleet.")
+@click.option("--vehicles", type=click.IntRange(1, 1_000_000), default=20, show_default=True, help="Size of the fleet.")
 @click.option(
     "--seed", type=click.IntRange(0), default=1, show_default=True, help="Which fleet: the same seed, the same events."
 )
@@ -136,7 +138,8 @@ def _judge(
         click.echo(f"seed {seed} {feed}: {finding.law}: {finding.vehicle_id} {finding.at}: {finding.detail}")
     click.echo(
         f"{summary.records:,} records written, {summary.updates:,} updates and {summary.commands:,} commands read, "
-        f"{summary.taken:,} of them followed, {summary.visits:,} true visits compared; "
+        f"{summary.taken:,} of them followed, {summary.visits:,} true visits compared "
+        f"({summary.savings:,} with their savings); "
         + (f"{len(summary.findings)} findings" if summary.findings else "nothing found")
     )
     return 1 if summary.findings else 0

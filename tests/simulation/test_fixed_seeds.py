@@ -38,6 +38,13 @@ def test_a_defect_of_the_feed_stays_within_its_bounds(name: str) -> None:
     assert summary.visits > 10
 
 
+def test_a_visit_that_was_split_is_judged_once_it_is_over() -> None:
+    """A re-plug that came late split a night in two; the first half waits for the visit to end, and is not invented."""
+    summary = run(Options(seed=300, vehicles=8, days=6, numbers=(2,)), feed_maker("bursts"))
+    assert_nothing_found(summary)
+    assert summary.visits > 3
+
+
 def test_all_defects_together_stay_within_their_bounds() -> None:
     """All habits together break no law of the stream, and sessions stay within the widest bounds."""
     assert_nothing_found(run(Options(seed=6, vehicles=5, days=6), feed_maker(ALL)))
