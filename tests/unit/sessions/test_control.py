@@ -540,3 +540,34 @@ def test_valuation_only_when_settled() -> None:
     cost = settled.valuation.tariff_cost
     assert (cost.actual, cost.baseline) == (0.55, 1.65)
     assert run(home(), plug(10, where=HOME, level=50), *told, rules=LOSSLESS).settled[0].valuation is None
+
+
+# ---- a vehicle that charges faster, and one that leaves ----
+
+
+def test_a_vehicle_that_charges_faster_is_planned_anew() -> None:
+    """240====429 at 6 kW  It charges at 12: from 250 on the rest takes half the time, and no plan follows it again."""
+    story = night(*charged(240, 245, kw=12))
+    plan = control_of(story).plan
+    assert blocks(story.latest)[0].startswith("REGULAR 240-429")
+    faster = night(*charged(250, 250, kwh=2.0, kw=12), before=story)
+    assert control_of(faster).plan is not plan
+    assert control_of(faster).planned_w == 12_000
+    assert blocks(faster.latest)[0].startswith("REGULAR 240-334 ")
+    later = night(*charged(255, 320, kwh=3.0, kw=12), before=faster)
+    assert control_of(later).plan is control_of(faster).plan
+
+
+def test_a_little_faster_is_as_planned() -> None:
+    """240====429 at 6 kW  At 7 kW it is done a little sooner: nothing is planned anew."""
+    story = night(*charged(240, 245, kw=7))
+    assert control_of(night(*charged(250, 330, kwh=1.167, kw=7), before=story)).plan is control_of(story).plan
+
+
+def test_an_unplug_in_the_middle_of_a_block_is_answered_with_nothing() -> None:
+    """240==300|  It does not charge because it is gone: no START, no error, and the block ends with the visit."""
+    story = night(*charged(240, 300), sample(300.5, plugged=False, charging=False), timer(310))
+    assert [command for command in story.commands if float(command.split()[0]) > 245] == []
+    assert errors(story) == [None]
+    (settled,) = story.settled
+    assert blocks(settled) == ["REGULAR 240-300.5 6"]

@@ -78,6 +78,27 @@ def test_a_counter_that_stands_at_a_blocks_end_breaks_no_plan() -> None:
     assert [command for command in later.commands if "START" in command] == []
 
 
+@pytest.mark.parametrize("kw", [1.4, 2.3, 3.7])
+def test_whole_kilowatt_hours_are_no_pauses(kw: float) -> None:
+    """0========600  Up to 43 min apart: once it has risen twice nothing is asked, and one block goes on."""
+    told = counted(100, 0, 600, kw, step_kwh=1)
+    story = run(policy(-60, by="20:00", capacity=60), plug(0, where=HOME), *told)
+    second = 2 * 60 / kw
+    assert len(story.commands) <= 7
+    assert [command for command in story.commands if float(command.split()[0]) > second] == []
+    assert len(errors(story)) <= 6
+    assert errors(story)[-1] is None
+    assert len(story.latest.blocks) == 2
+
+
+def test_a_start_that_failed_stays_failed_from_block_to_block() -> None:
+    """..full at 343  It does not say so: one error, that stands until the plan is through."""
+    book = priced(*[0.1] * 6, *[0.3, 0.1] * 20)
+    first = policy(-60, by="07:00", percent=100, zone=ZONE, capacity=60)
+    story = run(first, plug(0, where=HOME), *counted(39.96, 0, 900), prices=book)
+    assert errors(story) == [None, "START_FAILED"]
+
+
 @pytest.mark.parametrize("obeys_after", [0, 2, 3])
 def test_a_stop_that_was_followed_is_not_repeated(obeys_after: int) -> None:
     """0==30 (at once, 3.3 kWh)  The counter stands from the STOP on, or a little later: one STOP is enough."""

@@ -10,7 +10,8 @@ from sessions.counters import Run
 from sessions.energy import Energy
 from sessions.grid import micros
 from sessions.planner import Plan
-from sessions.progress import is_behind, planned_power_w
+from sessions.power import Power
+from sessions.progress import is_ahead, is_behind, planned_power_w
 from sessions.totals import Totals
 from tests.builders import minute
 from tests.support.controls import battery, control, plan
@@ -109,3 +110,23 @@ def test_an_empty_plan_expects_nothing() -> None:
 def test_planned_power() -> None:
     """Energy over time, of the last block."""
     assert planned_power_w(PLAN) == 6_000
+
+
+@pytest.mark.parametrize(
+    ("peak_w", "planned_w", "ahead"),
+    [
+        (None, 6_000, False),
+        (7_499, 6_000, False),
+        (7_500, 6_000, True),
+        (22_000, 7_000, True),
+        (3_000, 6_000, False),
+        # A plan that wants nothing counts on no power.
+        (7_500, 0, False),
+    ],
+)
+def test_ahead_by_a_quarter(peak_w: int | None, planned_w: int, ahead: bool) -> None:
+    """By the highest mean over five minutes that is borne out, against the power that the plan counts on."""
+    state = control(PLAN)
+    state.planned_w = planned_w
+    shown = structs.replace(totals(0), power=Power(peak_w=peak_w))
+    assert is_ahead(state, shown) == ahead

@@ -299,3 +299,40 @@ def test_steps(run: Run, counter_wh: int, step: Step, following: Run) -> None:
 def test_no_step_is_larger_than_the_battery(limit_wh: float, step: Step) -> None:
     """A step of just what a battery takes is plausible."""
     assert read(Run(1, 1, 500), NINE_SECONDS_US + 1, 700, limit_wh=limit_wh, is_idle=False)[0] is step
+
+
+def test_small_zeros_again_and_again() -> None:
+    """0.34 kWh, then nine zeros while the vehicle stands, each followed by 0.34: nothing of it is energy."""
+    visit = Visit().plug_in(context(0)).tell(sample(1, 0.0, charging=True), sample(6, 0.34, charging=False))
+    for at in range(10, 100, 10):
+        visit.tell(sample(at, 0.0, charging=False), sample(at + 2, 0.34, charging=False))
+    assert visit.sum_wh == 340
+
+
+def test_a_zero_before_and_after_a_charge_begins_counts_that_charge() -> None:
+    """0.6 kWh, re-plugged, zero, zero as it charges, then 0.65: all of it was charged."""
+    visit = Visit().plug_in(context(0)).tell(sample(1, 0.0, charging=True), sample(6, 0.6, charging=False))
+    visit.tell(sample(8, 0.0, charging=False), sample(9, 0.0, charging=True), sample(14, 0.65, charging=True))
+    assert visit.sum_wh == 1_250
+
+
+def test_a_held_counter_that_brings_as_much_as_it_held() -> None:
+    """8 kWh of the charge before, zero as it charges, then 8.1: that is this charge."""
+    visit = Visit().tell(sample(-1, 8.0)).plug_in(context(0))
+    visit.tell(sample(1, 8.0, charging=False), sample(2, 0.0, charging=True), sample(7, 8.1, charging=True))
+    assert visit.sum_wh == 8_100
+
+
+def test_a_zero_in_the_middle_of_a_charge_is_a_placeholder() -> None:
+    """5 kWh, zero, 5.5: what was counted is not counted again, but for what the zero hides."""
+    visit = Visit().plug_in(context(0)).tell(sample(1, 0.0, charging=True), sample(31, 5.0, charging=True))
+    visit.tell(sample(34, 0.0, charging=True), sample(37, 5.5, charging=True))
+    assert visit.sum_wh == 5_000
+
+
+def test_no_rise_beside_a_counter_counts_where_the_vehicle_stood() -> None:
+    """It stands for half a minute, its counter begins anew and tells 10 kWh, its level 12: 10 is what it was."""
+    visit = Visit().tell(sample(-1, 50.0, level=20)).plug_in(context(0))
+    visit.tell(sample(0.5, 50.0, level=20, charging=False), sample(1, 0.0, level=20, charging=True))
+    visit.tell(sample(11, 10.0, level=38, charging=True))
+    assert visit.sum_wh == 10_000

@@ -48,6 +48,36 @@ PEAKS: dict[str, tuple[list[TelemetryReceived], int | None]] = {
     ),
     "rates serve until a counter tells": ([*_rates(7, 7, 7, 7), sample(40, 1.0), sample(45, 1.5)], 7_000),
     "a counter that stands tells nothing": ([*_rates(7, 7, 7, 7), *(sample(40 + n, 1.0) for n in range(9))], 7_000),
+    "rates, but for when it stood": (
+        [
+            *(sample(5 * n, rate=0, charging=False) for n in range(3)),
+            *(sample(15 + 5 * n, rate=6, charging=True) for n in range(3)),
+        ],
+        6_000,
+    ),
+    "a few seconds of charging": (
+        [sample(0, 0.0, charging=False), sample(1, 0.0, charging=True), sample(1.5, 0.05, charging=False)]
+        + [sample(5 + 5 * n, 0.05, charging=False) for n in range(9)],
+        None,
+    ),
+    "a few minutes of charging": (
+        [sample(0, 0.0, charging=True), sample(10, 1.8, charging=True), sample(20, 2.0, charging=False)],
+        None,
+    ),
+    "from when it charges until it stops": (
+        [
+            sample(0, 0.0, charging=False),
+            sample(30, 0.0, charging=True),
+            sample(36, 1.1, charging=True),
+            sample(42, 2.2, charging=False),
+            sample(60, 2.2, charging=False),
+        ],
+        11_000,
+    ),
+    "two means of about the same, though it may have stood": (
+        [sample(10, 0.0, charging=False), sample(40, 5.5, charging=True), sample(70, 11.0, charging=False)],
+        11_000,
+    ),
     "counters are better, once they tell": (
         [*_rates(7, 7, 7, 7), *(sample(40 + 5 * number, number * 0.5, rate=7) for number in range(4))],
         6_000,
