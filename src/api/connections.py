@@ -1,4 +1,5 @@
-"""Connections to clients: uvicorn's, but a client that begins a request and does not go on is not waited for.
+"""Connections to clients: uvicorn's, but so many at most, and a client that begins a request and does not go on is not
+waited for.
 
 Without that, connections that send a head byte by byte, or nothing at all, would be held for as long as they like.
 """
@@ -10,6 +11,11 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 # Seconds from a connection's beginning, or from the first byte of its next request, to the end of the head.
 HEAD_TIMEOUT_S: Final = 10.0
+# Open connections of the process; some 20 KB each. Further ones are answered at once, and closed.
+CONNECTIONS_LIMIT: Final = 10_000
+_TOO_MANY: Final = (
+    b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+)
 
 
 class Connection(H11Protocol):
@@ -19,6 +25,10 @@ class Connection(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        if len(self.connections) > CONNECTIONS_LIMIT:
+            transport.write(_TOO_MANY)
+            transport.close()
+            return
         self._head_due = self.loop.call_later(HEAD_TIMEOUT_S, self._give_up)
 
     def data_received(self, data: bytes) -> None:

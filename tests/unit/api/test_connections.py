@@ -1,4 +1,4 @@
-"""A client that does not finish the head of its request is let go; one that does is not."""
+"""A client that does not finish the head of its request is let go; one that does is not; nor is one too many kept."""
 
 import socket
 import threading
@@ -106,3 +106,16 @@ def test_whoever_goes_on_is_kept(port: int) -> None:
         until_s = time.monotonic() + 3 * HEAD_S
         wait_until(lambda: received(client) == b"" or time.monotonic() > until_s, SOON_S, "some silence")
         asked(client, b"12345")
+
+
+def test_one_too_many_is_told_so(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond the limit a connection is answered with 503 and closed; once there is room, the next one is served."""
+    monkeypatch.setattr(connections, "CONNECTIONS_LIMIT", 1)
+    with connected(port) as first:
+        asked(first)
+        with connected(port) as second:
+            wait_until(lambda: (received(second) or b"").startswith(b"HTTP/1.1 503"), SOON_S, "a refusal")
+            wait_until(lambda: received(second) == b"", SOON_S, "the end of the connection")
+        asked(first)
+    with connected(port) as third:
+        asked(third)
