@@ -43,7 +43,7 @@ from models.topics import SESSION_UPDATED, VEHICLE_CHARGE, VEHICLE_PLUG
 RUNS: Final = int(os.environ.get("BENCH_RUNS", "3"))
 SCALE: Final = float(os.environ.get("BENCH_SCALE", "1"))
 THIN_VEHICLES: Final = 5_000
-THIN_SAMPLES: Final = max(60_000, round(120_000 * SCALE))
+THIN_SAMPLES: Final = max(60_000, round(240_000 * SCALE))
 STOCK_SAMPLES: Final = max(8_000, round(12_000 * SCALE))
 FULL_VEHICLES: Final = max(1_000, round(2_000 * SCALE))
 FULL_ROUNDS: Final = 10
