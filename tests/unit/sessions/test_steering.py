@@ -14,6 +14,7 @@ from sessions.events import CommandIssued, Event, Rules
 from sessions.state import Sent
 from sessions.steering import VALID, retry_at
 from tests.builders import (
+    BOB,
     HOME,
     WORK,
     ZONE,
@@ -172,7 +173,7 @@ def test_a_release_waits_for_the_command_before() -> None:
     "before",
     [
         # It charges; it was told to start; it is gone.
-        [sample(11, level=50, charging=True)],
+        [sample(11, level=50, charging=True), sample(14.5, level=50, charging=True)],
         [idle(11), idle(245)],
         [idle(11), unplug(49.5)],
     ],
@@ -182,6 +183,27 @@ def test_what_we_did_not_stop_is_not_released(before: list[Event]) -> None:
     """Nothing of ours holds it back."""
     story = night(*before, delete(250 if len(before) > 1 and before[1] == idle(245) else 50), timer(400))
     assert not any("RELEASED" in command for command in story.commands)
+
+
+def test_what_may_still_follow_a_stop_is_released() -> None:
+    """Its last word, that it charges, is older than the end of the STOP: it may have stopped since."""
+    assert night(sample(11, level=50, charging=True), delete(11.5), timer(400)).commands == [
+        "10 STOP WAITING",
+        "12 START RELEASED",
+    ]
+
+
+@pytest.mark.parametrize(
+    "end",
+    [policy(18, by="18:00", enabled=False), delete(18), sample(18, level=50, user=BOB)],
+    ids=["disabled", "deleted", "another user"],
+)
+def test_nothing_is_asked_for_a_session_that_settles_in_the_same_step(end: Event) -> None:
+    """A repetition that is due by then is not written: nobody would ever take it back."""
+    told = [sample(at, level=50, charging=True) for at in (11, 14.5)]
+    asked = ["10 STOP WAITING", "12 STOP WAITING"]
+    assert night(*told, end).commands == asked
+    assert night(*told, timer(17.5)).commands == [*asked, "17 STOP WAITING"]
 
 
 def test_an_ended_visit_releases_nothing() -> None:
