@@ -19,7 +19,7 @@ from sessions.public import awaited_session, refresh_block_energies, series_of, 
 from sessions.samples import begin
 from sessions.series import Series
 from sessions.state import ChargingEvent, CurrentSession, ManagedBy, Part, Vehicle, Visit, managed_by
-from sessions.steering import release, withdraw
+from sessions.steering import release
 from sessions.step import Step
 from sessions.targets import with_target
 from sessions.totals import Context, Totals, cut_off
@@ -119,7 +119,6 @@ def release_part(step: Step, at: datetime) -> None:
     visit = step.visit
     # Two parts never begin at the same time, or they would share an id.
     started_at = max(at, visit.part.started_at + OPENING_STEP)
-    withdraw(step)
     release(step, step.now(at))
     settle_part(step, visit.unplugged_at or started_at, at, Cause.RELEASED)
     begin_part(step, started_at)
@@ -192,7 +191,6 @@ def _settle_managed(step: Step, ended_at: datetime, at: datetime, cause: Cause, 
     vehicle, visit = step.vehicle, step.visit
     control = step.control
     managed, session = step.managed(visit.part.policy_id)
-    withdraw(step)
     target = session.target
     assert target is not None
     battery = battery_of(vehicle, visit, managed.policy, step.rules)

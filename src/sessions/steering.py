@@ -11,9 +11,8 @@ from typing import Final
 from msgspec import structs
 
 from models.command import Action, ChargeCommand, Reason
-from models.ids import SessionId
 from sessions.blocks import PAUSE, stands_after, wanted_block
-from sessions.events import CommandIssued, Output
+from sessions.events import CommandIssued
 from sessions.faults import Fault, clear_fault
 from sessions.identity import command_id
 from sessions.planner import BlockType
@@ -84,20 +83,6 @@ def retry_at(sent: Sent) -> datetime:
     return sent.given_at + min(doubled, LONGEST_WAIT)
 
 
-def withdraw(step: Step) -> None:
-    """The session settles in the very step that commanded for it: what nobody has heard of is not written at all."""
-    vehicle, visit, before = step.vehicle, step.visit, step.before
-    _, session = step.managed(visit.part.policy_id)
-    kept = [output for output in step.outputs if not _is_of(output, session.id)]
-    if len(kept) == len(step.outputs):
-        return
-    step.outputs = kept
-    vehicle.command_until = before.command_until
-    known = None if before.visit is None else before.visit.part
-    is_same = known is not None and known.started_at == visit.part.started_at
-    step.control.sent = known.control.sent if known is not None and is_same and known.control is not None else None
-
-
 def release(step: Step, now: datetime) -> None:
     """Our control of a plugged-in vehicle ends: what we stopped, or what may still follow a STOP, may charge again."""
     sent, charging, until = step.control.sent, step.charging, step.vehicle.command_until
@@ -106,15 +91,6 @@ def release(step: Step, now: datetime) -> None:
     if charging is not None and charging.is_charging and (until is None or charging.at >= until):
         return
     _issue(step, Action.START, Reason.RELEASED, max(now, until or now))
-
-
-def _is_of(output: Output, session_id: SessionId) -> bool:
-    """Whether it is a command for that session that steers; a release stands though the session is over."""
-    return (
-        isinstance(output, CommandIssued)
-        and output.command.session_id == session_id
-        and output.command.reason is not Reason.RELEASED
-    )
 
 
 def _given_at(step: Step, at: datetime) -> datetime:

@@ -17,7 +17,7 @@ FOUND: dict[str, tuple[int, int, int, int, str]] = {
     "eight polls in a row that told nothing": (2000, 4, 8, 8, "polls"),
     "polls that saw nothing of an hour and a half": (3002, 3, 8, 8, "polls"),
     "a visit that was split while it still went on": (2000, 4, 8, 8, "bursts"),
-    "a STOP for a session that settled in the same step": (301, 6, 8, 6, "reordering"),
+    "a STOP of just before its session settled was not released": (301, 6, 8, 6, "reordering"),
     "a block that ended where it was said to end was told again": (201, 8, 8, 6, "all"),
     "a car that slept for more than three days": (1000, 5, 20, 9, "sleep"),
     "a small counter back from a zero was taken for one begun anew": (20001, 5, 8, 5, "placeholder-zeros"),
