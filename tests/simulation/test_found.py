@@ -24,6 +24,7 @@ FOUND: dict[str, tuple[int, int, int, int, str]] = {
     "a zero at the first power of a second part was taken for a beginning": (20002, 8, 8, 5, "placeholder-zeros"),
     "a target that was reached in time, as was told late, was looked for without end": (20003, 3, 8, 5, "offline"),
     "the same after a burst": (10007, 5, 8, 5, "all"),
+    "a counter fell by a share of what it showed, more than a part had": (20008, 3, 8, 5, "falling-counter"),
     "a car that was sold in its sleep": (20003, 5, 8, 5, "sleep"),
 }
 
