@@ -269,6 +269,8 @@ class Sleep(Spoiler):
         if now != self._known or message.is_charging or message.charge_rate:
             self._known, self._since_ms = now, at_ms
         if at_ms > self._since_ms + 30 * MINUTE_MS and at_ms < self._told_ms + _SLEEP_LIMIT_MS:
+            # A car that sleeps says nothing: should it be sold, its last word was the one before.
+            car.told_ms = self._told_ms
             return ()
         self._told_ms = at_ms
         return (arrival,)

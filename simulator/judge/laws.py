@@ -45,7 +45,9 @@ class _Past(Struct, frozen=True):
 class Ledger:
     """All that one vehicle has published, as far as the laws need it. `is_ordered`: its messages come in order."""
 
-    __slots__ = ("_command", "_current", "_events", "_is_ordered", "_live", "_over", "_report_to", "_vehicle_id")
+    __slots__ = (
+        "_command", "_current", "_events", "_is_ordered", "_live", "_over", "_report_to", "_settled", "_vehicle_id",
+    )  # fmt: skip
 
     def __init__(self, vehicle_id: VehicleId, report: Callable[[Finding], None], *, is_ordered: bool) -> None:
         self._vehicle_id = vehicle_id
@@ -56,6 +58,7 @@ class Ledger:
         self._over: list[SessionId] = []
         self._events: list[_Past] = []
         self._command: ChargeCommand | None = None
+        self._settled: tuple[SessionId, datetime] | None = None
 
     @property
     def current(self) -> dict[PolicyId, SessionId]:
@@ -86,6 +89,7 @@ class Ledger:
         if head.state is _SETTLED:
             self._live.pop(head.id, None)
             self._end(head.id)
+            self._settled = head.id, update.created_at
             if head.policy_id is not None and self._current.get(head.policy_id) == head.id:
                 del self._current[head.policy_id]
             self._check_settled(update)
@@ -116,7 +120,8 @@ class Ledger:
     def command(self, command: ChargeCommand, now: datetime, *, is_in_step: bool = True) -> None:
         """At most one command is outstanding, and it is of the session that is active.
 
-        `is_in_step`: all updates of its step have been taken, and none of a later one.
+        `is_in_step`: all updates of its step have been taken, and none of a later one. In one step a session may be
+        commanded for and settle after that.
         """
         known, self._command = self._command, command
         if not _VALID <= command.valid_until - command.at <= _VALID + _DELAY_LIMIT:
@@ -124,6 +129,8 @@ class Ledger:
         if known is not None and command.at < known.valid_until:
             self._report("one command at a time", now, f"{command.at} before {known.valid_until}")
         if command.reason.value == "RELEASED" or not is_in_step:
+            return
+        if self._settled is not None and self._settled[0] == command.session_id and command.at <= self._settled[1]:
             return
         active = self._live.get(command.session_id)
         if active is None or active.head.state is _UPCOMING:

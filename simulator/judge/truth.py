@@ -247,7 +247,8 @@ class Comparison:
             return
         off = abs(totals.kwh_sum - energy)
         gap_kwh = bounds.energy_gap_s / 3_600 * part.full_kw
-        if off > bounds.energy_kwh + bounds.energy_share * energy + gap_kwh + _slack_kwh(part):
+        share_kwh = bounds.energy_share * energy + (bounds.energy_share - _CLEAN_SHARE) * part.before_kwh
+        if off > bounds.energy_kwh + share_kwh + gap_kwh + _slack_kwh(part):
             self._report("a session has its visit's energy", part, f"{totals.kwh_sum} kWh for {energy:.3f}")
         self._check_levels(part, last, totals.battery_from, totals.battery_to)
         if last is part:
@@ -312,7 +313,11 @@ class Comparison:
     def _off_kwh(self, part: TruePart) -> float:
         """How far the energy may be off beyond what it may be in a clean feed."""
         bounds = self._bounds
-        told_kwh = (bounds.energy_share - _CLEAN_SHARE) * part.energy_kwh() + bounds.energy_kwh - _ROUNDING_KWH
+        told_kwh = (
+            (bounds.energy_share - _CLEAN_SHARE) * (part.energy_kwh() + part.before_kwh)
+            + bounds.energy_kwh
+            - _ROUNDING_KWH
+        )
         return told_kwh + (bounds.energy_gap_s - _CLEAN_GAP_S) / 3_600 * part.full_kw
 
     def _is_touched(self, part: TruePart) -> bool:

@@ -58,7 +58,7 @@ class TruePart(Struct, kw_only=True):
     `policy`: who managed it, if anybody did. `is_cut`: a policy ended it, not the plug. `is_doubtful`: the rules leave
     open whether it is a part at all (a policy's change while an unplug waits to be confirmed). `is_flat`: it drew power
     without charging. `replugs`: how often the plug was out and back. `untold_kwh`: what had been drawn but not told
-    when it was cut off, at either end.
+    when it was cut off, at either end. `before_kwh`: what the parts of the visit before it had; its counter goes on.
     """
 
     user_id: UserId
@@ -77,6 +77,7 @@ class TruePart(Struct, kw_only=True):
     is_flat: bool = False
     replugs: int = 0
     untold_kwh: float = 0.0
+    before_kwh: float = 0.0
 
     def energy_kwh(self) -> float:
         """The grid's energy in this part."""
@@ -287,6 +288,7 @@ class Oracle:
         part.is_cut = True
         part.ended_ms = at_ms if self._out_ms is None else self._out_ms
         part.known_ms, part.level_to = at_ms, percent
+        self._part.before_kwh = part.before_kwh + part.energy_kwh()
         self._over.append(part)
 
     def _confirm(self, now_ms: int) -> None:

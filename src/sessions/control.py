@@ -259,7 +259,12 @@ def _take_reached(
             session = structs.replace(session, override=None)
         elif target.source != FROM_POLICY or control.judged is None or control.judged.target.id != target.id:
             break
-        session = _set_target(step, session, policy, now)
+        # Told late, the target may be reached before its time though that has passed; the next one is due after it.
+        due = ready_by(target)
+        following = _set_target(step, session, policy, now if due is None else max(now, due))
+        if following is session:
+            break
+        session = following
     return session
 
 

@@ -85,6 +85,7 @@ def read(
     is_idle: bool,
     is_first: bool = False,
     is_counting: bool = False,
+    given_wh: int = 0,
 ) -> tuple[Step, Run]:
     """Judge the next reading of a run, and give the run that holds from it on.
 
@@ -93,6 +94,7 @@ def read(
     while the vehicle charges. `is_first`: the run was last read before the plug-in, with which many counters begin
     anew; then a fall to less than half of the highest is no noise, and a zero no placeholder. `is_counting`: it
     showed zero as the vehicle began to charge, and what it shows may have been charged since: no placeholder either.
+    `given_wh`: what the rate gave since the run was last read, which tells it best.
     """
     highest_wh = run.highest_wh
     step_wh = counter_wh - highest_wh
@@ -100,11 +102,19 @@ def read(
         return Step.RESTARTS, Run(at_us, at_us, counter_wh)
     if step_wh < -COUNTER_NOISE_WH and not (is_idle and 2 * counter_wh >= highest_wh):
         return Step.RESTARTS, Run(at_us, at_us, counter_wh, highest_wh if counter_wh == 0 else 0)
-    is_placeholder = not is_counting and _was_placeholder(run, counter_wh, is_idle=is_idle)
+    if given_wh and run.before_zero_wh:
+        is_placeholder = _is_back(run.before_zero_wh, counter_wh, given_wh)
+    else:
+        is_placeholder = not is_counting and _was_placeholder(run, counter_wh, is_idle=is_idle)
     if step_wh > limit_wh or is_step_steep(step_wh, at_us - run.read_us) or is_placeholder:
         return Step.IMPLAUSIBLE, Run(at_us, at_us, counter_wh)
     before_zero_wh = run.before_zero_wh if counter_wh == 0 else 0
     return Step.RISES, Run(run.began_us, at_us, max(highest_wh, counter_wh), before_zero_wh)
+
+
+def _is_back(before_wh: int, counter_wh: int, given_wh: int) -> bool:
+    """Tell whether the counter is back nearer to what it showed before its zero, but for what the rate gave since."""
+    return counter_wh >= before_wh - COUNTER_NOISE_WH and 2 * (counter_wh - given_wh) > before_wh
 
 
 def _was_placeholder(run: Run, counter_wh: int, *, is_idle: bool) -> bool:

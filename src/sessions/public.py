@@ -19,7 +19,7 @@ from models.session import (
     Valuation,
 )
 from models.units import kwh_from_wh
-from sessions.block_energy import energies_of, running_wh
+from sessions.block_energy import BlockEnergies, energies_of, running_wh
 from sessions.blocks import running_ends_at, upcoming_blocks
 from sessions.faults import newest_fault
 from sessions.planner import Plan
@@ -144,7 +144,7 @@ def has_news(before: Shown | None, vehicle: Vehicle) -> bool:
     old, new = before.totals, after.totals
     if old is not new and _totals_shown(old) != _totals_shown(new):
         return True
-    return before[7:] != after[7:] and _blocks_shown(before) != _blocks_shown(after)
+    return before[7:] != after[7:] and _have_blocks_changed(before, after, visit.part, visit.newest_at)
 
 
 def _totals_shown(totals: Totals) -> tuple[object, ...]:
@@ -156,10 +156,22 @@ def _totals_shown(totals: Totals) -> tuple[object, ...]:
     return *ends, energy_wh[:end], levels[:end]
 
 
-def _blocks_shown(seen: Shown) -> tuple[object, ...]:
-    begun_at = None if seen.running is None else seen.running.start_at
-    upcoming = upcoming_blocks(seen.plan, seen.started, seen.running, seen.checked_at)
-    return seen.started, begun_at, running_ends_at(seen.plan, seen.running, seen.checked_at), upcoming
+def _have_blocks_changed(before: Shown, after: Shown, part: Part, until: datetime) -> bool:
+    if _bounds_shown(before) != _bounds_shown(after):
+        return True
+    control = part.control
+    if control is None or (before.started == after.started and before.running == after.running):
+        return False
+    # A block that has ended where it was said to end looks as before, unless the energy is divided otherwise.
+    return _delivered(control.energies) != _delivered(_block_energies(part, control, until))
+
+
+def _bounds_shown(seen: Shown) -> tuple[object, ...]:
+    blocks = [(block.type, block.start_at, block.end_at) for block in seen.started]
+    if seen.running is not None:
+        ends_at = running_ends_at(seen.plan, seen.running, seen.checked_at)
+        blocks.append((seen.running.type, seen.running.start_at, ends_at))
+    return blocks, upcoming_blocks(seen.plan, seen.started, seen.running, seen.checked_at)
 
 
 def _blocks(control: Control) -> tuple[Block, ...]:
@@ -182,16 +194,24 @@ def _blocks(control: Control) -> tuple[Block, ...]:
 
 def refresh_block_energies(part: Part, until: datetime) -> None:
     """Bring what each started block has delivered up to date. `until`: how far the part goes."""
-    control = part.control
-    if control is None:
-        return
+    if part.control is not None:
+        part.control.energies = _block_energies(part, part.control, until)
+
+
+def _block_energies(part: Part, control: Control, until: datetime) -> BlockEnergies:
     running = control.running
     now = None
     if running is not None:
         ends_at = running_ends_at(control.plan, running, control.checked_at)
         now = (running.start_at, ends_at or running.start_at)
     ended = [(block.start_at, block.end_at) for block in control.started if block.end_at is not None]
-    control.energies = energies_of(control.energies, part.totals, ended, now, until, part.kept)
+    return energies_of(control.energies, part.totals, ended, now, until, part.kept)
+
+
+def _delivered(energies: BlockEnergies) -> tuple[int, ...]:
+    """Of each started block, the running one last."""
+    started_wh = energies.started_wh
+    return started_wh if energies.running_since is None else (*started_wh, running_wh(energies))
 
 
 def _whole_percent(level: float | None) -> int | None:

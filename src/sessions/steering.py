@@ -84,12 +84,13 @@ def retry_at(sent: Sent) -> datetime:
 
 
 def release(step: Step, now: datetime) -> None:
-    """Our control of a plugged-in vehicle ends: what we stopped may charge again."""
-    sent, charging = step.control.sent, step.charging
-    is_charging = charging is not None and charging.is_charging
-    if sent is None or sent.action is not Action.STOP or is_charging or step.visit.unplugged_at is not None:
+    """Our control of a plugged-in vehicle ends: what we stopped, or what may still follow a STOP, may charge again."""
+    sent, charging, until = step.control.sent, step.charging, step.vehicle.command_until
+    if sent is None or sent.action is not Action.STOP or step.visit.unplugged_at is not None:
         return
-    _issue(step, Action.START, Reason.RELEASED, max(now, step.vehicle.command_until or now))
+    if charging is not None and charging.is_charging and (until is None or charging.at >= until):
+        return
+    _issue(step, Action.START, Reason.RELEASED, max(now, until or now))
 
 
 def _given_at(step: Step, at: datetime) -> datetime:

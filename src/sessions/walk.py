@@ -138,6 +138,9 @@ class _Walk:
             self._run = Run(at_us, at_us, counter_wh)
             return
         charging = self._charging
+        if run.before_zero_wh:
+            # The rate is asked what the zero meant.
+            self.pass_to(at_us)
         step, self._run = read(
             run,
             at_us,
@@ -146,6 +149,7 @@ class _Walk:
             is_idle=charging.is_on is False,
             is_first=run.read_us < frame.open_us,
             is_counting=run.before_zero_wh > 0 and self._is_counting(run),
+            given_wh=self._given_wh + sum(energy_wh for _, energy_wh in self._worse) if run.before_zero_wh else 0,
         )
         if step is Step.RISES:
             self._cover(run.read_us, at_us, max(counter_wh - run.highest_wh, 0))
@@ -161,13 +165,13 @@ class _Walk:
     def _is_counting(self, run: Run) -> bool:
         """Whether a counter that showed zero as the charge began counts that charge.
 
-        It does if it showed zero before that and after it; or if it had given nothing yet: it held what a charge before
-        this part had brought. Else a zero at that very moment may as well mean nothing.
+        It does if it showed zero before that and after it; or if it had given nothing in its visit: it held what a
+        charge before that had brought. Else a zero at that very moment may as well mean nothing.
         """
         charging = self._charging
         if not charging.is_on or not run.began_us <= charging.since_us <= run.read_us:
             return False
-        return run.began_us < charging.since_us or not self._sum_wh
+        return run.began_us < charging.since_us or (self._frame.open_us > 0 and not self._sum_wh)
 
     def take_level(self, at_us: int, percent: float) -> None:
         """The battery is at this level; its rise counts where nothing better covers the time since it was told."""

@@ -17,7 +17,15 @@ FOUND: dict[str, tuple[int, int, int, int, str]] = {
     "eight polls in a row that told nothing": (2000, 4, 8, 8, "polls"),
     "polls that saw nothing of an hour and a half": (3002, 3, 8, 8, "polls"),
     "a visit that was split while it still went on": (2000, 4, 8, 8, "bursts"),
+    "a STOP of just before its session settled was not released": (301, 6, 8, 6, "reordering"),
+    "a block that ended where it was said to end was told again": (201, 8, 8, 6, "all"),
     "a car that slept for more than three days": (1000, 5, 20, 9, "sleep"),
+    "a small counter back from a zero was taken for one begun anew": (20001, 5, 8, 5, "placeholder-zeros"),
+    "a zero at the first power of a second part was taken for a beginning": (20002, 8, 8, 5, "placeholder-zeros"),
+    "a target that was reached in time, as was told late, was looked for without end": (20003, 3, 8, 5, "offline"),
+    "the same after a burst": (10007, 5, 8, 5, "all"),
+    "a counter fell by a share of what it showed, more than a part had": (20008, 3, 8, 5, "falling-counter"),
+    "a car that was sold in its sleep": (20003, 5, 8, 5, "sleep"),
 }
 
 

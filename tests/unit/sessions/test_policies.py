@@ -251,8 +251,12 @@ RELEASES: dict[str, tuple[list[Event], list[str]]] = {
     "moved": ([policy(40, where=WORK)], ["10 STOP TARGET_REACHED", "40 START RELEASED"]),
     "while the stop still holds": ([delete(11)], ["10 STOP TARGET_REACHED", "12 START RELEASED"]),
     "while it charges all the same": (
+        [sample(11, charging=True), sample(14.5, charging=True), delete(15)],
+        ["10 STOP TARGET_REACHED", "12 STOP TARGET_REACHED"],
+    ),
+    "while it may still follow": (
         [sample(11, charging=True), delete(11.5)],
-        ["10 STOP TARGET_REACHED"],
+        ["10 STOP TARGET_REACHED", "12 START RELEASED"],
     ),
     "while the unplug is pending": ([unplug(40), delete(40.5)], ["10 STOP TARGET_REACHED"]),
     "unplugged": ([unplug(40), timer(50)], ["10 STOP TARGET_REACHED"]),

@@ -4,7 +4,8 @@ import pytest
 
 from sessions.counters import QUARTER_LIMIT_READINGS, Reading, Run, Step, put_reading, read
 from sessions.events import Counted, TelemetryReceived
-from tests.builders import plug, sample
+from sessions.samples import begin
+from tests.builders import minute, plug, sample
 from tests.support.statistics import Visit, context, told
 
 RESTARTED, IMPLAUSIBLE, LATE = (
@@ -328,6 +329,33 @@ def test_a_zero_in_the_middle_of_a_charge_is_a_placeholder() -> None:
     visit = Visit().plug_in(context(0)).tell(sample(1, 0.0, charging=True), sample(31, 5.0, charging=True))
     visit.tell(sample(34, 0.0, charging=True), sample(37, 5.5, charging=True))
     assert visit.sum_wh == 5_000
+
+
+@pytest.mark.parametrize(
+    ("held", "rate", "after", "energy_wh"),
+    [
+        # 11 kW for 10 min are 1.833 kWh: on top of what the counter showed, or of nothing.
+        (1.8, 11.0, 3.65, 1_800 + 1_833),
+        (1.8, 11.0, 1.85, 1_800 + 1_850),
+        # 102 kW are 17 kWh, tapering: not 2.85 on top of 12.607.
+        (12.607, 102.0, 15.454, 12_607 + 15_454),
+    ],
+    ids=["back", "begun anew", "begun anew, about as far as it was"],
+)
+def test_the_rate_tells_what_a_zero_meant(held: float, rate: float, after: float, energy_wh: int) -> None:
+    """A counter that comes back, but for what was charged since, never began anew; one that shows just that did."""
+    visit = Visit().plug_in(context(0)).tell(sample(1, 0.0), sample(11, held, charging=True, rate=0.0))
+    visit.tell(sample(21, 0.0, charging=True, rate=rate), sample(31, after, charging=True, rate=rate))
+    assert visit.sum_wh == energy_wh
+
+
+def test_a_zero_in_the_next_part_of_a_visit_is_a_placeholder() -> None:
+    """The part before had 5 kWh of this visit; a zero as the charge goes on, then 5.6: that is 0.6 at most."""
+    visit = Visit().plug_in(context(0)).tell(sample(1, 0.0, charging=True), sample(21, 5.0, charging=False))
+    visit.context = context(23, plugged_in_at=minute(0))
+    visit.totals = begin(visit.readings, visit.context, visit.part)
+    visit.tell(sample(24, 0.0, charging=True), sample(29, 5.6, charging=True))
+    assert visit.sum_wh == 0
 
 
 def test_no_rise_beside_a_counter_counts_where_the_vehicle_stood() -> None:

@@ -169,19 +169,40 @@ def test_a_release_waits_for_the_command_before() -> None:
 
 
 @pytest.mark.parametrize(
-    "before",
+    ("before", "end"),
     [
-        # It charges; it was told to start; it is gone.
-        [sample(11, level=50, charging=True)],
-        [idle(11), idle(245)],
-        [idle(11), unplug(49.5)],
+        # It charges on, though two were told to it; it was told to start; it is gone.
+        ([sample(11, level=50, charging=True), sample(14.5, level=50, charging=True)], 15),
+        ([idle(11), idle(245)], 250),
+        ([idle(11), unplug(49.5)], 50),
     ],
     ids=["charges", "was started", "is gone"],
 )
-def test_what_we_did_not_stop_is_not_released(before: list[Event]) -> None:
+def test_what_we_did_not_stop_is_not_released(before: list[Event], end: float) -> None:
     """Nothing of ours holds it back."""
-    story = night(*before, delete(250 if len(before) > 1 and before[1] == idle(245) else 50), timer(400))
+    story = night(*before, delete(end), timer(400))
     assert not any("RELEASED" in command for command in story.commands)
+
+
+def test_what_may_still_follow_a_stop_is_released() -> None:
+    """Its last word, that it charges, is older than the end of the STOP: it may have stopped since."""
+    assert night(sample(11, level=50, charging=True), delete(11.5), timer(400)).commands == [
+        "10 STOP WAITING",
+        "12 START RELEASED",
+    ]
+
+
+@pytest.mark.parametrize("end", [policy(18, by="18:00", enabled=False), delete(18)], ids=["disabled", "deleted"])
+@pytest.mark.parametrize("meanwhile", [[], [timer(17.5)]], ids=["with its end", "before"])
+def test_a_stop_that_was_due_just_before_the_end_is_released(end: Event, meanwhile: list[Event]) -> None:
+    """Whenever its timer really fires: it may still be followed, so a START comes after it."""
+    told = [sample(at, level=50, charging=True) for at in (11, 14.5)]
+    assert night(*told, *meanwhile, end).commands == [
+        "10 STOP WAITING",
+        "12 STOP WAITING",
+        "17 STOP WAITING",
+        "19 START RELEASED",
+    ]
 
 
 def test_an_ended_visit_releases_nothing() -> None:

@@ -84,6 +84,12 @@ def test_a_missed_target_gives_way_at_the_next_deadline_at_the_latest() -> None:
     assert story.changes[-1].created_at == minute(120 + DAY)
 
 
+def test_a_target_that_was_reached_in_time_as_is_told_late() -> None:
+    """Its deadline has passed for a silent vehicle, then comes word that it was reached before: the next one counts."""
+    story = plugged(sample(100, level=70), timer(125), sample(118, level=80), sample(130, level=80))
+    assert targets(story) == ["1 80 by 120.0 POLICY", f"2 80 by {120.0 + DAY} POLICY"]
+
+
 @pytest.mark.parametrize("said", [policy(130, by="10:00", capacity=60, rate=5), policy(130, by="10:00", zone=None)])
 def test_a_missed_target_stands_whatever_else_the_policy_says(said: Event) -> None:
     """A policy that says something else of its power does not let a missed deadline go."""
