@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from local.jars import fetch_jars
@@ -17,6 +18,10 @@ from runtime.settings import load_settings
 from tests.support.system import Topics, delete_topics
 
 pytest_plugins = ["tests.support.named_skips"]
+
+# How long an example takes is the machine's matter: no test is about time.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 # Enough to tell partitions apart, few enough that creating them costs a fraction of a second.
 PARTITIONS = 2
