@@ -12,7 +12,7 @@ from msgspec import structs
 
 from models.command import Action, ChargeCommand
 from models.ids import ChargerId, LocationId, UserId
-from models.telemetry import ChargeSample, PlugEvent, PowerDeliveryState
+from models.telemetry import ChargeSample, PlugEvent
 from simulator.battery import ChargeCurve
 from simulator.world.acts import (
     Act,
@@ -31,6 +31,7 @@ from simulator.world.acts import (
 from simulator.world.moments import HOUR_MS, MINUTE_MS, NEVER_MS, SECOND_MS, millis, moment
 from simulator.world.oracle import Oracle, Stretch
 from simulator.world.people import Person
+from simulator.world.words import power_state
 
 # A plug event or a sample; or an act that the back office hears of.
 Told = PlugEvent | ChargeSample | WritePolicy | DeletePolicy | Wish
@@ -40,11 +41,7 @@ _DRIVING_EVERY_MS: Final = 10 * MINUTE_MS
 _EMPTY_PERCENT: Final = 3.0
 _FAST_EFFICIENCY: Final = 0.95
 _COLD_SHARE: Final = 0.6
-_INITIALIZING: Final = PowerDeliveryState.INITIALIZING.value
-_CHARGING: Final = PowerDeliveryState.CHARGING.value
-_STOPPED: Final = PowerDeliveryState.STOPPED.value
-_COMPLETE: Final = PowerDeliveryState.COMPLETE.value
-_UNPLUGGED: Final = PowerDeliveryState.UNPLUGGED.value
+_READY_S: Final = (15, 50)  # from the plug to the first power
 
 
 class Car:
@@ -173,7 +170,7 @@ class Car:
     def _visit_chance(self) -> Random:
         """The source of chance of this visit, beyond what the plug-in took: made anew, since it is large to keep."""
         chance = self.person.chance(f"orders/{self._plugged_ms}")
-        _ready_s(chance)
+        chance.randrange(*_READY_S)
         return chance
 
     def _untold_kwh(self) -> float:
@@ -256,7 +253,7 @@ class Car:
         self._curve = ChargeCurve(rate_kw=rate_kw, capacity_kwh=self._capacity_kwh, knee_percent=knee, end_share=end)
         self._plugged_ms, self._heard = now_ms, 0
         self._order, self._is_manual = None, False
-        self._ready_ms = self._change_ms = now_ms + _ready_s(person.chance(f"orders/{now_ms}")) * SECOND_MS
+        self._ready_ms = self._change_ms = now_ms + person.chance(f"orders/{now_ms}").randrange(*_READY_S) * SECOND_MS
         self.oracle.plug_in(now_ms, self.user_id, self.location_id, act.charger_id, self.level)
         part = self.oracle.part
         self._wants = not (self.waits_for_start and part is not None and part.policy is not None)
@@ -393,20 +390,11 @@ class Car:
             charge_limit=self.limit_percent,
             charge_rate=round(self.rate_kw(level), 3) if is_plugged_in else None,
             energy_added=energy,
-            power_delivery_state=self._power(level),
+            power_delivery_state=power_state(
+                is_plugged_in=is_plugged_in,
+                is_charging=self.is_charging,
+                is_ready=self.now_ms >= self._ready_ms,
+                is_full=level >= self._limit,
+            ),
             location_id=self.location_id,
         )
-
-    def _power(self, level: float) -> str:
-        if not self.is_plugged_in:
-            return _UNPLUGGED
-        if self.is_charging:
-            return _CHARGING
-        if self.now_ms < self._ready_ms:
-            return _INITIALIZING
-        return _COMPLETE if level >= self._limit else _STOPPED
-
-
-def _ready_s(chance: Random) -> int:
-    """From the plug to the first power (s)."""
-    return chance.randrange(15, 50)
