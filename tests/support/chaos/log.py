@@ -5,7 +5,7 @@ import uuid
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, IsolationLevel, KafkaError, TopicPartition
+from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 from msgspec import Struct
 
@@ -17,6 +17,12 @@ STEP_S: Final = 0.1
 # A broker that answers nothing for so long is not there.
 SILENCE_LIMIT_S: Final = 60.0
 QUESTION_S: Final = 10.0
+# A group that is new, or whose broker has just come back, has none for a moment.
+_NO_COORDINATOR: Final = (
+    KafkaError.NOT_COORDINATOR,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+)
 
 Headers = tuple[tuple[str, bytes | None], ...]
 
@@ -59,11 +65,20 @@ def ends(bootstrap: str, topics: Sequence[str]) -> dict[tuple[str, int], int]:
     return {(at.topic, at.partition): future.result().offset for at, future in asked.items()}
 
 
-def group_positions(bootstrap: str, group: str) -> dict[tuple[str, int], int]:
-    """What a consumer group has committed: the next offset of each partition; absent where it committed none."""
-    admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
-    asked = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)], request_timeout=QUESTION_S)
-    found = asked[group].result().topic_partitions
+def group_positions(bootstrap: str, group: str, asked: Iterable[tuple[str, int]]) -> dict[tuple[str, int], int]:
+    """What a consumer group has committed of these partitions: the next offset; absent where it committed none.
+
+    A client of the group asks and does not join it: the admin call ends the process where the coordinator is new.
+    """
+    consumer: Any = Consumer({"bootstrap.servers": bootstrap, "group.id": group, "log_level": 0})
+    try:
+        found = consumer.committed([TopicPartition(*at) for at in asked], timeout=QUESTION_S)
+    except KafkaException as error:
+        if error.args[0].code() not in _NO_COORDINATOR:
+            raise
+        return {}
+    finally:
+        consumer.close()
     return {(at.topic, at.partition): at.offset for at in found if at.offset >= 0}
 
 

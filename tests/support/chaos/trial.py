@@ -150,7 +150,8 @@ class Trial:
         group = self.topics.name(WORKER_GROUP)
 
         def left() -> list[str]:
-            return unread(group_positions(self.topics.bootstrap, group), ends(self.topics.bootstrap, names))
+            known = ends(self.topics.bootstrap, names)
+            return unread(group_positions(self.topics.bootstrap, group, known), known)
 
         try:
             self.wait(lambda: not left(), COMMIT_LIMIT_S, "all input to be committed")
