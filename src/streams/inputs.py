@@ -4,7 +4,7 @@ Three threads meet here, under one lock: the fetcher asks what it may fetch and 
 brings what was fetched, the partition's worker takes it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from threading import Condition
 from typing import Any
@@ -17,9 +17,11 @@ from streams.records import InputRecord
 # Of records with equal times the policy counts first, then the target, then the plug.
 MERGED_TOPICS = (VEHICLE_POLICIES, SESSION_TARGETS, VEHICLE_PLUG, VEHICLE_CHARGE)
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
 
 class Fetched(Struct, frozen=True):
-    """What one fetch brought of one topic: its records (aiokafka's) lie from `start` to before `end`.
+    """What one fetch brought of one topic: its records lie from `start` to before `end`.
 
     `topic`: named without the prefix. Offsets between without a record have none (markers, compaction). `ends`: how far
     each topic of this partition number was known to go when it was fetched.
@@ -29,7 +31,7 @@ class Fetched(Struct, frozen=True):
     partition: int
     start: int
     end: int
-    records: Sequence[Any]
+    records: Sequence[InputRecord]
     ends: Mapping[str, int]
 
 
@@ -135,14 +137,18 @@ class Inputs:
         self._merged = dict.fromkeys(MERGED_TOPICS, 0)
 
 
-def input_record(topic: str, message: Any) -> InputRecord:
-    """A record of aiokafka as the log has it."""
-    return InputRecord(
-        topic,
-        message.partition,
-        message.offset,
-        message.key,
-        message.value,
-        datetime.fromtimestamp(message.timestamp / 1_000, UTC),
-        tuple(message.headers),
-    )
+def record_reader(topic: str) -> Callable[[Any, Any], InputRecord]:
+    """What makes a record of a topic of one that aiokafka has parsed, which comes behind its topic and partition."""
+    logged_ms, logged_at = 0, _EPOCH
+
+    def read(tp: Any, record: Any) -> InputRecord:
+        # Many records in a row have one stamp.
+        nonlocal logged_ms, logged_at
+        if record.timestamp != logged_ms:
+            logged_ms = record.timestamp
+            logged_at = datetime.fromtimestamp(logged_ms / 1_000, UTC)
+        return InputRecord(
+            topic, tp.partition, record.offset, record.key, record.value, logged_at, tuple(record.headers)
+        )
+
+    return read

@@ -11,7 +11,7 @@ Each batch goes the same way (docs/delivery.md says what happens where it dies b
 import contextvars
 import threading
 from collections.abc import Callable, Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 from models.ids import Zone
@@ -20,7 +20,7 @@ from runtime.clock import monotonic_s, utc_now
 from runtime.logs import get_log
 from sessions.events import TimerDue
 from streams.errors import WorkerError
-from streams.inputs import MERGED_TOPICS, Fetched, Inputs, input_record
+from streams.inputs import MERGED_TOPICS, Fetched, Inputs
 from streams.loading import Loaded, Loading
 from streams.merge import Merge
 from streams.outbox import OutputRecord
@@ -47,7 +47,8 @@ ASK_LIMIT: Final = 100
 # most: one that is live waits for nothing, and what is uploaded late hardly gets later.
 WAIT_SHARE: Final = 0.05
 # A wait shorter than this costs more than it brings: to rest and to be woken takes as long.
-LEAST_WAIT_S: Final = 0.002
+LEAST_WAIT: Final = timedelta(milliseconds=2)
+_LEAST_LATE: Final = LEAST_WAIT / WAIT_SHARE
 
 
 class Listener(Protocol):
@@ -267,22 +268,24 @@ class PartitionWorker:
         return min(until_tick_s, left_s if left_s > 0 else HELD_BACK_S)
 
     def _push(self, fetched: Fetched) -> None:
-        topic, merge = fetched.topic, self._merge
-        expected = merge.end_offset(topic)
-        now_s, limit_s = monotonic_s(), self._settings.merge_wait_ms / 1_000
-        for message in fetched.records:
-            offset = message.offset
-            if offset < expected or merge.is_done(topic, offset):
+        topic, merge, turn = fetched.topic, self._merge, self._turns.turn
+        expected, has_ahead = merge.end_offset(topic), merge.has_ahead(topic)
+        now_s = monotonic_s()
+        for record in fetched.records:
+            offset = record.offset
+            if offset < expected or (has_ahead and merge.is_done(topic, offset)):
                 continue
-            record = input_record(topic, message)
             reading = read(record)
-            at, owner = self._turns.turn(record, reading)
-            ready_s = 0.0
-            if at is not None:
-                wait_s = min(limit_s, (record.logged_at - at).total_seconds() * WAIT_SHARE)
-                ready_s = now_s + wait_s if wait_s >= LEAST_WAIT_S else 0.0
+            at, owner = turn(record, reading)
+            ready_s = 0.0 if at is None else self._ready_s(record.logged_at - at, now_s)
             merge.push(topic, offset, at, Arrived(record, reading), owner=owner, ready_s=ready_s)
         merge.reach(topic, fetched.end)
+
+    def _ready_s(self, late: timedelta, now_s: float) -> float:
+        """Until when a record that took so long to arrive waits for others; 0: not at all."""
+        if late < _LEAST_LATE:
+            return 0.0
+        return now_s + min(self._settings.merge_wait_ms / 1_000, late.total_seconds() * WAIT_SHARE)
 
     def _is_at_end(self, topic: str) -> bool:
         return self.inputs.is_read_to(topic, self._merge.end_offset(topic))

@@ -133,15 +133,12 @@ class Transactions:
         self._producer = None
 
     def _produce(self, record: OutputRecord, on_delivery: Callable[[KafkaError | None, Any], None] | None) -> None:
+        # To hand over a list without a header takes the client half as long again.
+        more = {"headers": record.headers} if record.headers else {}
         while True:
             try:
                 self._producer.produce(
-                    self._prefix + record.topic,
-                    record.value,
-                    record.key,
-                    record.partition,
-                    on_delivery=on_delivery,
-                    headers=record.headers,
+                    self._prefix + record.topic, record.value, record.key, record.partition, on_delivery, **more
                 )
             except BufferError:
                 self._producer.poll(STEP_S)

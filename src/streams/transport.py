@@ -8,13 +8,14 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any, Protocol
 
+from aiokafka.consumer.fetcher import FetchResult
 from faust import Schema
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
 from faust.transport.drivers.aiokafka import Consumer as AIOKafkaConsumer
 from faust.transport.drivers.aiokafka import Transport as AIOKafkaTransport
 from faust.types import TP, ConsumerMessage
 
-from streams.inputs import Fetched
+from streams.inputs import Fetched, record_reader
 
 # How long the broker may hold a fetch that finds too little, and how much is enough: at low load the first byte is, so
 # that a record is fetched when it comes; at high load what comes within `fetch_wait_ms`, for each fetch costs the same.
@@ -102,8 +103,8 @@ class ConsumerThread(AIOKafkaConsumerThread):
                 else:
                     # An error of the group, if there was one.
                     waiter.result()
-                found, _ = await self._drain(consumer, fetcher)
-        self._adapt(fetcher, is_fetch=bool(found))
+                found, holds_back = await self._drain(consumer, fetcher)
+        self._adapt(fetcher, is_fetch=bool(found), holds_back=holds_back)
         return found
 
     async def _drain(self, consumer: Any, fetcher: Any) -> tuple[dict[TP, Fetched], bool]:
@@ -115,6 +116,10 @@ class ConsumerThread(AIOKafkaConsumerThread):
         reader: Reader = self.consumer.reader
         states = {tp: assignment.state_value(tp) for tp in assignment.tps}
         starts = {tp: state.position for tp, state in states.items() if state.has_valid_position}
+        for tp, result in fetcher._records.items():  # noqa: SLF001
+            if isinstance(result, FetchResult) and result.has_more():
+                # Our records at once, instead of aiokafka's, of which ours would be made: that takes as long again.
+                result._partition_records._consumer_record = record_reader(reader.topic_of(tp))  # noqa: SLF001
         # With no time to wait it does not give way to anybody: positions move here alone.
         records = await fetcher.fetched_records(None, timeout=0)
         found: dict[TP, Fetched] = {}
@@ -144,14 +149,18 @@ class ConsumerThread(AIOKafkaConsumerThread):
                 state.pause()
         return not is_wanted
 
-    def _adapt(self, fetcher: Any, *, is_fetch: bool) -> None:
-        """Fetch at once while little comes, and by the batch while much does."""
+    def _adapt(self, fetcher: Any, *, is_fetch: bool, holds_back: bool) -> None:
+        """Fetch at once while little comes, and by the batch while much does.
+
+        While a partition is held back the broker must not hold a fetch of the others for long either: of one broker
+        only one fetch is under way, and what is wanted again waits for its end.
+        """
         now_s = self.thread_loop.time()
         gap_s, self._fetched_s = now_s - self._fetched_s, now_s
         # A moving mean over about a quarter of a second.
         weight = min(1.0, gap_s / 0.25)
         self._busy_rate += weight * ((1.0 / max(gap_s, 0.001) if is_fetch else 0.0) - self._busy_rate)
-        is_busy = self._busy_rate > BUSY_FETCHES_PER_S
+        is_busy = holds_back or self._busy_rate > BUSY_FETCHES_PER_S
         fetcher._fetch_max_wait_ms = self.consumer.busy_wait_ms if is_busy else IDLE_FETCH_WAIT_MS  # noqa: SLF001
         fetcher._fetch_min_bytes = BUSY_FETCH_BYTES if is_busy else IDLE_FETCH_BYTES  # noqa: SLF001
 
