@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
+from models.ids import has_foreign, is_id
 from models.policy import VehiclePolicy
 from models.prices import AHEAD_LIMIT, PriceRecord
 from models.target import READY_BY_LIMIT, RegularOverride, SessionTarget
@@ -75,12 +76,18 @@ _CHARGE_RANGES: Final = {
 
 def decode_plug(raw: bytes | None) -> tuple[PlugEvent, tuple[str, ...]]:
     """A plug event, and the names of its fields that were out of range. Raises DecodeError."""
-    return _in_range(_decode(_PLUG, raw), _PLUG_RANGES)
+    plug = _decode(_PLUG, raw)
+    if has_foreign(f"{plug.event_id}{plug.vehicle_id}{plug.user_id}{plug.location_id}{plug.charger_id}"):
+        raise _no_ids(plug)
+    return _in_range(plug, _PLUG_RANGES)
 
 
 def decode_charge(raw: bytes | None) -> tuple[ChargeSample, tuple[str, ...]]:
     """A charge sample, and the names of its fields that were out of range. Raises DecodeError."""
-    return _in_range(_decode(_CHARGE, raw), _CHARGE_RANGES)
+    sample = _decode(_CHARGE, raw)
+    if has_foreign(f"{sample.event_id}{sample.vehicle_id}{sample.user_id}{sample.location_id}"):
+        raise _no_ids(sample)
+    return _in_range(sample, _CHARGE_RANGES)
 
 
 def decode_policy(raw: bytes) -> VehiclePolicy:
@@ -167,6 +174,12 @@ def _decode_huge(decoder: msgspec.json.Decoder[_Any], raw: bytes) -> _Any:
 
 def _not_json(constant: str) -> float:
     raise msgspec.DecodeError(f"{constant} is not JSON")
+
+
+def _no_ids(message: PlugEvent | ChargeSample) -> DecodeError:
+    told = msgspec.to_builtins(message).items()
+    wrong = [f"`{name}` {text!r}" for name, text in told if name.endswith("Id") and not is_id(text or "-")]
+    return DecodeError(Refusal.INVALID_MESSAGE, f"{', '.join(wrong)}: not 1 to 64 of A-Z a-z 0-9 . _ : -")
 
 
 def _in_range(message: _Message, ranges: Mapping[str, tuple[float, float]]) -> tuple[_Message, tuple[str, ...]]:

@@ -26,9 +26,23 @@ WireLocationId = Annotated[LocationId, Meta(pattern=ID_PATTERN)]
 WireChargerId = Annotated[ChargerId, Meta(pattern=ID_PATTERN)]
 WireSessionId = Annotated[SessionId, Meta(pattern=ID_PATTERN)]
 WireZone = Annotated[Zone, Meta(pattern=ID_PATTERN)]
-WireEventId = Annotated[str, Meta(pattern=ID_PATTERN)]
+
+# Messages of vehicles are many, and a pattern for each id takes longer than all the rest of their decoding: only the
+# length is looked at there, and `has_foreign` at the characters of all their ids at once.
+_LONG: Final = Meta(min_length=1, max_length=64, extra_json_schema={"pattern": ID_PATTERN})
+ToldVehicleId = Annotated[VehicleId, _LONG]
+ToldUserId = Annotated[UserId, _LONG]
+ToldLocationId = Annotated[LocationId, _LONG]
+ToldChargerId = Annotated[ChargerId, _LONG]
+ToldEventId = Annotated[str, _LONG]
+_ALPHABET: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:-"
 
 
 def is_id(text: str) -> bool:
     """Tell whether `text` may name something: 1 to 64 of the characters A-Z a-z 0-9 . _ : -"""
     return _ID.match(text) is not None
+
+
+def has_foreign(ids: str) -> bool:
+    """Tell whether there is a character in `ids` that no id may have."""
+    return ids.encode(errors="replace").translate(None, _ALPHABET) != b""

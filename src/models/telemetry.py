@@ -8,7 +8,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from models.ids import WireChargerId, WireEventId, WireLocationId, WireUserId, WireVehicleId
+from models.ids import ToldChargerId, ToldEventId, ToldLocationId, ToldUserId, ToldVehicleId
 from models.units import AwareTime
 
 
@@ -32,13 +32,13 @@ POWER_DELIVERY_STATES: Final = {state.value: state for state in PowerDeliverySta
 class PlugEvent(Struct, frozen=True, rename="camel", kw_only=True):
     """One record of `vehicle.plug`: the plug went in or out. Levels in %, capacity in kWh."""
 
-    event_id: WireEventId
-    vehicle_id: WireVehicleId
-    user_id: WireUserId
+    event_id: ToldEventId
+    vehicle_id: ToldVehicleId
+    user_id: ToldUserId
     at: AwareTime
     is_plugged_in: bool | None = None
-    location_id: WireLocationId | None = None
-    charger_id: WireChargerId | None = None
+    location_id: ToldLocationId | None = None
+    charger_id: ToldChargerId | None = None
     battery_level: float | None = None
     battery_capacity: float | None = None
 
@@ -49,9 +49,9 @@ class ChargeSample(Struct, frozen=True, rename="camel", kw_only=True):
     `energy_added` is a cumulative counter since some earlier moment that the producer chose.
     """
 
-    event_id: WireEventId
-    vehicle_id: WireVehicleId
-    user_id: WireUserId
+    event_id: ToldEventId
+    vehicle_id: ToldVehicleId
+    user_id: ToldUserId
     at: AwareTime
     is_plugged_in: bool | None = None
     is_charging: bool | None = None
@@ -61,4 +61,4 @@ class ChargeSample(Struct, frozen=True, rename="camel", kw_only=True):
     charge_rate: float | None = None
     energy_added: float | None = None
     power_delivery_state: str | None = None
-    location_id: WireLocationId | None = None
+    location_id: ToldLocationId | None = None

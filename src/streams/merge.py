@@ -1,7 +1,8 @@
 """The co-partitioned inputs of one partition number, brought into the order of their event time. Pure.
 
 What comes next is decided by the log alone, never by how much of it happens to be fetched: a record is taken only when
-each topic shows its next `window` records, or all that it has. So a log gives one order, whatever the batches, and also
+each topic shows its next `window` records, or all that it has; the last topic that has any left, whose own order is
+what remains, is read on without. So a log gives one order, whatever the batches, and also
 where the reading was broken off and begun anew.
 
 Within a topic a vehicle's records keep the log's order. One without a usable time is taken once it is at the head.
@@ -172,21 +173,19 @@ class Merge(Generic[Item]):
         return taken
 
     def _take_alone(self, topic: str, ends: dict[str, bool], limit: int, now_s: float, taken: list[Item]) -> None:
-        """Take from the only topic that has records: the log's order is theirs. As the long way, for less."""
+        """Take from the only topic that has records, once the others are at their ends: in its own order."""
         queue = self._queues[topic]
         records = queue.records
         has_silent = len(ends) > 1
         is_blocked = not all(is_end for name, is_end in ends.items() if name != topic)
-        least = 1 if ends[topic] else self._window
         while records and len(taken) < limit:
             head = records[0]
             if head.at is not None:
-                if is_blocked or len(records) < least or (has_silent and now_s < head.ready_s):
+                if is_blocked or (has_silent and now_s < head.ready_s):
                     return
                 if head.owner is not None and head.index < queue.unowned_index:
                     self._release(head.owner, self._owned[head.owner], topic)
             records.popleft()
-            queue.farthest_index = head.index
             assert head.item is not None
             taken.append(head.item)
 
@@ -196,7 +195,7 @@ class Merge(Generic[Item]):
         first = queue.records[0].index
         for waiting in islice(queue.records, max(0, queue.unowned_index - first), None):
             owner = waiting.owner
-            if owner is None or waiting.at is None or waiting.is_taken:
+            if owner is None or waiting.at is None:
                 continue
             owned = self._owned.get(owner)
             if owned is None:

@@ -43,6 +43,8 @@ TICK_S: Final = 0.25
 HELD_BACK_S: Final = 0.05
 # Vehicles asked anew at a time between two batches: some milliseconds.
 ASK_LIMIT: Final = 100
+# Timers that fire in one batch: a tenth of a second, for which records that come meanwhile wait.
+TIMERS_LIMIT: Final = 1_000
 # A record waits for topics that are at their end for this share of the time that it took to arrive, `merge_wait_ms` at
 # most: one that is live waits for nothing, and what is uploaded late hardly gets later.
 WAIT_SHARE: Final = 0.05
@@ -300,7 +302,7 @@ class PartitionWorker:
         next_at = processor.timers.next_fires_at()
         if now is None or next_at is None or next_at > now or not self._is_idle():
             return
-        limit = self._settings.batch_limit_records
+        limit = min(TIMERS_LIMIT, self._settings.batch_limit_records)
         due = processor.timers.due(now, monotonic_s(), limit)
         if due:
             self._around.figures.timers_fired(self.number, len(due), (now - next_at).total_seconds())

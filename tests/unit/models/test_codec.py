@@ -57,6 +57,12 @@ REFUSED: dict[str, tuple[bytes | None, Refusal]] = {
     "no vehicleId": (raw({name: CHARGE[name] for name in CHARGE if name != "vehicleId"}), Refusal.INVALID_MESSAGE),
     "null vehicleId": (raw(CHARGE, vehicleId=None), Refusal.INVALID_MESSAGE),
     "empty vehicleId": (raw(CHARGE, vehicleId=""), Refusal.INVALID_MESSAGE),
+    "an id with a space": (raw(CHARGE, eventId="e 1"), Refusal.INVALID_MESSAGE),
+    "a place with an accent": (raw(CHARGE, locationId="maré"), Refusal.INVALID_MESSAGE),
+    "a lone surrogate behind a huge number": (
+        b'{"energyAdded":1e999,' + raw(CHARGE, userId="\ud800")[1:],
+        Refusal.INVALID_MESSAGE,
+    ),
     "id of 65 characters": (raw(CHARGE, eventId="x" * 65), Refusal.INVALID_MESSAGE),
     "id with a slash": (raw(CHARGE, userId="a/b"), Refusal.INVALID_MESSAGE),
     "id with a line end": (raw(CHARGE, userId="ann\n"), Refusal.INVALID_MESSAGE),

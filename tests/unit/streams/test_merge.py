@@ -125,6 +125,28 @@ def test_one_vehicles_clock_does_not_matter_to_another() -> None:
     assert merge.is_empty()
 
 
+def test_a_topic_may_fall_silent_and_speak_again() -> None:
+    """What is taken of a topic while the others have nothing is in nobody's way once they have."""
+    merge: Merge[str] = Merge(["plug", "charge"], WINDOW)
+    merge.push("plug", 0, at(0), "in", owner="A")
+    for offset in range(4):
+        merge.push("charge", offset, at(offset + 1), f"sample {offset}", owner="A")
+    assert merge.take(ends("plug", "charge"), 1, LATER_S) == ["in"]
+    assert merge.take(ends("plug", "charge"), 3, LATER_S) == ["sample 0", "sample 1", "sample 2"]
+    merge.push("charge", 4, at(6), "sample 4", owner="A")
+    merge.push("plug", 1, at(5), "out", owner="A")
+    assert merge.take(ends("plug", "charge"), 9, LATER_S) == ["sample 3", "out", "sample 4"]
+    assert not merge._owned
+
+
+def test_the_last_topic_is_read_on_without_its_window() -> None:
+    """Where the others are at their ends and have nothing, a topic's records are taken in its own order."""
+    merge = filled(a=[], b=[7, 3])
+    assert merge.take(ends("a"), 1, LATER_S) == ["b7"]
+    assert merge.take(ends(), 1, LATER_S) == []
+    assert merge.take(ends("a"), 1, LATER_S) == ["b3"]
+
+
 def test_what_was_taken_ahead_is_told() -> None:
     """Progress is the first offset that is not done, and the done ones beyond; where nothing waits, the log's end."""
     merge: Merge[str] = Merge(["plug", "charge"], WINDOW)
