@@ -86,8 +86,9 @@ class Transactions:
                 "queue.buffering.max.kbytes": QUEUE_LIMIT_KIB,
                 "message.max.bytes": DEAD_LETTER_LIMIT_BYTES + MIB,
                 "batch.size": MIB,
-                # The commit flushes: what is left of the wait only lets batches grow.
-                "linger.ms": 5,
+                # The commit flushes: what is left of the wait only lets batches grow. With less the client sends while
+                # it is still given records, in pieces.
+                "linger.ms": 100,
                 "reconnect.backoff.max.ms": 1_000,
                 "log_level": 0,
                 "error_cb": self._note,
