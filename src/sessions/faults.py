@@ -34,7 +34,7 @@ FOLLOW_TIME: Final = timedelta(minutes=10)
 # How long it may be silent while it should do something.
 REACH_TIME: Final = timedelta(minutes=60)
 
-_TOLD_BY_VEHICLE: Final = {
+TOLD_BY_VEHICLE: Final = {
     PowerDeliveryState.NO_POWER: (Fault.NO_POWER, "the vehicle gets no power from the charger"),
     PowerDeliveryState.FAULT: (Fault.FAULT, "the vehicle reports a fault"),
 }
@@ -75,11 +75,11 @@ def take_power_state(state: PowerState | None, plugged_in_at: datetime, control:
     """What the vehicle itself says of its power, since it was plugged in."""
     if state is None or state.at < plugged_in_at:
         return
-    found = _TOLD_BY_VEHICLE.get(state.state)
+    found = TOLD_BY_VEHICLE.get(state.state)
     if found is not None:
         raise_fault(control, *found, state.at)
     if control.errors:
-        clear_fault(control, *(fault for fault, _ in _TOLD_BY_VEHICLE.values() if found is None or fault != found[0]))
+        clear_fault(control, *(fault for fault, _ in TOLD_BY_VEHICLE.values() if found is None or fault != found[0]))
 
 
 def take_limit(control: Control, target: Target, limit_percent: float, at: datetime) -> None:

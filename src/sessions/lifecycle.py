@@ -32,7 +32,7 @@ from sessions.inferred import infer_charge
 from sessions.parts import await_visit, context_of, manage_visit, update_visit
 from sessions.policies import delete_policy, effective_at, refusal_by_rules, refuse_policy, restore_policy, write_policy
 from sessions.prices import PriceBook
-from sessions.public import has_news, shown
+from sessions.public import has_news, shown, totals_differ
 from sessions.samples import take
 from sessions.state import Capacity, ChargeLimit, Charging, Level, PowerState, Vehicle, Visit, managed_by
 from sessions.step import NO_PRICES, Step
@@ -128,9 +128,9 @@ def _apply_telemetry(vehicle: Vehicle, event: TelemetryReceived, rules: Rules, p
     if refused is not None:
         return Decision(vehicle=vehicle, refused=refused)
     step = Step(vehicle, rules, prices)
-    fire_before(step, at)
+    has_fired = fire_before(step, at)
     step.decided_at = event.logged_at
-    _take_message(step, observe(event.message))
+    _take_message(step, observe(event.message), has_fired=has_fired)
     newest_at = step.vehicle.newest_at
     if newest_at is None or at > newest_at:
         newest_at = step.vehicle.newest_at = at
@@ -152,11 +152,14 @@ def _may_be_overdue(step: Step) -> bool:
     return visit.part.started_at != known.part.started_at
 
 
-def _take_message(step: Step, seen: Observation) -> None:
+def _take_message(step: Step, seen: Observation, *, has_fired: bool) -> None:
     if not take_user(step, seen):
         return
     take_missed_unplug(step, seen)
-    before = shown(step.vehicle)
+    known = step.before
+    if has_fired or (known.visit is not None and step.vehicle.visit is None):
+        # It is no more as it came in: what the message changes is held against how things stand now.
+        known = step.renewed()
     # What comes once more is no sign of life.
     is_heard = step.vehicle.newest_at is None or seen.at > step.vehicle.newest_at
     if seen.is_plugged_in is not False:
@@ -170,12 +173,19 @@ def _take_message(step: Step, seen: Observation) -> None:
         and visit.part.control is not None
         and not _is_known(step, seen)
     ):
-        follow(step, seen.at, is_heard=is_heard, is_leaving=seen.is_plugged_in is False)
-        if has_news(before, step.vehicle):
+        is_calm = follow(step, seen.at, is_heard=is_heard, is_leaving=seen.is_plugged_in is False)
+        if _is_news(known, visit, step.vehicle, is_calm=is_calm):
             update_visit(step, seen.at)
     if seen.is_plugged_in is False:
         # Last, so that what the unplugging message itself tells still belongs to the visit.
         take_plug_evidence(step, seen)
+
+
+def _is_news(known: Vehicle, visit: Visit, vehicle: Vehicle, *, is_calm: bool) -> bool:
+    """Whether a client would see a difference to how things stood. `is_calm`: nothing was done about the message."""
+    if is_calm and known.visit is not None and known.visit.part.control is not None:
+        return totals_differ(known.visit.part.totals, visit.part.totals)
+    return has_news(shown(known), vehicle)
 
 
 def _is_known(step: Step, seen: Observation) -> bool:

@@ -141,19 +141,34 @@ def has_news(before: Shown | None, vehicle: Vehicle) -> bool:
     assert after is not None
     if before[:6] != after[:6]:
         return True
-    old, new = before.totals, after.totals
-    if old is not new and _totals_shown(old) != _totals_shown(new):
+    if totals_differ(before.totals, after.totals):
         return True
     return before[7:] != after[7:] and _have_blocks_changed(before, after, visit.part, visit.newest_at)
 
 
-def _totals_shown(totals: Totals) -> tuple[object, ...]:
-    energy_wh, levels = totals.energy_wh, totals.levels
+def totals_differ(old: Totals, new: Totals) -> bool:
+    """Whether a client would see a difference between totals of one part, intervals of 0 kWh at the end aside."""
+    if old is new:
+        return False
+    if old.tip.sum_wh != new.tip.sum_wh:
+        return True
+    if _whole_percent(old.level_to) != _whole_percent(new.level_to):
+        return True
+    if _whole_percent(old.level_from) != _whole_percent(new.level_from):
+        return True
+    if old.energy_wh is new.energy_wh and old.levels is new.levels:
+        return False
+    charged, charged_now = _charged_quarters(old.energy_wh), _charged_quarters(new.energy_wh)
+    before = old.energy_wh[:charged], old.levels[:charged]
+    return before != (new.energy_wh[:charged_now], new.levels[:charged_now])
+
+
+def _charged_quarters(energy_wh: tuple[int, ...]) -> int:
+    """How many there are up to the last one with energy."""
     end = len(energy_wh)
     while end and not energy_wh[end - 1]:
         end -= 1
-    ends = totals.energy_sum_wh, _whole_percent(totals.level_from), _whole_percent(totals.level_to)
-    return *ends, energy_wh[:end], levels[:end]
+    return end
 
 
 def _have_blocks_changed(before: Shown, after: Shown, part: Part, until: datetime) -> bool:

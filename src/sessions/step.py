@@ -41,6 +41,11 @@ class Step:
             vehicle = self.before
         return Decision(vehicle=vehicle, outputs=tuple(self.outputs), counted=tuple(self.counted))
 
+    def renewed(self) -> Vehicle:
+        """The vehicle as it stands now, which stays so: the step goes on with copies."""
+        known, self.vehicle = self.vehicle, _own(self.vehicle)
+        return known
+
     @property
     def visit(self) -> Visit:
         """The open visit; there must be one."""

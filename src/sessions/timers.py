@@ -73,12 +73,16 @@ class Wake(Struct, frozen=True):
 def wake(vehicle: Vehicle, rules: Rules, prices: PriceBook) -> Wake | None:
     """When the vehicle's next timer fires by the wall though it stays silent; None: it has none."""
     visit, unplug_at = vehicle.visit, None
-    due = [_rolls_at(visit, managed) for managed in vehicle.policies]
-    due.append(_forgotten_at(vehicle, rules))
+    earliest_at = _forgotten_at(vehicle, rules)
     if visit is not None:
         unplug_at, *others = _visit_moments(vehicle, visit, rules, prices)
-        due += others
-    earliest_at = min((due_at for due_at in due if due_at is not None), default=None)
+        for due_at in others:
+            if due_at is not None and (earliest_at is None or due_at < earliest_at):
+                earliest_at = due_at
+    for managed in vehicle.policies:
+        due_at = _rolls_at(visit, managed)
+        if due_at is not None and (earliest_at is None or due_at < earliest_at):
+            earliest_at = due_at
     delay = timedelta(seconds=vehicle.delay_s)
     if unplug_at is not None:
         unplug_delay = min(delay, DELAY_LIMIT)
@@ -87,12 +91,15 @@ def wake(vehicle: Vehicle, rules: Rules, prices: PriceBook) -> Wake | None:
     return None if earliest_at is None else Wake(earliest_at, vehicle.delay_s)
 
 
-def fire_before(step: Step, before: datetime) -> None:
-    """Fire what is due before a message of that time."""
+def fire_before(step: Step, before: datetime) -> bool:
+    """Fire what is due before a message of that time; tell whether anything was."""
+    has_fired = False
     while _is_any_due(step.vehicle, step.rules, step.prices, before):
         timer = _first(timers(step.vehicle, step.rules, step.prices))
         assert timer is not None
         _fire(step, timer)
+        has_fired = True
+    return has_fired
 
 
 def _is_any_due(vehicle: Vehicle, rules: Rules, prices: PriceBook, before: datetime) -> bool:
@@ -106,6 +113,8 @@ def _is_any_due(vehicle: Vehicle, rules: Rules, prices: PriceBook, before: datet
         due_at = _rolls_at(visit, managed)
         if due_at is not None and due_at < before:
             return True
+    if visit is not None:
+        return False
     forgotten_at = _forgotten_at(vehicle, rules)
     return forgotten_at is not None and forgotten_at < before
 
@@ -177,9 +186,9 @@ def _visit_moments(
 
 def _prices_change_at(vehicle: Vehicle, managed: ManagedBy, control: Control, prices: PriceBook) -> datetime | None:
     """When prices become known that are not in the plan yet; those that came late, when they came."""
-    read_at = prices.read_by(managed.policy.zone, control.prices_at)
+    read_at, next_at = prices.around(managed.policy.zone, control.prices_at)
     if read_at is None or (control.prices_read_at is not None and read_at <= control.prices_read_at):
-        return prices.next_change(managed.policy.zone, control.prices_at)
+        return next_at
     return max(control.prices_at, read_at - timedelta(seconds=vehicle.delay_s))
 
 
