@@ -1,6 +1,7 @@
 """Sessions over the parts of a visit: opened, updated and settled here alone, each by the table of transitions."""
 
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
 from msgspec import structs
@@ -166,7 +167,7 @@ def context_of(step: Step, visit: Visit) -> Context:
         capacity_wh=known_capacity_wh(vehicle, None if managed is None else managed.policy),
         default_capacity_wh=step.rules.default_capacity_wh,
         efficiency=step.rules.efficiency,
-        planned=_planned_spans(visit),
+        planned=partial(_planned_spans, visit),
     )
 
 

@@ -4,14 +4,59 @@ What a walk over the quarter-hour gives for it can be told at once. Nothing else
 is left to the walk.
 """
 
-from sessions.counters import STEP_LIMIT_W, Run, is_step_steep
+from math import floor
+
+from msgspec import structs
+
+from sessions.counters import QUARTER_LIMIT_READINGS, STEP_LIMIT_W, Run, is_step_steep
 from sessions.energy import Energy
 from sessions.evidence import Observation
 from sessions.grid import QUARTER_US
 from sessions.levels import Rise, next_highest
+from sessions.power import power_by_counter
+from sessions.readings import Readings, has_before, oldest_needed, told
+from sessions.totals import Totals, with_last_level
 
 
-def steady(
+def taken_steadily(
+    readings: Readings, totals: Totals, at_us: int, seen: Observation, limit_wh: float
+) -> tuple[Readings, Totals] | None:
+    """What is remembered, and the totals, with a message that goes on in the newest quarter-hour as the one before did.
+
+    Null where only a walk can tell. The vehicle is plugged in. `limit_wh`: more than its battery takes.
+    """
+    newest, percent = readings.newest, seen.level_percent
+    if newest is None or at_us // QUARTER_US != newest.index or at_us <= readings.newest_us:
+        return None
+    if at_us < totals.started_us or at_us <= totals.tip.passed_us:
+        return None
+    if percent is not None and (totals.level_from is None or at_us <= totals.level_to_us):
+        # The first level of a part may be the one that it begins with.
+        return None
+    first_level = (max(totals.level_from_us, totals.started_us), totals.level_from or 0.0)
+    found = _risen_steadily(totals.tail, totals.tip, at_us, seen, limit_wh=limit_wh, first_level=first_level)
+    if found is None or has_before(readings, oldest_needed(at_us, is_visit_open=True)):
+        return None
+    quarter = told(newest, at_us, seen)
+    if len(quarter.counters) == QUARTER_LIMIT_READINGS:
+        return None
+    tip, gain_wh = found
+    place = newest.index - totals.started_us // QUARTER_US
+    assert tip.run is not None
+    changed = structs.replace(
+        totals,
+        tip=tip,
+        energy_wh=gained(totals.energy_wh, place, gain_wh) if gain_wh else totals.energy_wh,
+        levels=totals.levels if percent is None else with_last_level(totals.levels, place, floor(percent)),
+        level_to=totals.level_to if percent is None else percent,
+        level_to_us=totals.level_to_us if percent is None else at_us,
+        power=power_by_counter(totals.power, tip.run, tip.charging),
+        changed_from=place,
+    )
+    return Readings(readings.older, quarter, at_us, readings.kept_from), changed
+
+
+def _risen_steadily(
     tail: Energy, tip: Energy, at_us: int, seen: Observation, *, limit_wh: float, first_level: tuple[int, float]
 ) -> tuple[Energy, int] | None:
     """The end of the walk with that message, and what its quarter-hour gains; null where only a walk can tell.
