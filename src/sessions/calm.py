@@ -5,6 +5,7 @@ left to it.
 """
 
 from datetime import datetime
+from typing import Final
 
 from models.command import Action
 from models.session import ImmediateStartTarget
@@ -13,6 +14,10 @@ from sessions.blocks import kind_of, next_boundary, wanted_block
 from sessions.faults import TOLD_BY_VEHICLE
 from sessions.progress import is_ahead, is_behind
 from sessions.state import Control, Target, Vehicle, Visit
+
+# A tuple: it is searched by identity, where a set would ask for the slow hash of an enumeration.
+_FAULTS: Final = tuple(TOLD_BY_VEHICLE)
+_START: Final = Action.START
 
 
 def goes_on(vehicle: Vehicle, visit: Visit, target: Target | None, battery: Battery, at: datetime) -> bool:
@@ -42,12 +47,12 @@ def _waits_for_nothing(vehicle: Vehicle, control: Control, target: Target, at: d
         return False
     if control.reserve_again_at is not None or control.paused_at is not None:
         return False
-    if power_state is not None and power_state.state in TOLD_BY_VEHICLE:
+    if power_state is not None and power_state.state in _FAULTS:
         return False
     if sent is not None:
         if sent.is_open or sent.at > at:
             return False
-        if sent.is_lapsed and charging is not None and charging.is_charging is (sent.action is Action.START):
+        if sent.is_lapsed and charging is not None and charging.is_charging is (sent.action is _START):
             # What it asked for is done after all.
             return False
     return outcome is not None and outcome.target_id == target.id

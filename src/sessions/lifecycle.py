@@ -6,7 +6,7 @@ the prices known by then, alone.
 """
 
 from datetime import datetime
-from typing import assert_never
+from typing import Final, assert_never
 
 from msgspec import structs
 
@@ -39,6 +39,8 @@ from sessions.step import NO_PRICES, Step
 from sessions.targets import with_target
 from sessions.timers import fire_before, fire_until
 from sessions.visits import take_missed_unplug, take_place, take_plug_evidence, take_user
+
+_UNKNOWN: Final = PowerDeliveryState.UNKNOWN
 
 
 def apply(vehicle: Vehicle, event: Event, rules: Rules, prices: PriceBook = NO_PRICES) -> Decision:
@@ -200,15 +202,14 @@ def _take_sample(step: Step, seen: Observation) -> None:
         vehicle.capacity = Capacity(at, seen.capacity_wh)
     if seen.charge_limit_percent is not None and (vehicle.charge_limit is None or at > vehicle.charge_limit.at):
         vehicle.charge_limit = ChargeLimit(at, seen.charge_limit_percent)
-    if seen.power_state is not PowerDeliveryState.UNKNOWN and (
-        vehicle.power_state is None or at > vehicle.power_state.at
-    ):
+    if seen.power_state is not _UNKNOWN and (vehicle.power_state is None or at > vehicle.power_state.at):
         vehicle.power_state = PowerState(at, seen.power_state)
     if seen.is_charging is not None:
         _take_charging(vehicle, at, at, is_charging=seen.is_charging, is_told=True)
     level = vehicle.level
     if seen.level_percent is not None and (level is None or at > level.at):
-        infer_charge(step, seen, level)
+        if visit is None:
+            infer_charge(step, seen, level)
         vehicle.level = Level(at, seen.level_percent)
     _take_statistics(step, seen)
     if visit is not None and at > visit.newest_at:
@@ -231,19 +232,20 @@ def _take_statistics(step: Step, seen: Observation) -> None:
         step.counted.extend(counted)
         return
     part = visit.part
-    known_wh, known_run = part.totals.energy_sum_wh, part.totals.tip.run
-    vehicle.readings, totals, counted = take(vehicle.readings, part.totals, seen, context_of(step, visit))
+    known = part.totals
+    vehicle.readings, totals, counted = take(vehicle.readings, known, seen, context_of(step, visit))
     step.counted.extend(counted)
     assert totals is not None
-    if totals is not part.totals:
+    if totals is not known:
         part.totals = totals
-        part.kept = min(part.kept, totals.changed_from)
-    charging = vehicle.charging
-    if seen.counter_wh is None or seen.is_charging is not None or seen.at <= visit.newest_at:
+        if totals.changed_from < part.kept:
+            part.kept = totals.changed_from
+    if seen.is_charging is not None or seen.counter_wh is None or seen.at <= visit.newest_at:
         return
+    charging = vehicle.charging
     if charging is None or not charging.is_told or charging.at < visit.plugged_in_at:
-        _take_step(vehicle, visit, known_run, totals.tip.run)
-        _take_counter(vehicle, visit, seen.at, grew=totals.energy_sum_wh > known_wh)
+        _take_step(vehicle, visit, known.tip.run, totals.tip.run)
+        _take_counter(vehicle, visit, seen.at, grew=totals.energy_sum_wh > known.energy_sum_wh)
 
 
 def _take_step(vehicle: Vehicle, visit: Visit, before: Run | None, after: Run | None) -> None:

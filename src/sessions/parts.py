@@ -39,6 +39,8 @@ _SUBSTATE_CAUSES: Final = {
     SessionState.ACTIVE_REGULAR: Cause.BY_PLAN,
 }
 
+_CHANGED: Final = Cause.CHANGED
+
 
 def open_session(step: Step, policy_id: PolicyId, at: datetime) -> None:
     """Give an enabled policy its next session: UPCOMING, or ACTIVE where its vehicle is already plugged in."""
@@ -74,16 +76,19 @@ def manage_visit(step: Step, at: datetime) -> bool:
     return True
 
 
-def update_visit(step: Step, at: datetime, cause: Cause = Cause.CHANGED) -> None:
+def update_visit(step: Step, at: datetime, cause: Cause = _CHANGED) -> None:
     """Publish the ACTIVE session of the open visit. `at`: when the cause happened."""
-    visit, control = step.visit, step.control
+    visit = step.visit
     part = visit.part
+    control = part.control
     managed, session = step.managed(part.policy_id)
-    state = next_state(session.state, cause)
+    assert control is not None
     assert session.target is not None
-    wanted = substate(control, session.target)
-    if state is not wanted:
-        state = next_state(state, _SUBSTATE_CAUSES[wanted])
+    state, wanted = session.state, substate(control, session.target)
+    if state is not wanted or cause is not _CHANGED:
+        state = next_state(state, cause)
+        if state is not wanted:
+            state = next_state(state, _SUBSTATE_CAUSES[wanted])
     assert state is not None
     if session.charging_event_id != part.charging_event_id:
         session = structs.replace(session, charging_event_id=part.charging_event_id)
@@ -93,7 +98,7 @@ def update_visit(step: Step, at: datetime, cause: Cause = Cause.CHANGED) -> None
     series = series_of(part, until)
     _publish(step, managed, session, state, head, series, at)
     # All but the last, which still grows.
-    part.kept = max(series.count - 1, 0)
+    part.kept = series.count - 1 if series.count else 0
 
 
 def settle_part(

@@ -64,35 +64,37 @@ def _risen_steadily(
     `tail`, `tip`: where that quarter-hour begins, and the end of the walk up to the message before, which lies in it.
     `first_level`: when and with which level the part begins, if it has one. The vehicle is plugged in.
     """
-    counter_wh, rate_w, percent = seen.counter_wh, seen.charge_rate_w, seen.level_percent
-    is_broken = tip.restarts != tail.restarts or tip.implausible_steps != tail.implausible_steps
-    if counter_wh is None or is_broken or tip.bare or tip.given_wh or (rate_w is not None and rate_w > STEP_LIMIT_W):
+    counter_wh, rate_w, percent, known = seen.counter_wh, seen.charge_rate_w, seen.level_percent, tip.run
+    if counter_wh is None or known is None or tip.bare or tip.given_wh or (tip.rise is None) is not (percent is None):
         return None
-    run = _risen(tip.run, at_us, counter_wh, limit_wh)
-    if tip.run is None or run is None or seen.is_charging not in {None, tip.charging.is_on}:
+    if tip.restarts != tail.restarts or tip.implausible_steps != tail.implausible_steps:
         return None
-    highest_percent = _highest_before(tail, tip.run, first_level)
-    if (tip.rise is None) is not (percent is None) or (percent is not None and highest_percent is None):
+    if rate_w is not None and rate_w > STEP_LIMIT_W:
         return None
-    gain_wh = counter_wh - tip.run.highest_wh
+    if seen.is_charging is not None and seen.is_charging is not tip.charging.is_on:
+        return None
+    run = _risen(known, at_us, counter_wh, limit_wh)
+    if run is None:
+        return None
+    gain_wh = counter_wh - known.highest_wh
     if tip.worse:
         gain_wh -= sum(worse_wh for _, worse_wh in tip.worse)
+    sum_wh, rise = tip.sum_wh + gain_wh, None
+    if percent is not None:
+        highest_percent = _highest_before(tail, known, first_level)
+        if highest_percent is None:
+            return None
+        rise = Rise(at_us, percent, at_us, next_highest(highest_percent, percent), sum_wh)
     tail_from = max((at_us - 1) // QUARTER_US, tip.tail_from)
     tail_wh = tip.tail_wh[tail_from - tip.tail_from :]
     if gain_wh:
-        place = at_us // QUARTER_US - tail_from
-        tail_wh = gained(tail_wh, place, gain_wh)
+        tail_wh = gained(tail_wh, at_us // QUARTER_US - tail_from, gain_wh)
         if not tail_wh[-1]:
             return None
-    rate = tip.rate if rate_w is None else (at_us, max(rate_w, 0))
+    rate = tip.rate if rate_w is None else (at_us, rate_w if rate_w > 0 else 0)
     counts = tip.implausible_steps, tip.restarts
-    sum_wh = tip.sum_wh + gain_wh
-    rise = None
-    if percent is not None and highest_percent is not None:
-        rise = Rise(at_us, percent, at_us, next_highest(highest_percent, percent), sum_wh)
-    return Energy(
-        tail_from, at_us, tail_wh, sum_wh, run, tip.charging, rate, 0, (), (), rise, 0, True, *counts
-    ), gain_wh
+    energy = Energy(tail_from, at_us, tail_wh, sum_wh, run, tip.charging, rate, 0, (), (), rise, 0, True, *counts)
+    return energy, gain_wh
 
 
 def gained(energy_wh: tuple[int, ...], place: int, gain_wh: int) -> tuple[int, ...]:
@@ -102,9 +104,9 @@ def gained(energy_wh: tuple[int, ...], place: int, gain_wh: int) -> tuple[int, .
     return (*energy_wh, *(0,) * (place - len(energy_wh)), gain_wh)
 
 
-def _risen(run: Run | None, at_us: int, counter_wh: int, limit_wh: float) -> Run | None:
+def _risen(run: Run, at_us: int, counter_wh: int, limit_wh: float) -> Run | None:
     """The run with a reading that is plainly its next one, in the same quarter-hour."""
-    if run is None or run.before_zero_wh or run.read_us // QUARTER_US != at_us // QUARTER_US:
+    if run.before_zero_wh or run.read_us // QUARTER_US != at_us // QUARTER_US:
         return None
     gain_wh = counter_wh - run.highest_wh
     if not 0 <= gain_wh <= limit_wh or is_step_steep(gain_wh, at_us - run.read_us):

@@ -72,11 +72,11 @@ class Step:
 
     def managed(self, policy_id: PolicyId | None) -> tuple[ManagedBy, CurrentSession]:
         """A policy that has a current session, and that session."""
-        assert policy_id is not None
-        managed = managed_by(self.vehicle, policy_id)
-        assert managed is not None
-        assert managed.session is not None
-        return managed, managed.session
+        for managed in self.vehicle.policies:
+            if managed.policy.id == policy_id:
+                assert managed.session is not None
+                return managed, managed.session
+        raise AssertionError(f"{policy_id} is no policy of {self.vehicle.id}")
 
     def keep_session(self, policy_id: PolicyId, session: CurrentSession | None) -> None:
         """Let this be the policy's current session."""
