@@ -73,7 +73,9 @@ def follow(
 
     `is_leaving`: that it is unplugged. What it tells with that still belongs to the visit, but nothing is asked of it.
     """
-    told_at, control, visit = step.now(at), step.control, step.visit
+    told_at, visit = step.now(at), step.visit
+    control = visit.part.control
+    assert control is not None
     managed, session = step.managed(visit.part.policy_id)
     battery = battery_of(step.vehicle, visit, managed.policy, step.rules)
     if is_heard and not must_plan and goes_on(step.vehicle, visit, session.target, battery, told_at):

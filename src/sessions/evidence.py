@@ -62,7 +62,12 @@ def _observe_plug(event: PlugEvent) -> Observation:
 
 
 def _observe_charge(sample: ChargeSample) -> Observation:
-    told = sample.power_delivery_state
+    told, capacity_kwh, counter_kwh, rate_kw = (
+        sample.power_delivery_state,
+        sample.battery_capacity,
+        sample.energy_added,
+        sample.charge_rate,
+    )
     state = _UNKNOWN if told is None else POWER_DELIVERY_STATES.get(told, _UNKNOWN)
     is_plugged_in, is_decisive = _plug_evidence(sample, state)
     return Observation(
@@ -72,11 +77,11 @@ def _observe_charge(sample: ChargeSample) -> Observation:
         is_decisive=is_decisive,
         is_charging=_is_charging(sample, state),
         level_percent=sample.battery_level,
-        capacity_wh=_thousandths(sample.battery_capacity),
-        counter_wh=_thousandths(sample.energy_added),
+        capacity_wh=None if capacity_kwh is None else round(capacity_kwh * WH_PER_KWH),
+        counter_wh=None if counter_kwh is None else round(counter_kwh * WH_PER_KWH),
         location_id=sample.location_id,
         charger_id=None,
-        charge_rate_w=_thousandths(sample.charge_rate),
+        charge_rate_w=None if rate_kw is None else round(rate_kw * WH_PER_KWH),
         charge_limit_percent=sample.charge_limit,
         power_state=state,
     )

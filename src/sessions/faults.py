@@ -114,13 +114,15 @@ def unreachable_at(control: Control, newest_at: datetime) -> datetime | None:
 
     It counts from when something was expected, too: a vehicle that slept until its block was no error then.
     """
-    running, sent, wanted = control.running, control.sent, wanted_block(control.plan, control.checked_at)
-    expected_at = None if wanted is None else wanted.start_at
+    running, sent = control.running, control.sent
     # A plan made anew in the middle of a block begins with the rest of it.
     if running is not None:
         expected_at = running.start_at
     elif sent is not None and sent.is_open:
         expected_at = sent.first_at
+    else:
+        wanted = wanted_block(control.plan, control.checked_at)
+        expected_at = None if wanted is None else wanted.start_at
     if expected_at is None or any(error.code == Fault.UNREACHABLE for error in control.errors):
         return None
     return max(newest_at, expected_at) + REACH_TIME

@@ -171,7 +171,7 @@ def _take_message(step: Step, seen: Observation, *, has_fired: bool) -> None:
     visit = step.vehicle.visit
     if (
         visit is not None
-        and not manage_visit(step, seen.at)
+        and not (visit.part.policy_id is None and manage_visit(step, seen.at))
         and visit.part.control is not None
         and not _is_known(step, seen)
     ):

@@ -129,7 +129,10 @@ def told(quarter: Quarter, at_us: int, seen: Observation) -> Quarter:
     if seen.is_charging is not None:
         states = put_state(states, at_us, is_charging=seen.is_charging)
     if seen.level_percent is not None:
-        levels = _put_level(levels, at_us, seen.level_percent)
+        # Nearly always it is the newest.
+        is_last = bool(levels) and at_us > levels[-1][0]
+        new = (at_us, seen.level_percent)
+        levels = (levels[0], new) if is_last else _put_level(levels, new)
     if seen.counter_wh is not None:
         counters = put_reading(counters, at_us, seen.counter_wh, flipped_us(states))
     if seen.charge_rate_w is not None and seen.charge_rate_w <= STEP_LIMIT_W:
@@ -144,9 +147,8 @@ def told(quarter: Quarter, at_us: int, seen: Observation) -> Quarter:
     return Quarter(quarter.index, counters, rates, states, levels)
 
 
-def _put_level(levels: tuple[tuple[int, float], ...], at_us: int, percent: float) -> tuple[tuple[int, float], ...]:
+def _put_level(levels: tuple[tuple[int, float], ...], new: tuple[int, float]) -> tuple[tuple[int, float], ...]:
     """The first and the last level; of two for one moment the higher is the later."""
-    new = (at_us, percent)
     if not levels:
         return (new,)
     first, last = levels[0], levels[-1]

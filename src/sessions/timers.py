@@ -73,8 +73,10 @@ class Wake(Struct, frozen=True):
 def wake(vehicle: Vehicle, rules: Rules, prices: PriceBook) -> Wake | None:
     """When the vehicle's next timer fires by the wall though it stays silent; None: it has none."""
     visit, unplug_at = vehicle.visit, None
-    earliest_at = _forgotten_at(vehicle, rules)
-    if visit is not None:
+    earliest_at = None
+    if visit is None:
+        earliest_at = _forgotten_at(vehicle, rules)
+    else:
         unplug_at, *others = _visit_moments(vehicle, visit, rules, prices)
         for due_at in others:
             if due_at is not None and (earliest_at is None or due_at < earliest_at):
@@ -83,8 +85,8 @@ def wake(vehicle: Vehicle, rules: Rules, prices: PriceBook) -> Wake | None:
         due_at = _rolls_at(visit, managed)
         if due_at is not None and (earliest_at is None or due_at < earliest_at):
             earliest_at = due_at
-    delay = timedelta(seconds=vehicle.delay_s)
     if unplug_at is not None:
+        delay = timedelta(seconds=vehicle.delay_s)
         unplug_delay = min(delay, DELAY_LIMIT)
         if earliest_at is None or unplug_at + unplug_delay <= earliest_at + delay:
             return Wake(unplug_at, unplug_delay.total_seconds())
@@ -173,8 +175,8 @@ def _visit_moments(
         _prices_change_at(vehicle, managed, control, prices),
         deadline_at(control, managed.session),
         control.gives_way_at,
-        next_boundary(control.plan, control.checked_at),
-        pause_ends_at(control),
+        next_boundary(control.plan, control.checked_at) if control.plan.blocks else None,
+        None if control.running is None else pause_ends_at(control),
         control.reserve_again_at,
         control.asks_at,
         # While messages come, that is not asked for.
