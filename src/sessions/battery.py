@@ -46,7 +46,7 @@ class Battery(Struct, frozen=True):
 
     def goal(self, percent: float) -> float:
         """How much of a wanted level the vehicle allows."""
-        return percent if percent <= self.limit_percent else self.limit_percent
+        return min(percent, self.limit_percent)
 
     def has_reached(self, percent: float) -> bool:
         """Whether a wanted level is reached, or as far as the vehicle goes."""

@@ -30,15 +30,14 @@ def goes_on(vehicle: Vehicle, visit: Visit, target: Target | None, battery: Batt
         return False
     if not _waits_for_nothing(vehicle, control, target, at):
         return False
-    if charging.is_charging:
-        if not (_is_in_its_block(control, target, at) and _is_for_this_target(control, target, battery)):
-            return False
-    elif not _is_at_rest(control, target, battery, at):
-        return False
-    elif control.reached_at is not None:
-        # Nobody asks what was planned any more.
-        return True
-    return not is_ahead(control, part.totals) and not is_behind(control, part.totals, battery, at)
+    if not charging.is_charging and control.reached_at is not None:
+        return _is_done(control, target, battery)
+    return (
+        (_is_in_its_block(control, target, at) if charging.is_charging else _is_between_blocks(control, target, at))
+        and _is_for_this_target(control, target, battery)
+        and not is_ahead(control, part.totals)
+        and not is_behind(control, part.totals, battery, at)
+    )
 
 
 def _waits_for_nothing(vehicle: Vehicle, control: Control, target: Target, at: datetime) -> bool:
@@ -60,17 +59,23 @@ def _waits_for_nothing(vehicle: Vehicle, control: Control, target: Target, at: d
 
 def _is_in_its_block(control: Control, target: Target, at: datetime) -> bool:
     running, wanted = control.running, wanted_block(control.plan, control.checked_at)
-    return running is not None and wanted is not None and at < wanted.end_at and running.type is kind_of(control, target)
+    return (
+        running is not None and wanted is not None and at < wanted.end_at and running.type is kind_of(control, target)
+    )
 
 
-def _is_at_rest(control: Control, target: Target, battery: Battery, at: datetime) -> bool:
-    """It does not charge, and is not meant to: its target is reached and nothing planned, or its blocks are to come."""
+def _is_between_blocks(control: Control, target: Target, at: datetime) -> bool:
+    """It is not meant to charge now, and some of its plan is still to come."""
     if control.running is not None or control.is_in_reserve or isinstance(target, ImmediateStartTarget):
         return False
-    if control.reached_at is None:
-        next_at = next_boundary(control.plan, control.checked_at)
-        is_waiting = next_at is not None and at < next_at and wanted_block(control.plan, at) is None
-        return is_waiting and _is_for_this_target(control, target, battery)
+    next_at = next_boundary(control.plan, control.checked_at)
+    return next_at is not None and at < next_at and wanted_block(control.plan, at) is None
+
+
+def _is_done(control: Control, target: Target, battery: Battery) -> bool:
+    """Its target is reached, and nothing is planned."""
+    if control.running is not None or control.is_in_reserve or isinstance(target, ImmediateStartTarget):
+        return False
     if control.plan.blocks or not battery.has_reached(target.minimum_charge_target):
         return False
     if battery.percent < battery.goal(target.battery_reserve) and not battery.is_complete:
@@ -80,16 +85,16 @@ def _is_at_rest(control: Control, target: Target, battery: Battery, at: datetime
 
 
 def _is_for_this_target(control: Control, target: Target, battery: Battery) -> bool:
-    percent, wanted_percent = battery.percent, target.minimum_charge_target
-    if control.reached_at is not None or not _is_allowed(target, battery) or battery.has_reached(wanted_percent):
+    if control.reached_at is not None or battery.is_complete or not _is_allowed(target, battery):
         return False
-    if control.plan_target_id != target.id or control.goal_percent != battery.goal(wanted_percent):
+    goal_percent = battery.goal(target.minimum_charge_target)
+    if control.plan_target_id != target.id or control.goal_percent != goal_percent:
         return False
-    if battery.is_told and not control.is_level_told:
+    if battery.is_told and (battery.percent >= goal_percent or not control.is_level_told):
         return False
     if isinstance(target, ImmediateStartTarget):
-        return not battery.is_done(wanted_percent)
-    return (percent < battery.goal(target.battery_reserve)) is control.is_in_reserve
+        return not battery.is_done(target.minimum_charge_target)
+    return (battery.percent < battery.goal(target.battery_reserve)) is control.is_in_reserve
 
 
 def _is_allowed(target: Target, battery: Battery) -> bool:

@@ -62,12 +62,8 @@ def _observe_plug(event: PlugEvent) -> Observation:
 
 
 def _observe_charge(sample: ChargeSample) -> Observation:
-    told, capacity_kwh, counter_kwh, rate_kw = (
-        sample.power_delivery_state,
-        sample.battery_capacity,
-        sample.energy_added,
-        sample.charge_rate,
-    )
+    told, rate_kw = sample.power_delivery_state, sample.charge_rate
+    capacity_kwh, counter_kwh = sample.battery_capacity, sample.energy_added
     state = _UNKNOWN if told is None else POWER_DELIVERY_STATES.get(told, _UNKNOWN)
     is_plugged_in, is_decisive = _plug_evidence(sample, state)
     return Observation(

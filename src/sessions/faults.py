@@ -116,6 +116,7 @@ def unreachable_at(control: Control, newest_at: datetime) -> datetime | None:
     """
     running, sent = control.running, control.sent
     # A plan made anew in the middle of a block begins with the rest of it.
+    expected_at: datetime | None = None
     if running is not None:
         expected_at = running.start_at
     elif sent is not None and sent.is_open:

@@ -238,8 +238,7 @@ def _take_statistics(step: Step, seen: Observation) -> None:
     assert totals is not None
     if totals is not known:
         part.totals = totals
-        if totals.changed_from < part.kept:
-            part.kept = totals.changed_from
+        part.kept = min(part.kept, totals.changed_from)
     if seen.is_charging is not None or seen.counter_wh is None or seen.at <= visit.newest_at:
         return
     charging = vehicle.charging

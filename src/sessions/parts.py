@@ -93,8 +93,7 @@ def update_visit(step: Step, at: datetime, cause: Cause = _CHANGED) -> None:
     if session.charging_event_id != part.charging_event_id:
         session = structs.replace(session, charging_event_id=part.charging_event_id)
     until = max(at, visit.newest_at)
-    if until < part.started_at:
-        until = part.started_at
+    until = max(until, part.started_at)
     refresh_block_energies(part, until)
     head = visit_session(step.vehicle, visit, session, state, until, error=newest_fault(control))
     series = series_of(part, until)

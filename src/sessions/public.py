@@ -199,9 +199,7 @@ def _blocks(control: Control) -> tuple[Block, ...]:
     for block, energy_wh in zip(control.started, energies.started_wh, strict=True):
         if block.end_at is not None:
             delivered_kwh = kwh_from_wh(energy_wh)
-            blocks.append(
-                Block(type=block.type, kwh_sum=delivered_kwh, start_at=block.start_at, end_at=block.end_at)
-            )
+            blocks.append(Block(type=block.type, kwh_sum=delivered_kwh, start_at=block.start_at, end_at=block.end_at))
     if running is not None:
         ends_at = running_ends_at(control.plan, running, control.checked_at) or running.start_at
         delivered_kwh = kwh_from_wh(running_wh(energies))

@@ -139,7 +139,7 @@ def told(quarter: Quarter, at_us: int, seen: Observation) -> Quarter:
         rates = put_rate(rates, at_us, max(seen.charge_rate_w, 0))
     if len(rates) > 1 and counters and (rates is not quarter.rates or counters is not quarter.counters):
         rates = useful_rates(rates, counters)
-    if rates == quarter.rates:
+    if rates is not quarter.rates and rates[-1:] == quarter.rates[-1:] and rates == quarter.rates:
         rates = quarter.rates
     is_known = counters is quarter.counters and rates is quarter.rates
     if is_known and states is quarter.states and levels is quarter.levels:

@@ -135,9 +135,7 @@ def frame_of(totals: Totals, context: Context) -> Frame:
     )
 
 
-def _walked(
-    told: Totals, before: Totals, readings: tuple[Readings, Readings], at_us: int, context: Context
-) -> Totals:
+def _walked(told: Totals, before: Totals, readings: tuple[Readings, Readings], at_us: int, context: Context) -> Totals:
     """The totals after a message; `told` has its level already. `readings`: those before it, and those with it."""
     were, known = readings
     index = at_us // QUARTER_US

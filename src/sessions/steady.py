@@ -65,13 +65,7 @@ def _risen_steadily(
     `first_level`: when and with which level the part begins, if it has one. The vehicle is plugged in.
     """
     counter_wh, rate_w, percent, known = seen.counter_wh, seen.charge_rate_w, seen.level_percent, tip.run
-    if counter_wh is None or known is None or tip.bare or tip.given_wh or (tip.rise is None) is not (percent is None):
-        return None
-    if tip.restarts != tail.restarts or tip.implausible_steps != tail.implausible_steps:
-        return None
-    if rate_w is not None and rate_w > STEP_LIMIT_W:
-        return None
-    if seen.is_charging is not None and seen.is_charging is not tip.charging.is_on:
+    if counter_wh is None or known is None or not _goes_on(tail, tip, seen):
         return None
     run = _risen(known, at_us, counter_wh, limit_wh)
     if run is None:
@@ -91,10 +85,21 @@ def _risen_steadily(
         tail_wh = gained(tail_wh, at_us // QUARTER_US - tail_from, gain_wh)
         if not tail_wh[-1]:
             return None
-    rate = tip.rate if rate_w is None else (at_us, rate_w if rate_w > 0 else 0)
+    rate = tip.rate if rate_w is None else (at_us, max(rate_w, 0))
     counts = tip.implausible_steps, tip.restarts
     energy = Energy(tail_from, at_us, tail_wh, sum_wh, run, tip.charging, rate, 0, (), (), rise, 0, True, *counts)
     return energy, gain_wh
+
+
+def _goes_on(tail: Energy, tip: Energy, seen: Observation) -> bool:
+    """Whether nothing but the counter has to be asked."""
+    if tip.bare or tip.given_wh or (tip.rise is None) is not (seen.level_percent is None):
+        return False
+    if tip.restarts != tail.restarts or tip.implausible_steps != tail.implausible_steps:
+        return False
+    if seen.charge_rate_w is not None and seen.charge_rate_w > STEP_LIMIT_W:
+        return False
+    return seen.is_charging is None or seen.is_charging is tip.charging.is_on
 
 
 def gained(energy_wh: tuple[int, ...], place: int, gain_wh: int) -> tuple[int, ...]:

@@ -11,7 +11,7 @@ from typing import Any, Final
 from models.ids import PolicyId
 from sessions.events import Counted, Decision, Output, Rules
 from sessions.prices import PriceBook
-from sessions.state import Charging, Control, CurrentSession, ManagedBy, Vehicle, Visit, managed_by
+from sessions.state import Charging, Control, CurrentSession, ManagedBy, Vehicle, Visit
 
 NO_PRICES: Final = PriceBook()
 # What copy.copy comes to in the end, four times for each message.

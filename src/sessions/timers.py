@@ -7,7 +7,7 @@ time, which goes on from its newest message as wall time passes: a replay of old
 find years of silence.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Final
@@ -252,7 +252,7 @@ def _fire(step: Step, timer: Timer) -> None:
                 update_visit(step, due_at)
 
 
-_CONTROL: Final = {
+_CONTROL: Final[dict[Kind, Callable[[Step, datetime], object]]] = {
     Kind.PRICES: take_prices,
     Kind.DEADLINE: pass_deadline,
     Kind.GIVE_WAY: give_way,
