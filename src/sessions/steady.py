@@ -109,9 +109,9 @@ def gained(energy_wh: tuple[int, ...], place: int, gain_wh: int) -> tuple[int, .
     return (*energy_wh, *(0,) * (place - len(energy_wh)), gain_wh)
 
 
-def _risen(run: Run, at_us: int, counter_wh: int, limit_wh: float) -> Run | None:
+def _risen(run: Run | None, at_us: int, counter_wh: int, limit_wh: float) -> Run | None:
     """The run with a reading that is plainly its next one, in the same quarter-hour."""
-    if run.before_zero_wh or run.read_us // QUARTER_US != at_us // QUARTER_US:
+    if run is None or run.before_zero_wh or run.read_us // QUARTER_US != at_us // QUARTER_US:
         return None
     gain_wh = counter_wh - run.highest_wh
     if not 0 <= gain_wh <= limit_wh or is_step_steep(gain_wh, at_us - run.read_us):
