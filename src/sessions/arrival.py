@@ -17,18 +17,19 @@ def refusal_by_time(at: datetime, logged_at: datetime) -> Refused | None:
     """Why a record of this time cannot be taken, whoever sent it."""
     if at < EARLIEST:
         return Refused(Refusal.TOO_OLD, f"{at.isoformat()} is before 2015")
-    if at > logged_at + AHEAD_LIMIT:
+    if at > logged_at and at > logged_at + AHEAD_LIMIT:
         return Refused(Refusal.IN_FUTURE, f"{at.isoformat()} is more than 5 min ahead of {logged_at.isoformat()}")
     return None
 
 
 def refusal_by_lateness(vehicle: Vehicle, at: datetime, rules: Rules) -> Refused | None:
     """Why a message is too far behind the newest of its vehicle."""
-    if vehicle.newest_at is not None and at < vehicle.newest_at - rules.late_limit:
-        return Refused(Refusal.TOO_LATE, f"more than {rules.late_limit} behind {vehicle.newest_at.isoformat()}")
+    newest_at = vehicle.newest_at
+    if newest_at is not None and at < newest_at and at < newest_at - rules.late_limit:
+        return Refused(Refusal.TOO_LATE, f"more than {rules.late_limit} behind {newest_at.isoformat()}")
     return None
 
 
 def delay_s(at: datetime, logged_at: datetime) -> float:
     """Seconds from the event to the log; 0 where the producer's clock is ahead."""
-    return max(logged_at - at, timedelta(0)).total_seconds()
+    return (logged_at - at).total_seconds() if at < logged_at else 0.0

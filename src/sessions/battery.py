@@ -23,6 +23,8 @@ LEAST_POWER_W: Final = 1_000
 # Places of which the power is remembered, the newest.
 PEAKS_LIMIT: Final = 8
 
+_COMPLETE: Final = PowerDeliveryState.COMPLETE
+
 
 class Battery(Struct, frozen=True):
     """`percent`: the level now; `is_told` false: nobody told one in this visit, so it is assumed.
@@ -77,19 +79,14 @@ def battery_of(vehicle: Vehicle, visit: Visit, policy: VehiclePolicy, rules: Rul
     """The battery of a plugged-in vehicle, at its newest sample."""
     capacity_wh = known_capacity_wh(vehicle, policy) or rules.default_capacity_wh
     totals = visit.part.totals
-    told = estimated_level(totals, capacity_wh, rules.efficiency)
-    assumed = ASSUMED_PERCENT + totals.energy_sum_wh * rules.efficiency / capacity_wh * FULL_PERCENT
+    percent = told = estimated_level(totals, capacity_wh, rules.efficiency)
+    if percent is None:
+        assumed = ASSUMED_PERCENT + totals.energy_sum_wh * rules.efficiency / capacity_wh * FULL_PERCENT
+        percent = min(FULL_PERCENT, assumed)
     state, limit = vehicle.power_state, vehicle.charge_limit
-    return Battery(
-        percent=min(FULL_PERCENT, assumed) if told is None else told,
-        is_told=told is not None,
-        capacity_wh=capacity_wh,
-        limit_percent=FULL_PERCENT if limit is None else limit.percent,
-        is_complete=state is not None
-        and state.state is PowerDeliveryState.COMPLETE
-        and state.at >= visit.plugged_in_at,
-        efficiency=rules.efficiency,
-    )
+    limit_percent = FULL_PERCENT if limit is None else limit.percent
+    is_complete = state is not None and state.state is _COMPLETE and state.at >= visit.plugged_in_at
+    return Battery(percent, told is not None, capacity_wh, limit_percent, is_complete, rules.efficiency)
 
 
 def power_w(vehicle: Vehicle, visit: Visit, policy: VehiclePolicy, battery: Battery) -> int:

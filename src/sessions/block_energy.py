@@ -32,18 +32,27 @@ class BlockEnergies(Struct, frozen=True):
     sum_wh: int = 0
 
 
-def energies_of(
-    known: BlockEnergies, totals: Totals, ended: Sequence[Span], running: Span | None, until: datetime, kept: int
-) -> BlockEnergies:
-    """The energies of a part at `until`. The first `kept` quarter-hours are as they were when `known` was made."""
+def carried(
+    known: BlockEnergies, sum_wh: int, ended: int, running_since: datetime | None, kept: int
+) -> BlockEnergies | None:
+    """The energies when the part has `sum_wh` in all, and so many blocks have ended; null where they must be divided.
+
+    The first `kept` quarter-hours are as they were when `known` was made.
+    """
+    if ended != len(known.started_wh) or running_since != known.running_since or kept < known.divided_to:
+        return None
+    if sum_wh == known.sum_wh:
+        return known
+    if running_since is None:
+        return None
+    own_wh = known.running_wh
+    return BlockEnergies(known.started_wh, running_since, known.divided_to, known.divided_wh, own_wh, sum_wh)
+
+
+def energies_of(totals: Totals, ended: Sequence[Span], running: Span | None, until: datetime) -> BlockEnergies:
+    """The energies of a part at `until`."""
     sum_wh = totals.tip.sum_wh
     running_since = None if running is None else running[0]
-    if len(ended) == len(known.started_wh) and running_since == known.running_since and kept >= known.divided_to:
-        if sum_wh == known.sum_wh:
-            return known
-        if running is not None:
-            own_wh = known.running_wh
-            return BlockEnergies(known.started_wh, running_since, known.divided_to, known.divided_wh, own_wh, sum_wh)
     blocks = ended if running is None else [*ended, running]
     energies_wh = block_energies_wh(totals, blocks, until)
     if running is None:

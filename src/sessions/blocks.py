@@ -24,13 +24,16 @@ STANDS_LIMIT: Final = timedelta(minutes=60)
 # More do not begin in one part of a visit: its updates have to fit into a record, and a sample's work stays bounded.
 STARTED_LIMIT_BLOCKS: Final = 1_000
 _HOUR: Final = timedelta(hours=1)
+_IMMEDIATE: Final = BlockType.IMMEDIATE_START
+_RESERVE: Final = BlockType.BATTERY_RESERVE
+_REGULAR: Final = BlockType.REGULAR
 
 
 def kind_of(control: Control, target: Target) -> BlockType:
     """What the system is doing now, by which the second word of ACTIVE is chosen."""
     if isinstance(target, ImmediateStartTarget):
-        return BlockType.IMMEDIATE_START
-    return BlockType.BATTERY_RESERVE if control.is_in_reserve else BlockType.REGULAR
+        return _IMMEDIATE
+    return _RESERVE if control.is_in_reserve else _REGULAR
 
 
 def wanted_block(plan: Plan, at: datetime) -> PlannedBlock | None:

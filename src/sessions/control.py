@@ -67,22 +67,25 @@ def begin_control(step: Step, at: datetime) -> None:
 
 def follow(
     step: Step, at: datetime, *, must_plan: bool = False, is_heard: bool = False, is_leaving: bool = False
-) -> None:
-    """Bring everything up to date. `is_heard`: the vehicle has just told something, not time or a user.
+) -> bool:
+    """Bring everything up to date; tell whether it plainly was. `is_heard`: the vehicle has just told something, not
+    time or a user.
 
     `is_leaving`: that it is unplugged. What it tells with that still belongs to the visit, but nothing is asked of it.
     """
-    told_at, control, visit = step.now(at), step.control, step.visit
+    told_at, visit = step.now(at), step.visit
+    control = visit.part.control
+    assert control is not None
     managed, session = step.managed(visit.part.policy_id)
     battery = battery_of(step.vehicle, visit, managed.policy, step.rules)
     if is_heard and not must_plan and goes_on(step.vehicle, visit, session.target, battery, told_at):
-        return
+        return True
     if visit.unplugged_at is not None:
         # What is told after the unplug may still say that the target was reached; nothing can be done any more.
         if control.reached_at is None and session.target and battery.has_reached(session.target.minimum_charge_target):
             control.reached_at = min(told_at, visit.unplugged_at)
             control.reached_percent = battery.goal(session.target.minimum_charge_target)
-        return
+        return False
     now = _not_before(control, told_at)
     boundary_at = next_boundary(control.plan, control.checked_at)
     if boundary_at is not None and boundary_at <= now:
@@ -108,6 +111,7 @@ def follow(
     known = control.outcome
     if known is None or known.target_id != target.id or (control.plan, control.reached_at, control.judged) != before:
         control.outcome = forecast(control, target, battery, now)
+    return False
 
 
 def take_override(step: Step, at: datetime) -> None:

@@ -143,16 +143,19 @@ def _put_late(readings: tuple[Reading, ...], at_us: int, counter_wh: int, flip_u
 
 
 def _is_redundant(before: Reading, reading: Reading, after: Reading, flip_us: int) -> bool:
+    before_us, before_wh, _ = before
+    at_us, counter_wh, is_row = reading
+    after_us, after_wh, is_row_after = after
     return (
-        before[1] <= reading[1] <= after[1]
+        before_wh <= counter_wh <= after_wh
         # What follows a zero tells whether the zero meant anything.
-        and (before[1] > 0 or reading[1] == 0)
-        and flip_us <= before[0]
+        and (before_wh > 0 or counter_wh == 0)
+        and flip_us <= before_us
         # After a longer silence a part may begin between the two: the one before is too old for it, the other is not.
-        and is_close(before, reading)
-        and is_close(reading, after)
-        and not is_step_steep(reading[1] - before[1], reading[0] - before[0])
-        and not is_step_steep(after[1] - reading[1], after[0] - reading[0])
+        and (is_row or at_us - before_us <= CLOSE_US)
+        and (is_row_after or after_us - at_us <= CLOSE_US)
+        and not is_step_steep(counter_wh - before_wh, at_us - before_us)
+        and not is_step_steep(after_wh - counter_wh, after_us - at_us)
     )
 
 

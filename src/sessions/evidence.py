@@ -1,6 +1,7 @@
 """What one message says, from whichever topic. The first field present decides; null and UNKNOWN say nothing."""
 
 from datetime import datetime
+from typing import Final
 
 from msgspec import Struct
 
@@ -33,6 +34,12 @@ class Observation(Struct, frozen=True, kw_only=True):
     is_plug_event: bool = False
 
 
+# Looked up once: an enumeration finds its members slowly, and these are asked for with every sample.
+_UNKNOWN: Final = PowerDeliveryState.UNKNOWN
+_CHARGING: Final = PowerDeliveryState.CHARGING
+_UNPLUGGED: Final = PowerDeliveryState.UNPLUGGED
+
+
 def observe(message: PlugEvent | ChargeSample) -> Observation:
     """Reduce a message to what it says."""
     return _observe_plug(message) if isinstance(message, PlugEvent) else _observe_charge(message)
@@ -55,7 +62,9 @@ def _observe_plug(event: PlugEvent) -> Observation:
 
 
 def _observe_charge(sample: ChargeSample) -> Observation:
-    state = _power_delivery_state(sample)
+    told, rate_kw = sample.power_delivery_state, sample.charge_rate
+    capacity_kwh, counter_kwh = sample.battery_capacity, sample.energy_added
+    state = _UNKNOWN if told is None else POWER_DELIVERY_STATES.get(told, _UNKNOWN)
     is_plugged_in, is_decisive = _plug_evidence(sample, state)
     return Observation(
         at=sample.at,
@@ -64,27 +73,21 @@ def _observe_charge(sample: ChargeSample) -> Observation:
         is_decisive=is_decisive,
         is_charging=_is_charging(sample, state),
         level_percent=sample.battery_level,
-        capacity_wh=_thousandths(sample.battery_capacity),
-        counter_wh=_thousandths(sample.energy_added),
+        capacity_wh=None if capacity_kwh is None else round(capacity_kwh * WH_PER_KWH),
+        counter_wh=None if counter_kwh is None else round(counter_kwh * WH_PER_KWH),
         location_id=sample.location_id,
         charger_id=None,
-        charge_rate_w=_thousandths(sample.charge_rate),
+        charge_rate_w=None if rate_kw is None else round(rate_kw * WH_PER_KWH),
         charge_limit_percent=sample.charge_limit,
         power_state=state,
     )
 
 
-def _power_delivery_state(sample: ChargeSample) -> PowerDeliveryState:
-    if sample.power_delivery_state is None:
-        return PowerDeliveryState.UNKNOWN
-    return POWER_DELIVERY_STATES.get(sample.power_delivery_state, PowerDeliveryState.UNKNOWN)
-
-
 def _plug_evidence(sample: ChargeSample, state: PowerDeliveryState) -> tuple[bool | None, bool]:
     if sample.is_plugged_in is not None:
         return sample.is_plugged_in, True
-    if state is not PowerDeliveryState.UNKNOWN:
-        return state is not PowerDeliveryState.UNPLUGGED, True
+    if state is not _UNKNOWN:
+        return state is not _UNPLUGGED, True
     if sample.is_charging or (sample.charge_rate is not None and sample.charge_rate > 0):
         return True, False
     return None, False
@@ -93,8 +96,8 @@ def _plug_evidence(sample: ChargeSample, state: PowerDeliveryState) -> tuple[boo
 def _is_charging(sample: ChargeSample, state: PowerDeliveryState) -> bool | None:
     if sample.is_charging is not None:
         return sample.is_charging
-    if state is not PowerDeliveryState.UNKNOWN:
-        return state is PowerDeliveryState.CHARGING
+    if state is not _UNKNOWN:
+        return state is _CHARGING
     return None if sample.charge_rate is None else sample.charge_rate > 0
 
 

@@ -34,7 +34,7 @@ FOLLOW_TIME: Final = timedelta(minutes=10)
 # How long it may be silent while it should do something.
 REACH_TIME: Final = timedelta(minutes=60)
 
-_TOLD_BY_VEHICLE: Final = {
+TOLD_BY_VEHICLE: Final = {
     PowerDeliveryState.NO_POWER: (Fault.NO_POWER, "the vehicle gets no power from the charger"),
     PowerDeliveryState.FAULT: (Fault.FAULT, "the vehicle reports a fault"),
 }
@@ -75,11 +75,11 @@ def take_power_state(state: PowerState | None, plugged_in_at: datetime, control:
     """What the vehicle itself says of its power, since it was plugged in."""
     if state is None or state.at < plugged_in_at:
         return
-    found = _TOLD_BY_VEHICLE.get(state.state)
+    found = TOLD_BY_VEHICLE.get(state.state)
     if found is not None:
         raise_fault(control, *found, state.at)
     if control.errors:
-        clear_fault(control, *(fault for fault, _ in _TOLD_BY_VEHICLE.values() if found is None or fault != found[0]))
+        clear_fault(control, *(fault for fault, _ in TOLD_BY_VEHICLE.values() if found is None or fault != found[0]))
 
 
 def take_limit(control: Control, target: Target, limit_percent: float, at: datetime) -> None:
@@ -114,13 +114,16 @@ def unreachable_at(control: Control, newest_at: datetime) -> datetime | None:
 
     It counts from when something was expected, too: a vehicle that slept until its block was no error then.
     """
-    running, sent, wanted = control.running, control.sent, wanted_block(control.plan, control.checked_at)
-    expected_at = None if wanted is None else wanted.start_at
+    running, sent = control.running, control.sent
     # A plan made anew in the middle of a block begins with the rest of it.
+    expected_at: datetime | None = None
     if running is not None:
         expected_at = running.start_at
     elif sent is not None and sent.is_open:
         expected_at = sent.first_at
+    else:
+        wanted = wanted_block(control.plan, control.checked_at)
+        expected_at = None if wanted is None else wanted.start_at
     if expected_at is None or any(error.code == Fault.UNREACHABLE for error in control.errors):
         return None
     return max(newest_at, expected_at) + REACH_TIME

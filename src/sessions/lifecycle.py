@@ -6,7 +6,7 @@ the prices known by then, alone.
 """
 
 from datetime import datetime
-from typing import assert_never
+from typing import Final, assert_never
 
 from msgspec import structs
 
@@ -32,13 +32,15 @@ from sessions.inferred import infer_charge
 from sessions.parts import await_visit, context_of, manage_visit, update_visit
 from sessions.policies import delete_policy, effective_at, refusal_by_rules, refuse_policy, restore_policy, write_policy
 from sessions.prices import PriceBook
-from sessions.public import has_news, shown
+from sessions.public import has_news, shown, totals_differ
 from sessions.samples import take
 from sessions.state import Capacity, ChargeLimit, Charging, Level, PowerState, Vehicle, Visit, managed_by
 from sessions.step import NO_PRICES, Step
 from sessions.targets import with_target
 from sessions.timers import fire_before, fire_until
 from sessions.visits import take_missed_unplug, take_place, take_plug_evidence, take_user
+
+_UNKNOWN: Final = PowerDeliveryState.UNKNOWN
 
 
 def apply(vehicle: Vehicle, event: Event, rules: Rules, prices: PriceBook = NO_PRICES) -> Decision:
@@ -128,9 +130,9 @@ def _apply_telemetry(vehicle: Vehicle, event: TelemetryReceived, rules: Rules, p
     if refused is not None:
         return Decision(vehicle=vehicle, refused=refused)
     step = Step(vehicle, rules, prices)
-    fire_before(step, at)
+    has_fired = fire_before(step, at)
     step.decided_at = event.logged_at
-    _take_message(step, observe(event.message))
+    _take_message(step, observe(event.message), has_fired=has_fired)
     newest_at = step.vehicle.newest_at
     if newest_at is None or at > newest_at:
         newest_at = step.vehicle.newest_at = at
@@ -152,11 +154,14 @@ def _may_be_overdue(step: Step) -> bool:
     return visit.part.started_at != known.part.started_at
 
 
-def _take_message(step: Step, seen: Observation) -> None:
+def _take_message(step: Step, seen: Observation, *, has_fired: bool) -> None:
     if not take_user(step, seen):
         return
     take_missed_unplug(step, seen)
-    before = shown(step.vehicle)
+    known = step.before
+    if has_fired or (known.visit is not None and step.vehicle.visit is None):
+        # It is no more as it came in: what the message changes is held against how things stand now.
+        known = step.renewed()
     # What comes once more is no sign of life.
     is_heard = step.vehicle.newest_at is None or seen.at > step.vehicle.newest_at
     if seen.is_plugged_in is not False:
@@ -166,16 +171,23 @@ def _take_message(step: Step, seen: Observation) -> None:
     visit = step.vehicle.visit
     if (
         visit is not None
-        and not manage_visit(step, seen.at)
+        and not (visit.part.policy_id is None and manage_visit(step, seen.at))
         and visit.part.control is not None
         and not _is_known(step, seen)
     ):
-        follow(step, seen.at, is_heard=is_heard, is_leaving=seen.is_plugged_in is False)
-        if has_news(before, step.vehicle):
+        is_calm = follow(step, seen.at, is_heard=is_heard, is_leaving=seen.is_plugged_in is False)
+        if _is_news(known, visit, step.vehicle, is_calm=is_calm):
             update_visit(step, seen.at)
     if seen.is_plugged_in is False:
         # Last, so that what the unplugging message itself tells still belongs to the visit.
         take_plug_evidence(step, seen)
+
+
+def _is_news(known: Vehicle, visit: Visit, vehicle: Vehicle, *, is_calm: bool) -> bool:
+    """Whether a client would see a difference to how things stood. `is_calm`: nothing was done about the message."""
+    if is_calm and known.visit is not None and known.visit.part.control is not None:
+        return totals_differ(known.visit.part.totals, visit.part.totals)
+    return has_news(shown(known), vehicle)
 
 
 def _is_known(step: Step, seen: Observation) -> bool:
@@ -190,15 +202,14 @@ def _take_sample(step: Step, seen: Observation) -> None:
         vehicle.capacity = Capacity(at, seen.capacity_wh)
     if seen.charge_limit_percent is not None and (vehicle.charge_limit is None or at > vehicle.charge_limit.at):
         vehicle.charge_limit = ChargeLimit(at, seen.charge_limit_percent)
-    if seen.power_state is not PowerDeliveryState.UNKNOWN and (
-        vehicle.power_state is None or at > vehicle.power_state.at
-    ):
+    if seen.power_state is not _UNKNOWN and (vehicle.power_state is None or at > vehicle.power_state.at):
         vehicle.power_state = PowerState(at, seen.power_state)
     if seen.is_charging is not None:
         _take_charging(vehicle, at, at, is_charging=seen.is_charging, is_told=True)
     level = vehicle.level
     if seen.level_percent is not None and (level is None or at > level.at):
-        infer_charge(step, seen, level)
+        if visit is None:
+            infer_charge(step, seen, level)
         vehicle.level = Level(at, seen.level_percent)
     _take_statistics(step, seen)
     if visit is not None and at > visit.newest_at:
@@ -221,19 +232,19 @@ def _take_statistics(step: Step, seen: Observation) -> None:
         step.counted.extend(counted)
         return
     part = visit.part
-    known_wh, known_run = part.totals.energy_sum_wh, part.totals.tip.run
-    vehicle.readings, totals, counted = take(vehicle.readings, part.totals, seen, context_of(step, visit))
+    known = part.totals
+    vehicle.readings, totals, counted = take(vehicle.readings, known, seen, context_of(step, visit))
     step.counted.extend(counted)
     assert totals is not None
-    if totals is not part.totals:
+    if totals is not known:
         part.totals = totals
         part.kept = min(part.kept, totals.changed_from)
-    charging = vehicle.charging
-    if seen.counter_wh is None or seen.is_charging is not None or seen.at <= visit.newest_at:
+    if seen.is_charging is not None or seen.counter_wh is None or seen.at <= visit.newest_at:
         return
+    charging = vehicle.charging
     if charging is None or not charging.is_told or charging.at < visit.plugged_in_at:
-        _take_step(vehicle, visit, known_run, totals.tip.run)
-        _take_counter(vehicle, visit, seen.at, grew=totals.energy_sum_wh > known_wh)
+        _take_step(vehicle, visit, known.tip.run, totals.tip.run)
+        _take_counter(vehicle, visit, seen.at, grew=totals.energy_sum_wh > known.energy_sum_wh)
 
 
 def _take_step(vehicle: Vehicle, visit: Visit, before: Run | None, after: Run | None) -> None:

@@ -1,6 +1,7 @@
 """Sessions over the parts of a visit: opened, updated and settled here alone, each by the table of transitions."""
 
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
 from msgspec import structs
@@ -38,6 +39,8 @@ _SUBSTATE_CAUSES: Final = {
     SessionState.ACTIVE_REGULAR: Cause.BY_PLAN,
 }
 
+_CHANGED: Final = Cause.CHANGED
+
 
 def open_session(step: Step, policy_id: PolicyId, at: datetime) -> None:
     """Give an enabled policy its next session: UPCOMING, or ACTIVE where its vehicle is already plugged in."""
@@ -73,26 +76,30 @@ def manage_visit(step: Step, at: datetime) -> bool:
     return True
 
 
-def update_visit(step: Step, at: datetime, cause: Cause = Cause.CHANGED) -> None:
+def update_visit(step: Step, at: datetime, cause: Cause = _CHANGED) -> None:
     """Publish the ACTIVE session of the open visit. `at`: when the cause happened."""
-    visit, control = step.visit, step.control
+    visit = step.visit
     part = visit.part
+    control = part.control
     managed, session = step.managed(part.policy_id)
-    state = next_state(session.state, cause)
+    assert control is not None
     assert session.target is not None
-    wanted = substate(control, session.target)
-    if state is not wanted:
-        state = next_state(state, _SUBSTATE_CAUSES[wanted])
+    state, wanted = session.state, substate(control, session.target)
+    if state is not wanted or cause is not _CHANGED:
+        state = next_state(state, cause)
+        if state is not wanted:
+            state = next_state(state, _SUBSTATE_CAUSES[wanted])
     assert state is not None
     if session.charging_event_id != part.charging_event_id:
         session = structs.replace(session, charging_event_id=part.charging_event_id)
-    until = max(at, visit.newest_at, part.started_at)
+    until = max(at, visit.newest_at)
+    until = max(until, part.started_at)
     refresh_block_energies(part, until)
     head = visit_session(step.vehicle, visit, session, state, until, error=newest_fault(control))
     series = series_of(part, until)
     _publish(step, managed, session, state, head, series, at)
     # All but the last, which still grows.
-    part.kept = max(series.count - 1, 0)
+    part.kept = series.count - 1 if series.count else 0
 
 
 def settle_part(
@@ -166,7 +173,7 @@ def context_of(step: Step, visit: Visit) -> Context:
         capacity_wh=known_capacity_wh(vehicle, None if managed is None else managed.policy),
         default_capacity_wh=step.rules.default_capacity_wh,
         efficiency=step.rules.efficiency,
-        planned=_planned_spans(visit),
+        planned=partial(_planned_spans, visit),
     )
 
 

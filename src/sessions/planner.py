@@ -95,9 +95,11 @@ def energy_by(plan: Plan, moment: datetime) -> int:
     """The Wh that the plan delivers by that moment, rounded down."""
     energy_wh = 0
     for block in plan.blocks:
+        if moment <= block.start_at:
+            return energy_wh
         if moment < block.end_at:
-            passed = max(timedelta(0), moment - block.start_at)
-            return energy_wh + block.energy_wh * (passed // _MICROSECOND) // _length_us(block)
+            passed_us = (moment - block.start_at) // _MICROSECOND
+            return energy_wh + block.energy_wh * passed_us // _length_us(block)
         energy_wh += block.energy_wh
     return energy_wh
 

@@ -47,18 +47,21 @@ class PriceBook:
         zone = self._zones.setdefault(record.zone, _ZonePrices())
         zone.add(record, quarter_index(EPOCH, start), known_at, read_at or known_at)
 
-    def next_change(self, zone: Zone | None, after: datetime) -> datetime | None:
-        """When the next record of the zone counts, strictly after that moment; None: none is known to come."""
-        known_at = self._zones[zone].known_at if zone in self._zones else []
-        place = bisect_right(known_at, after)
-        return known_at[place] if place < len(known_at) else None
+    def around(self, zone: Zone | None, moment: datetime) -> tuple[datetime | None, datetime | None]:
+        """When the last of the records that count by that moment could be read, and when the next one counts.
+
+        None: there is none.
+        """
+        if zone not in self._zones:
+            return None, None
+        prices = self._zones[zone]
+        place = bisect_right(prices.known_at, moment)
+        next_at = prices.known_at[place] if place < len(prices.known_at) else None
+        return (prices.read_at[place - 1] if place else None), next_at
 
     def read_by(self, zone: Zone | None, at: datetime) -> datetime | None:
         """When the last of the records that count by that moment could be read; None: there are none."""
-        if zone not in self._zones:
-            return None
-        place = bisect_right(self._zones[zone].known_at, at)
-        return self._zones[zone].read_at[place - 1] if place else None
+        return self.around(zone, at)[0]
 
     def known(self, zone: Zone | None, first: int, count: int, at: datetime) -> list[float | None]:
         """The prices of `count` quarter-hours as known at that moment; None where none is."""

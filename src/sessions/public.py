@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from math import floor
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from models.ids import LocationId, VehicleId
 from models.session import (
@@ -19,13 +19,16 @@ from models.session import (
     Valuation,
 )
 from models.units import kwh_from_wh
-from sessions.block_energy import BlockEnergies, energies_of, running_wh
+from sessions.block_energy import BlockEnergies, carried, energies_of, running_wh
 from sessions.blocks import running_ends_at, upcoming_blocks
 from sessions.faults import newest_fault
 from sessions.planner import Plan
 from sessions.series import Series, series_until
 from sessions.state import Control, CurrentSession, ManagedBy, Part, StartedBlock, Target, Vehicle, Visit
 from sessions.totals import Totals
+
+_SETTLED: Final = SessionState.SETTLED
+_NO_ERROR: Final = LatestError()
 
 
 def awaited_session(vehicle_id: VehicleId, managed: ManagedBy, session: CurrentSession) -> Session:
@@ -63,12 +66,12 @@ def visit_session(
         location_id=visit.location_id,
         state=state,
         plugged_in_at=part.started_at,
-        plugged_out_at=until if state is SessionState.SETTLED else None,
+        plugged_out_at=until if state is _SETTLED else None,
         blocks=() if control is None else _blocks(control),
         statistics=Statistics(aggregated=aggregated(part.totals)),
         target=LatestTarget(latest=session.target),
         outcome=LatestOutcome(latest=None if control is None else control.outcome),
-        error=LatestError(latest=error),
+        error=_NO_ERROR if error is None else LatestError(latest=error),
         valuation=valuation,
     )
 
@@ -141,19 +144,34 @@ def has_news(before: Shown | None, vehicle: Vehicle) -> bool:
     assert after is not None
     if before[:6] != after[:6]:
         return True
-    old, new = before.totals, after.totals
-    if old is not new and _totals_shown(old) != _totals_shown(new):
+    if totals_differ(before.totals, after.totals):
         return True
     return before[7:] != after[7:] and _have_blocks_changed(before, after, visit.part, visit.newest_at)
 
 
-def _totals_shown(totals: Totals) -> tuple[object, ...]:
-    energy_wh, levels = totals.energy_wh, totals.levels
+def totals_differ(old: Totals, new: Totals) -> bool:
+    """Whether a client would see a difference between totals of one part, intervals of 0 kWh at the end aside."""
+    if old is new:
+        return False
+    if old.tip.sum_wh != new.tip.sum_wh:
+        return True
+    if _whole_percent(old.level_to) != _whole_percent(new.level_to):
+        return True
+    if _whole_percent(old.level_from) != _whole_percent(new.level_from):
+        return True
+    if old.energy_wh is new.energy_wh and old.levels is new.levels:
+        return False
+    charged, charged_now = _charged_quarters(old.energy_wh), _charged_quarters(new.energy_wh)
+    before = old.energy_wh[:charged], old.levels[:charged]
+    return before != (new.energy_wh[:charged_now], new.levels[:charged_now])
+
+
+def _charged_quarters(energy_wh: tuple[int, ...]) -> int:
+    """How many there are up to the last one with energy."""
     end = len(energy_wh)
     while end and not energy_wh[end - 1]:
         end -= 1
-    ends = totals.energy_sum_wh, _whole_percent(totals.level_from), _whole_percent(totals.level_to)
-    return *ends, energy_wh[:end], levels[:end]
+    return end
 
 
 def _have_blocks_changed(before: Shown, after: Shown, part: Part, until: datetime) -> bool:
@@ -177,11 +195,11 @@ def _bounds_shown(seen: Shown) -> tuple[object, ...]:
 def _blocks(control: Control) -> tuple[Block, ...]:
     """Blocks that began, with what they delivered, and those that are planned."""
     energies, running = control.energies, control.running
-    blocks = [
-        Block(type=block.type, kwh_sum=kwh_from_wh(energy_wh), start_at=block.start_at, end_at=block.end_at)
-        for block, energy_wh in zip(control.started, energies.started_wh, strict=True)
-        if block.end_at is not None
-    ]
+    blocks: list[Block] = []
+    for block, energy_wh in zip(control.started, energies.started_wh, strict=True):
+        if block.end_at is not None:
+            delivered_kwh = kwh_from_wh(energy_wh)
+            blocks.append(Block(type=block.type, kwh_sum=delivered_kwh, start_at=block.start_at, end_at=block.end_at))
     if running is not None:
         ends_at = running_ends_at(control.plan, running, control.checked_at) or running.start_at
         delivered_kwh = kwh_from_wh(running_wh(energies))
@@ -200,12 +218,16 @@ def refresh_block_energies(part: Part, until: datetime) -> None:
 
 def _block_energies(part: Part, control: Control, until: datetime) -> BlockEnergies:
     running = control.running
+    since = None if running is None else running.start_at
+    carried_on = carried(control.energies, part.totals.tip.sum_wh, len(control.started), since, part.kept)
+    if carried_on is not None:
+        return carried_on
     now = None
     if running is not None:
         ends_at = running_ends_at(control.plan, running, control.checked_at)
         now = (running.start_at, ends_at or running.start_at)
     ended = [(block.start_at, block.end_at) for block in control.started if block.end_at is not None]
-    return energies_of(control.energies, part.totals, ended, now, until, part.kept)
+    return energies_of(part.totals, ended, now, until)
 
 
 def _delivered(energies: BlockEnergies) -> tuple[int, ...]:

@@ -129,14 +129,17 @@ def told(quarter: Quarter, at_us: int, seen: Observation) -> Quarter:
     if seen.is_charging is not None:
         states = put_state(states, at_us, is_charging=seen.is_charging)
     if seen.level_percent is not None:
-        levels = _put_level(levels, at_us, seen.level_percent)
+        # Nearly always it is the newest.
+        is_last = bool(levels) and at_us > levels[-1][0]
+        new = (at_us, seen.level_percent)
+        levels = (levels[0], new) if is_last else _put_level(levels, new)
     if seen.counter_wh is not None:
         counters = put_reading(counters, at_us, seen.counter_wh, flipped_us(states))
     if seen.charge_rate_w is not None and seen.charge_rate_w <= STEP_LIMIT_W:
         rates = put_rate(rates, at_us, max(seen.charge_rate_w, 0))
     if len(rates) > 1 and counters and (rates is not quarter.rates or counters is not quarter.counters):
         rates = useful_rates(rates, counters)
-    if rates == quarter.rates:
+    if rates is not quarter.rates and rates[-1:] == quarter.rates[-1:] and rates == quarter.rates:
         rates = quarter.rates
     is_known = counters is quarter.counters and rates is quarter.rates
     if is_known and states is quarter.states and levels is quarter.levels:
@@ -144,9 +147,8 @@ def told(quarter: Quarter, at_us: int, seen: Observation) -> Quarter:
     return Quarter(quarter.index, counters, rates, states, levels)
 
 
-def _put_level(levels: tuple[tuple[int, float], ...], at_us: int, percent: float) -> tuple[tuple[int, float], ...]:
+def _put_level(levels: tuple[tuple[int, float], ...], new: tuple[int, float]) -> tuple[tuple[int, float], ...]:
     """The first and the last level; of two for one moment the higher is the later."""
-    new = (at_us, percent)
     if not levels:
         return (new,)
     first, last = levels[0], levels[-1]

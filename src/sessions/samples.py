@@ -8,7 +8,7 @@ from math import inf
 
 from msgspec import structs
 
-from sessions.counters import QUARTER_LIMIT_READINGS, STEP_LIMIT_W, Run
+from sessions.counters import STEP_LIMIT_W, Run
 from sessions.energy import Energy, Frame, continued
 from sessions.events import Counted
 from sessions.evidence import Observation
@@ -25,7 +25,7 @@ from sessions.readings import (
     quarters_of,
     remember,
 )
-from sessions.steady import gained, steady
+from sessions.steady import taken_steadily
 from sessions.totals import BASELINE_US, FULL_PERCENT, Context, Totals, with_level, with_level_from
 from sessions.walk import RATE_HOLDS_US, walk
 
@@ -75,6 +75,10 @@ def take(
     A message that tells nothing new changes neither, and both are the same objects then.
     """
     at_us = micros(seen.at)
+    if totals is not None and context is not None and context.unplugged_at is None:
+        steadily = taken_steadily(readings, totals, at_us, seen, _limit_wh(context))
+        if steadily is not None:
+            return *steadily, ()
     known = remember(readings, at_us, seen)
     counted = _counted_at_once(readings, known, at_us, seen)
     if known is readings:
@@ -84,7 +88,7 @@ def take(
     if totals is None or context is None:
         return forget(known, oldest) if is_over else known, None, counted
     told = totals if seen.level_percent is None else _with_told_level(totals, known, at_us, seen.level_percent)
-    new = _walked(told, totals, (readings, known), at_us, seen, context)
+    new = _walked(told, totals, (readings, known), at_us, context)
     if is_over:
         new = _settled(new, known, frame_of(new, context), oldest)
         known = forget(known, oldest)
@@ -126,34 +130,12 @@ def frame_of(totals: Totals, context: Context) -> Frame:
         None if context.unplugged_at is None else micros(context.unplugged_at),
         _limit_wh(context),
         (capacity_wh or context.default_capacity_wh) / context.efficiency / FULL_PERCENT,
-        context.planned,
+        context.planned(),
         None if totals.level_from is None else (totals.level_from_us, totals.level_from),
     )
 
 
-def _walked_steadily(
-    totals: Totals, before: Readings, known: Readings, at_us: int, seen: Observation, context: Context
-) -> Totals | None:
-    """The totals with a message that goes on in the newest quarter-hour as the one before did."""
-    newest = known.newest
-    if at_us <= before.newest_us or context.unplugged_at is not None or newest is None or before.newest is None:
-        return None
-    is_full = len(newest.counters) == QUARTER_LIMIT_READINGS
-    place = newest.index - totals.started_us // QUARTER_US
-    if newest.index != before.newest.index or at_us <= totals.tip.passed_us or is_full or place < 0:
-        return None
-    first_level = (max(totals.level_from_us, totals.started_us), totals.level_from or 0.0)
-    found = steady(totals.tail, totals.tip, at_us, seen, limit_wh=_limit_wh(context), first_level=first_level)
-    if found is None:
-        return None
-    tip, gain_wh = found
-    energy_wh = gained(totals.energy_wh, place, gain_wh) if gain_wh else totals.energy_wh
-    return structs.replace(totals, tip=tip, energy_wh=energy_wh, changed_from=place)
-
-
-def _walked(
-    told: Totals, before: Totals, readings: tuple[Readings, Readings], at_us: int, seen: Observation, context: Context
-) -> Totals:
+def _walked(told: Totals, before: Totals, readings: tuple[Readings, Readings], at_us: int, context: Context) -> Totals:
     """The totals after a message; `told` has its level already. `readings`: those before it, and those with it."""
     were, known = readings
     index = at_us // QUARTER_US
@@ -165,8 +147,7 @@ def _walked(
         # It comes from before what this part walks: but for its level it tells nothing.
         place = max(index - told.started_us // QUARTER_US, 0)
         return told if told is before else structs.replace(told, changed_from=place)
-    steadily = _walked_steadily(told, were, known, at_us, seen, context)
-    return _walked_on(told, were, known, frame_of(told, context)) if steadily is None else steadily
+    return _walked_on(told, were, known, frame_of(told, context))
 
 
 def _walked_on(totals: Totals, before: Readings, known: Readings, frame: Frame) -> Totals:

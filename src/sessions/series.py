@@ -34,11 +34,9 @@ def series_until(
 ) -> Series:
     """The intervals of a part as of `until`."""
     origin = quarter_start(started_at)
-    # A moment on the grid belongs to the quarter-hour that it ends.
-    count = max(-((origin - until) // QUARTER), 0)
-    if until <= started_at:
-        # A part of no length still shows the energy that was seen after its end, in an interval of no length.
-        count = int(any(energy_wh))
+    # A moment on the grid belongs to the quarter-hour that it ends. A part of no length still shows the energy that was
+    # seen after its end, in an interval of no length.
+    count = -((origin - until) // QUARTER) if until > started_at else int(any(energy_wh))
     return Series(started_at, until, energy_wh, levels, kept, origin, count)
 
 

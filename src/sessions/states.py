@@ -19,6 +19,11 @@ State = tuple[int, int, bool]
 
 def put_state(rows: tuple[State, ...], at_us: int, *, is_charging: bool) -> tuple[State, ...]:
     """The rows with a state told at a time; the same object if that is no news."""
+    if rows:
+        first_us, last_us, was_charging = rows[-1]
+        if was_charging is is_charging and last_us < at_us <= last_us + ROW_GAP_US:
+            # Nearly always it goes on as it did.
+            return (*rows[:-1], (first_us, at_us, is_charging))
     place = len(rows)
     while place and rows[place - 1][0] > at_us:
         place -= 1
@@ -29,8 +34,6 @@ def put_state(rows: tuple[State, ...], at_us: int, *, is_charging: bool) -> tupl
                 # Two states for one moment: the vehicle charged, whichever came first.
                 return (*rows[: place - 1], (at_us, at_us, True), *rows[place:])
             return rows
-    if place and place == len(rows) and _is_one(rows[-1], (at_us, at_us, is_charging)):
-        return (*rows[:-1], (rows[-1][0], at_us, is_charging))
     return _limited(_joined([*rows[:place], (at_us, at_us, is_charging), *rows[place:]]))
 
 

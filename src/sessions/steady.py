@@ -4,14 +4,59 @@ What a walk over the quarter-hour gives for it can be told at once. Nothing else
 is left to the walk.
 """
 
-from sessions.counters import STEP_LIMIT_W, Run, is_step_steep
+from math import floor
+
+from msgspec import structs
+
+from sessions.counters import QUARTER_LIMIT_READINGS, STEP_LIMIT_W, Run, is_step_steep
 from sessions.energy import Energy
 from sessions.evidence import Observation
 from sessions.grid import QUARTER_US
 from sessions.levels import Rise, next_highest
+from sessions.power import power_by_counter
+from sessions.readings import Readings, has_before, oldest_needed, told
+from sessions.totals import Totals, with_last_level
 
 
-def steady(
+def taken_steadily(
+    readings: Readings, totals: Totals, at_us: int, seen: Observation, limit_wh: float
+) -> tuple[Readings, Totals] | None:
+    """What is remembered, and the totals, with a message that goes on in the newest quarter-hour as the one before did.
+
+    Null where only a walk can tell. The vehicle is plugged in. `limit_wh`: more than its battery takes.
+    """
+    newest, percent = readings.newest, seen.level_percent
+    if newest is None or at_us // QUARTER_US != newest.index or at_us <= readings.newest_us:
+        return None
+    if at_us < totals.started_us or at_us <= totals.tip.passed_us:
+        return None
+    if percent is not None and (totals.level_from is None or at_us <= totals.level_to_us):
+        # The first level of a part may be the one that it begins with.
+        return None
+    first_level = (max(totals.level_from_us, totals.started_us), totals.level_from or 0.0)
+    found = _risen_steadily(totals.tail, totals.tip, at_us, seen, limit_wh=limit_wh, first_level=first_level)
+    if found is None or has_before(readings, oldest_needed(at_us, is_visit_open=True)):
+        return None
+    quarter = told(newest, at_us, seen)
+    if len(quarter.counters) == QUARTER_LIMIT_READINGS:
+        return None
+    tip, gain_wh = found
+    place = newest.index - totals.started_us // QUARTER_US
+    assert tip.run is not None
+    changed = structs.replace(
+        totals,
+        tip=tip,
+        energy_wh=gained(totals.energy_wh, place, gain_wh) if gain_wh else totals.energy_wh,
+        levels=totals.levels if percent is None else with_last_level(totals.levels, place, floor(percent)),
+        level_to=totals.level_to if percent is None else percent,
+        level_to_us=totals.level_to_us if percent is None else at_us,
+        power=power_by_counter(totals.power, tip.run, tip.charging),
+        changed_from=place,
+    )
+    return Readings(readings.older, quarter, at_us, readings.kept_from), changed
+
+
+def _risen_steadily(
     tail: Energy, tip: Energy, at_us: int, seen: Observation, *, limit_wh: float, first_level: tuple[int, float]
 ) -> tuple[Energy, int] | None:
     """The end of the walk with that message, and what its quarter-hour gains; null where only a walk can tell.
@@ -19,35 +64,42 @@ def steady(
     `tail`, `tip`: where that quarter-hour begins, and the end of the walk up to the message before, which lies in it.
     `first_level`: when and with which level the part begins, if it has one. The vehicle is plugged in.
     """
-    counter_wh, rate_w, percent = seen.counter_wh, seen.charge_rate_w, seen.level_percent
-    is_broken = tip.restarts != tail.restarts or tip.implausible_steps != tail.implausible_steps
-    if counter_wh is None or is_broken or tip.bare or tip.given_wh or (rate_w is not None and rate_w > STEP_LIMIT_W):
+    counter_wh, rate_w, percent, known = seen.counter_wh, seen.charge_rate_w, seen.level_percent, tip.run
+    if counter_wh is None or known is None or not _goes_on(tail, tip, seen):
         return None
-    run = _risen(tip.run, at_us, counter_wh, limit_wh)
-    if tip.run is None or run is None or seen.is_charging not in {None, tip.charging.is_on}:
+    run = _risen(known, at_us, counter_wh, limit_wh)
+    if run is None:
         return None
-    highest_percent = _highest_before(tail, tip.run, first_level)
-    if (tip.rise is None) is not (percent is None) or (percent is not None and highest_percent is None):
-        return None
-    gain_wh = counter_wh - tip.run.highest_wh
+    gain_wh = counter_wh - known.highest_wh
     if tip.worse:
         gain_wh -= sum(worse_wh for _, worse_wh in tip.worse)
+    sum_wh, rise = tip.sum_wh + gain_wh, None
+    if percent is not None:
+        highest_percent = _highest_before(tail, known, first_level)
+        if highest_percent is None:
+            return None
+        rise = Rise(at_us, percent, at_us, next_highest(highest_percent, percent), sum_wh)
     tail_from = max((at_us - 1) // QUARTER_US, tip.tail_from)
     tail_wh = tip.tail_wh[tail_from - tip.tail_from :]
     if gain_wh:
-        place = at_us // QUARTER_US - tail_from
-        tail_wh = gained(tail_wh, place, gain_wh)
+        tail_wh = gained(tail_wh, at_us // QUARTER_US - tail_from, gain_wh)
         if not tail_wh[-1]:
             return None
     rate = tip.rate if rate_w is None else (at_us, max(rate_w, 0))
     counts = tip.implausible_steps, tip.restarts
-    sum_wh = tip.sum_wh + gain_wh
-    rise = None
-    if percent is not None and highest_percent is not None:
-        rise = Rise(at_us, percent, at_us, next_highest(highest_percent, percent), sum_wh)
-    return Energy(
-        tail_from, at_us, tail_wh, sum_wh, run, tip.charging, rate, 0, (), (), rise, 0, True, *counts
-    ), gain_wh
+    energy = Energy(tail_from, at_us, tail_wh, sum_wh, run, tip.charging, rate, 0, (), (), rise, 0, True, *counts)
+    return energy, gain_wh
+
+
+def _goes_on(tail: Energy, tip: Energy, seen: Observation) -> bool:
+    """Whether nothing but the counter has to be asked."""
+    if tip.bare or tip.given_wh or (tip.rise is None) is not (seen.level_percent is None):
+        return False
+    if tip.restarts != tail.restarts or tip.implausible_steps != tail.implausible_steps:
+        return False
+    if seen.charge_rate_w is not None and seen.charge_rate_w > STEP_LIMIT_W:
+        return False
+    return seen.is_charging is None or seen.is_charging is tip.charging.is_on
 
 
 def gained(energy_wh: tuple[int, ...], place: int, gain_wh: int) -> tuple[int, ...]:

@@ -11,7 +11,7 @@ from typing import Any, Final
 from models.ids import PolicyId
 from sessions.events import Counted, Decision, Output, Rules
 from sessions.prices import PriceBook
-from sessions.state import Charging, Control, CurrentSession, ManagedBy, Vehicle, Visit, managed_by
+from sessions.state import Charging, Control, CurrentSession, ManagedBy, Vehicle, Visit
 
 NO_PRICES: Final = PriceBook()
 # What copy.copy comes to in the end, four times for each message.
@@ -41,6 +41,11 @@ class Step:
             vehicle = self.before
         return Decision(vehicle=vehicle, outputs=tuple(self.outputs), counted=tuple(self.counted))
 
+    def renewed(self) -> Vehicle:
+        """The vehicle as it stands now, which stays so: the step goes on with copies."""
+        known, self.vehicle = self.vehicle, _own(self.vehicle)
+        return known
+
     @property
     def visit(self) -> Visit:
         """The open visit; there must be one."""
@@ -67,11 +72,11 @@ class Step:
 
     def managed(self, policy_id: PolicyId | None) -> tuple[ManagedBy, CurrentSession]:
         """A policy that has a current session, and that session."""
-        assert policy_id is not None
-        managed = managed_by(self.vehicle, policy_id)
-        assert managed is not None
-        assert managed.session is not None
-        return managed, managed.session
+        for managed in self.vehicle.policies:
+            if managed.policy.id == policy_id:
+                assert managed.session is not None
+                return managed, managed.session
+        raise AssertionError(f"{policy_id} is no policy of {self.vehicle.id}")
 
     def keep_session(self, policy_id: PolicyId, session: CurrentSession | None) -> None:
         """Let this be the policy's current session."""

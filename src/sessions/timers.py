@@ -7,7 +7,7 @@ time, which goes on from its newest message as wall time passes: a replay of old
 find years of silence.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Final
@@ -73,26 +73,35 @@ class Wake(Struct, frozen=True):
 def wake(vehicle: Vehicle, rules: Rules, prices: PriceBook) -> Wake | None:
     """When the vehicle's next timer fires by the wall though it stays silent; None: it has none."""
     visit, unplug_at = vehicle.visit, None
-    due = [_rolls_at(visit, managed) for managed in vehicle.policies]
-    due.append(_forgotten_at(vehicle, rules))
-    if visit is not None:
+    earliest_at = None
+    if visit is None:
+        earliest_at = _forgotten_at(vehicle, rules)
+    else:
         unplug_at, *others = _visit_moments(vehicle, visit, rules, prices)
-        due += others
-    earliest_at = min((due_at for due_at in due if due_at is not None), default=None)
-    delay = timedelta(seconds=vehicle.delay_s)
+        for due_at in others:
+            if due_at is not None and (earliest_at is None or due_at < earliest_at):
+                earliest_at = due_at
+    for managed in vehicle.policies:
+        due_at = _rolls_at(visit, managed)
+        if due_at is not None and (earliest_at is None or due_at < earliest_at):
+            earliest_at = due_at
     if unplug_at is not None:
+        delay = timedelta(seconds=vehicle.delay_s)
         unplug_delay = min(delay, DELAY_LIMIT)
         if earliest_at is None or unplug_at + unplug_delay <= earliest_at + delay:
             return Wake(unplug_at, unplug_delay.total_seconds())
     return None if earliest_at is None else Wake(earliest_at, vehicle.delay_s)
 
 
-def fire_before(step: Step, before: datetime) -> None:
-    """Fire what is due before a message of that time."""
+def fire_before(step: Step, before: datetime) -> bool:
+    """Fire what is due before a message of that time; tell whether anything was."""
+    has_fired = False
     while _is_any_due(step.vehicle, step.rules, step.prices, before):
         timer = _first(timers(step.vehicle, step.rules, step.prices))
         assert timer is not None
         _fire(step, timer)
+        has_fired = True
+    return has_fired
 
 
 def _is_any_due(vehicle: Vehicle, rules: Rules, prices: PriceBook, before: datetime) -> bool:
@@ -106,6 +115,8 @@ def _is_any_due(vehicle: Vehicle, rules: Rules, prices: PriceBook, before: datet
         due_at = _rolls_at(visit, managed)
         if due_at is not None and due_at < before:
             return True
+    if visit is not None:
+        return False
     forgotten_at = _forgotten_at(vehicle, rules)
     return forgotten_at is not None and forgotten_at < before
 
@@ -164,8 +175,8 @@ def _visit_moments(
         _prices_change_at(vehicle, managed, control, prices),
         deadline_at(control, managed.session),
         control.gives_way_at,
-        next_boundary(control.plan, control.checked_at),
-        pause_ends_at(control),
+        next_boundary(control.plan, control.checked_at) if control.plan.blocks else None,
+        None if control.running is None else pause_ends_at(control),
         control.reserve_again_at,
         control.asks_at,
         # While messages come, that is not asked for.
@@ -177,9 +188,9 @@ def _visit_moments(
 
 def _prices_change_at(vehicle: Vehicle, managed: ManagedBy, control: Control, prices: PriceBook) -> datetime | None:
     """When prices become known that are not in the plan yet; those that came late, when they came."""
-    read_at = prices.read_by(managed.policy.zone, control.prices_at)
+    read_at, next_at = prices.around(managed.policy.zone, control.prices_at)
     if read_at is None or (control.prices_read_at is not None and read_at <= control.prices_read_at):
-        return prices.next_change(managed.policy.zone, control.prices_at)
+        return next_at
     return max(control.prices_at, read_at - timedelta(seconds=vehicle.delay_s))
 
 
@@ -241,7 +252,7 @@ def _fire(step: Step, timer: Timer) -> None:
                 update_visit(step, due_at)
 
 
-_CONTROL: Final = {
+_CONTROL: Final[dict[Kind, Callable[[Step, datetime], object]]] = {
     Kind.PRICES: take_prices,
     Kind.DEADLINE: pass_deadline,
     Kind.GIVE_WAY: give_way,

@@ -3,6 +3,7 @@
 A message's level finds its place here; energies come from a walk over the readings (`sessions.samples` calls it).
 """
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from math import floor
 from typing import Final
@@ -24,7 +25,7 @@ class Context(Struct, frozen=True, kw_only=True):
     """What the statistics of the open part depend on, as known now.
 
     `capacity_wh`: told by the vehicle or its policy; a level counts by `default_capacity_wh` where nobody told it.
-    `planned`: planned and started blocks, in the order of their times.
+    `planned` gives the planned and started blocks, in the order of their times: seldom is anybody asking.
     """
 
     started_at: datetime
@@ -33,7 +34,7 @@ class Context(Struct, frozen=True, kw_only=True):
     capacity_wh: int | None = None
     default_capacity_wh: int = 60_000
     efficiency: float = 0.9
-    planned: tuple[Span, ...] = ()
+    planned: Callable[[], tuple[Span, ...]] = tuple
 
 
 class Totals(Struct, frozen=True, kw_only=True):
@@ -106,7 +107,7 @@ def with_level(totals: Totals, quarter: Quarter, at_us: int, percent: float) -> 
     if level_to is None or (at_us, percent) > (level_to_us, level_to):
         level_to, level_to_us = percent, at_us
     if at_us >= totals.started_us and quarter.levels[-1] == (at_us, percent):
-        levels = _put(levels, quarter.index - totals.started_us // QUARTER_US, floor(percent))
+        levels = with_last_level(levels, quarter.index - totals.started_us // QUARTER_US, floor(percent))
     if level_to_us == totals.level_to_us and level_to == totals.level_to and levels is totals.levels:
         return totals
     return structs.replace(totals, level_to=level_to, level_to_us=level_to_us, levels=levels)
@@ -128,7 +129,8 @@ def _rank(started_us: int, at_us: int, percent: float) -> tuple[bool, bool, int,
     return at_us == started_us, is_before, at_us if is_before else -at_us, percent
 
 
-def _put(levels: tuple[int | None, ...], place: int, percent: int) -> tuple[int | None, ...]:
+def with_last_level(levels: tuple[int | None, ...], place: int, percent: int) -> tuple[int | None, ...]:
+    """The last levels of quarter-hours with the one of that place; the same object if that is no news."""
     if place >= len(levels):
         return (*levels, *(None,) * (place - len(levels)), percent)
     return levels if levels[place] == percent else (*levels[:place], percent, *levels[place + 1 :])

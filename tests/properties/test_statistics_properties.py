@@ -27,7 +27,7 @@ CONTEXT = Context(
     started_at=minute(0),
     plugged_in_at=minute(0),
     capacity_wh=60_000,
-    planned=((minute(20), minute(50)), (minute(300), minute(340))),
+    planned=lambda: ((minute(20), minute(50)), (minute(300), minute(340))),
 )
 
 

@@ -1,5 +1,6 @@
 """The short way for a message that changes nothing of what is done: it must come to what the long one comes to."""
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -29,20 +30,22 @@ def long_way(events: Sequence[Event | Wish], with_rules: Rules, prices: PriceBoo
 
 
 def test_nights_are_the_same_by_the_long_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Managed nights have the same decisions by either way, and most of their charging takes the short one."""
-    taken: list[bool] = []
+    """Managed nights have the same decisions by either way; most of charging and of waiting takes the short one."""
+    taken: Counter[tuple[bool, bool]] = Counter()
     really = calm.goes_on
 
     def counted(vehicle: Vehicle, visit: Visit, target: Target | None, battery: Battery, at: datetime) -> bool:
-        taken.append(really(vehicle, visit, target, battery, at))
-        return taken[-1]
+        is_calm = really(vehicle, visit, target, battery, at)
+        taken[vehicle.charging is not None and vehicle.charging.is_charging, is_calm] += 1
+        return is_calm
 
     monkeypatch.setattr("sessions.control.goes_on", counted)
     for seed in range(12):
         night = drawn(seed)
         events, prices = spend(night).events, priced(*night.prices)
         assert decisions(events, RULES, prices) == long_way(events, RULES, prices), f"night {seed}"
-    assert sum(taken) > 300
+    assert taken[True, True] > 300
+    assert taken[False, True] > 3 * taken[False, False] > 0
 
 
 @CHECK_HISTORIES

@@ -71,7 +71,7 @@ def test_known_later_than_told() -> None:
     book = PriceBook()
     book.add(price_record(Told(0, [1], 10)), minute(12))
     assert (known(book, 0, 1, 11), known(book, 0, 1, 12)) == ([None], [1])
-    assert book.next_change(NORTH, minute(0)) == minute(12)
+    assert book.around(NORTH, minute(0))[1] == minute(12)
 
 
 @pytest.mark.parametrize("count", [1, STRIDE_RECORDS - 1, STRIDE_RECORDS, STRIDE_RECORDS + 1, 3 * STRIDE_RECORDS + 5])
@@ -109,7 +109,7 @@ def test_no_zone() -> None:
     for zone in (None, SOUTH):
         assert book.known(zone, FIRST, 2, minute(LATE)) == [None, None]
         assert book.planning(zone, FIRST, 2, minute(LATE)) is None
-        assert book.next_change(zone, minute(-9)) is None
+        assert book.around(zone, minute(-9))[1] is None
         assert book.currencies(zone, [FIRST], minute(LATE)) == set()
 
 
@@ -122,7 +122,7 @@ def test_next_change(after: datetime, expected: float | None) -> None:
     book = price_book(
         Told(0, [1], 10), Told(0, [1], 5), Told(DAY, [1], 20), Told(0, [1], 10), Told(0, [1], 7, zone=SOUTH)
     )
-    assert book.next_change(NORTH, after) == (None if expected is None else minute(expected))
+    assert book.around(NORTH, after)[1] == (None if expected is None else minute(expected))
 
 
 def test_what_no_record_may_be() -> None:

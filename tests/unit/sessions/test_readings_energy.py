@@ -81,7 +81,7 @@ PLANS: dict[str, tuple[list[TelemetryReceived], list[int]]] = {
 @pytest.mark.parametrize(("events", "energies"), PLANS.values(), ids=PLANS)
 def test_spread_over_planned_blocks(events: list[TelemetryReceived], energies: list[int]) -> None:
     """Where nobody says when the vehicle charged, a difference lies in the planned blocks of its stretch, if any."""
-    assert told(events, context(planned=tuple(PLANNED))).energy_wh == energies
+    assert told(events, context(planned=lambda: tuple(PLANNED))).energy_wh == energies
 
 
 def test_baseline_before_the_plug_in() -> None:
