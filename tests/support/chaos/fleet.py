@@ -16,19 +16,19 @@ from tests.support.waiting import wait_until
 
 VEHICLES: Final = 20
 # Days of a fleet for each kill: the worker must be caught while it has something to do.
-DAYS_PER_KILL: Final = 0.25
+DAYS_PER_KILL: Final = 1
 DAYS_LIMIT: Final = 30
 READY_LIMIT_S: Final = 90.0
 # From the last kill on; some thousand records are left then.
 DONE_LIMIT_S: Final = 300.0
 # At most so many updates after it is ready the next kill strikes.
-UPDATES_PER_LIFE: Final = 400
+UPDATES_PER_LIFE: Final = 300
 
 
 def kill_under_fleet(topics: Topics, env: dict[str, str], folder: Path, count: int, seed: int) -> Outcome:
     """Kill -9 of the only worker while the fleet tells days of history and judges what comes of each."""
     dice, began_s = random.Random(seed), time.monotonic()
-    days = min(DAYS_LIMIT, 2 + int(count * DAYS_PER_KILL))
+    days = min(DAYS_LIMIT, 2 + count * DAYS_PER_KILL)
     arguments = ("--judge", "--vehicles", str(VEHICLES), "--seed", str(seed), "--days", str(days))
     worker = Worker(0, env, folder)
     watch = Watch(topics.bootstrap, [topics.name(SESSION_UPDATED)])
