@@ -184,10 +184,11 @@ class Run:
             self._set_wake(lane)
 
     def _event(self, lane: Lane, told: Told, now_ms: int) -> Event | None:
+        # Asked first, and plainly: nearly all are samples.
+        if isinstance(told, ChargeSample | PlugEvent):
+            self.summary.messages += 1
+            return TelemetryReceived(_decoded(told) if lane.feed.is_coarse else told, moment(now_ms))
         match told:
-            case ChargeSample() | PlugEvent():
-                self.summary.messages += 1
-                return TelemetryReceived(_decoded(told) if lane.feed.is_coarse else told, moment(now_ms))
             case WritePolicy():
                 return PolicyWritten(told.policy, moment(now_ms))
             case DeletePolicy():

@@ -21,6 +21,7 @@ from simulator.world.life import Life
 from simulator.world.market import WORLD, ZONES, Market
 from simulator.world.moments import moment
 from simulator.world.people import person
+from simulator.world.shuttle import sharer, shuttle_acts
 from simulator.world.wishes import target_of
 
 # On the wall clock a timer waits for the delay that its vehicle had last, 30 min at most; and what comes while the past
@@ -29,6 +30,8 @@ _WALL_SETTLE_S = 2_400.0
 _WALL_LATE_S = 600.0
 # Of four households three have a smart box; it acts while nobody can command.
 _BOXES = 4
+# One car in ten is shared by many, so that whoever looks at the present sees something move.
+_SHARED = 10
 # A large fleet hears a stop between so many events.
 _STOP_EVERY = 1_000
 
@@ -115,9 +118,13 @@ class LiveFleet:
     def _car(self, number: int) -> JudgedCar:
         begun, is_wall = self._begun, self._is_wall
         who = person(begun.seed, number, unruly=begun.unruly, zones=self._zones)
+        is_shared = is_wall and number % _SHARED == _SHARED - 1
+        if is_shared:
+            who = sharer(who)
+        acts = shuttle_acts(who, begun.start_ms, self.pasts) if is_shared else Life(who, begun.start_ms).acts()
         feed = feed_maker(begun.feed)(who)
-        car = Car(who, _kept(Life(who, begun.start_ms).acts()), begun.start_ms)
-        if is_wall and number % _BOXES:
+        car = Car(who, _kept(acts), begun.start_ms)
+        if is_wall and not is_shared and number % _BOXES:
             car.box = self._box
         bounds = _on_the_wall(feed.bounds) if is_wall else feed.bounds
         comparison = Comparison(car.oracle, who.vehicle_id, bounds, self._market, self._report, feed.heard)

@@ -143,7 +143,7 @@ class LiveRun:
                 self._log()
             yield 0.0 if end_ms is None else min(1.0, (fleet.now_ms - began_ms) / (end_ms - began_ms))
         else:
-            self._catch_up(is_last=True)
+            self._judge_present(is_last=True)
         self._keep()
 
     def _tell_past(self, until_ms: int) -> bool:
@@ -169,12 +169,12 @@ class LiveRun:
             self._judge.is_adopting = bool(self._read(0.2)) or not self._outputs.is_at_end()
         return True
 
-    def _judge_present(self) -> bool:
+    def _judge_present(self, *, is_last: bool = False) -> bool:
         """Judge where the system has done all that was told; False: told to stop while it was waited for."""
         if self._options.is_strict:
-            return self._catch_up()
+            return self._catch_up(is_last=is_last)
         if self._outputs.lag() == 0 and self._outputs.is_at_end():
-            self._pass_sentence(is_last=False)
+            self._pass_sentence(is_last=is_last)
         return True
 
     def _write_until(self, until_ms: int) -> None:

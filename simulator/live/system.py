@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+import msgspec
 from msgspec import Struct, structs
 
 from ingest.errors import WriteInterrupted
@@ -72,8 +73,13 @@ def where_to_begin(chosen: WhatToRun, keeper: Keeper, now_ms: int) -> Position:
         keeper.begin(fresh)
         return fresh
     offsets = dict(kept.offsets)
-    for each in keeper.taken():
-        offsets[each.partition] = max(offsets.get(each.partition, 0), each.offset + 1)
+    try:
+        for each in keeper.taken():
+            offsets[each.partition] = max(offsets.get(each.partition, 0), each.offset + 1)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        get_log().warning("the journal of commands cannot be read; beginning anew", reason=str(error))
+        keeper.begin(fresh)
+        return fresh
     return structs.replace(kept, offsets=offsets)
 
 

@@ -64,7 +64,7 @@ class Car:
         "_is_manual", "_is_resold", "_order", "_plan", "_plugged_ms", "_preheat", "_since_ms", "_stretch",
         "_used_per_ms", "_wants", "box", "charger_id", "counter_kwh", "is_charging", "is_plugged_in", "level",
         "lifetime_kwh", "limit_percent", "location_id", "next_ms", "now_ms", "oracle", "person", "ready_ms",
-        "sample_ms", "told_kwh", "told_ms", "user_id",
+        "sample_ms", "told_kwh", "told_ms", "user_id", "vehicle_id",
     )  # fmt: skip
 
     charger_id: ChargerId | None
@@ -73,6 +73,7 @@ class Car:
 
     def __init__(self, person: Person, acts: Iterator[Act], start_ms: int) -> None:
         self.person = person
+        self.vehicle_id = person.vehicle_id
         self.oracle = Oracle()
         self._acts = acts
         self._act: Act | None = next(acts, None)

@@ -28,6 +28,9 @@ from simulator.live.position import Keeper, Position
 
 _START_TIMEOUT_S: Final = 60.0
 _ANSWER_TIMEOUT_S: Final = 5.0
+# How much past the fleet tells: a large one less, so that it comes to the present before anybody is tired of waiting.
+_PAST_H: Final = 36.0
+_PAST_VEHICLE_H: Final = 7_200.0
 # Together under the ten seconds that a stop may take. What produces goes first; the broker last, for the others
 # still have something to write.
 _STAGES: Final = (
@@ -93,7 +96,8 @@ class Up:
         self._supervisor.await_ready(api, lambda: self._status("/readyz") == 200, _START_TIMEOUT_S)
         if self._options.vehicles:
             say(f"starting {self._options.vehicles} simulated vehicles")
-            fleet = self._part("simulate", "--vehicles", str(self._options.vehicles))
+            past_h = min(_PAST_H, _PAST_VEHICLE_H / self._options.vehicles)
+            fleet = self._part("simulate", "--vehicles", str(self._options.vehicles), "--start-ago", f"{past_h:g}")
             launched_ms = int(utc_now().timestamp() * 1_000)
             self._supervisor.start(fleet, lambda: self._shows_fleet(launched_ms), _START_TIMEOUT_S)
 
