@@ -133,6 +133,8 @@ class LiveRun:
                 break
             self._write_until(around.now_ms())
             self._read(0)
+            if around.stop_within(0):
+                break
             if fleet.now_ms >= kept_ms + _KEPT_EVERY_MS:
                 self._keep()
                 kept_ms = fleet.now_ms
@@ -145,6 +147,8 @@ class LiveRun:
         else:
             self._judge_present(is_last=True)
         self._keep()
+        # Said before the clients take their leave, for which there may be no time.
+        self._log()
 
     def _tell_past(self, until_ms: int) -> bool:
         """Tell what was before the present; False: told to stop."""

@@ -60,7 +60,7 @@ def beginning(chosen: WhatToRun, now_ms: int) -> Position:
         feed=chosen.feed,
         unruly=chosen.unruly,
         # A system may have seen this seed before: its vehicles were others.
-        tag=f"s{chosen.seed}-{now_ms // SECOND_MS:x}.",
+        tag=f"s{chosen.seed}-{now_ms:x}.",
         start_ms=start_ms,
         reached_ms=start_ms,
     )

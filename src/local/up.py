@@ -34,8 +34,8 @@ _PAST_VEHICLE_H: Final = 7_200.0
 # Together under the ten seconds that a stop may take. What produces goes first; the broker last, for the others
 # still have something to write.
 _STAGES: Final = (
-    (frozenset({"simulate"}), 1.5),
-    (frozenset({"worker", "api"}), 3.5),
+    (frozenset({"simulate"}), 2.0),
+    (frozenset({"worker", "api"}), 3.25),
     (frozenset({"kafka"}), 4.0),
 )
 

@@ -135,7 +135,8 @@ def test_two_starts_and_the_printed_lines(place: Place) -> None:
         wait_until(lambda: kinds_of(settled, current, policy) >= kinds, 60, "sessions of every kind")
         end_in_time(first, signal.SIGINT)
         assert "simulated fleet: " in first.stdout
-        assert "nothing found" in first.stdout
+        # On a busy machine its last line may be that of its log.
+        assert "nothing found" in first.stdout or '"findings": 0' in first.stdout
     with place.up() as second:
         second.wait_for("ready\n", timeout_s=120)
         wait_until(lambda: len(curl_lines(second)) == 3, 5, "three lines to try")
