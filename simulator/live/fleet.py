@@ -53,7 +53,6 @@ class LiveFleet:
     ) -> None:
         self.now_ms = begun.start_ms
         self.pasts = list(begun.pasts)
-        self.followed = 0
         self._begun = begun
         self._report = report
         self._is_wall = is_wall
@@ -90,7 +89,6 @@ class LiveFleet:
         place = self._places[command.vehicle_id]
         car = self.cars[place]
         is_followed = car.car.take(command, self.now_ms)
-        self.followed += is_followed
         if car.told_ms != self._due_ms[place]:
             self._due_ms[place] = car.told_ms
             heappush(self._heap, (car.told_ms, place))

@@ -230,10 +230,9 @@ class LiveRun:
                 taken.append(Taken(fleet.now_ms, record.partition, record.offset, command))
         if taken and self._keeper is not None:
             self._keeper.note(taken)
-        for each in taken:
-            fleet.take(each.command)
         summary, judge = self.summary, self._judge
-        summary.updates, summary.commands, summary.taken = judge.updates, judge.commands, fleet.followed
+        summary.taken += sum(fleet.take(each.command) for each in taken)
+        summary.updates, summary.commands = judge.updates, judge.commands
         return len(found)
 
     def _keep(self) -> None:
