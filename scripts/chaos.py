@@ -39,6 +39,7 @@ from tests.support.chaos.faults import (
     rebalance,
     set_clock_back,
 )
+from tests.support.chaos.fleet import kill_under_fleet
 from tests.support.chaos.load import Load, Spec, make_load
 from tests.support.chaos.surroundings import shifted_clock, small_disk
 from tests.support.chaos.trial import undisturbed_updates
@@ -53,6 +54,7 @@ FREEZES: Final = 5
 BROKER_KILLS: Final = 10
 LIVE_KILLS: Final = 10
 COMMIT_KILLS: Final = 20
+FLEET_KILLS: Final = 10
 # Steps of the load per fault, so that every fault has some of it to strike.
 STEPS_PER_FAULT: Final = 8
 
@@ -62,6 +64,7 @@ class Plan(NamedTuple):
 
     kills: int
     commit_kills: int
+    fleet_kills: int
     api_kills: int
     walked_sessions: int
     broker_kills: int
@@ -112,6 +115,7 @@ def _plan() -> Plan:
     for name, default, what in (
         ("kills", 200, "kill -9 of the worker"),
         ("commit-kills", 60, "kill -9 of the worker right after a commit"),
+        ("fleet-kills", 40, "kill -9 of the worker while the fleet that knows the truth judges it"),
         ("api-kills", 100, "kill -9 of the API"),
         ("walked-sessions", 100_000, "sessions of the lists that are walked under writes"),
         ("broker-kills", 50, "kill -9 of one of three brokers"),
@@ -131,6 +135,12 @@ def _trials(plan: Plan, folder: Path) -> Iterator[tuple[str, Callable[[], Outcom
     """Name and trial of each, in order; brokers live as long as the trials on them."""
     with cluster(folder / "one", nodes=1) as single:
         yield from _on_one_broker(plan, single, folder)
+        for number, count in enumerate(_shares(plan.fleet_kills, FLEET_KILLS)):
+            # Each seed's history begins on another day; on topics of its own any will do.
+            yield (
+                f"kill -9 of the worker under the judged fleet, {count} times",
+                lambda c=count, s=plan.seed * 10 + number: _apart(kill_under_fleet, single, folder, c, s, "event"),  # type: ignore[misc]
+            )
         yield from _of_the_api(plan, single, folder)
     with cluster(folder / "three", nodes=3) as three:
         for number, count in enumerate(_shares(plan.broker_kills, BROKER_KILLS)):
@@ -171,21 +181,25 @@ def _of_the_api(plan: Plan, single: Cluster, folder: Path) -> Iterator[tuple[str
         ("lists of {} sessions, walked under writes", plan.walked_sessions, walk_api),
     ):
         if total:
-            yield kind.format(total), lambda t=trial, n=total: _api_trial(t, single, folder, n, plan.seed)  # type: ignore[misc]
+            yield kind.format(total), lambda t=trial, n=total: _apart(t, single, folder, n, plan.seed)  # type: ignore[misc]
 
 
-def _api_trial(
+def _apart(
     trial: Callable[[Topics, dict[str, str], Path, int, int], Outcome],
     where: Cluster,
     folder: Path,
     count: int,
     seed: int,
+    clock: str = "wall",
 ) -> Outcome:
+    """A trial with its own topics, told by the environment of its processes."""
     place = Path(tempfile.mkdtemp(dir=folder))
     topics = Topics(bootstrap=where.bootstrap, prefix=f"a{uuid.uuid4().hex[:10]}.", partitions=PARTITIONS)
     ensure_topics(topics.settings())
     try:
-        return trial(topics, topics.env(state_dir=place / "state", api_port=free_port()), place, count, seed)
+        return trial(
+            topics, topics.env(state_dir=place / "state", api_port=free_port(), clock=clock), place, count, seed
+        )
     finally:
         delete_topics(topics.bootstrap, topics.prefix)
 

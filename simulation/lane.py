@@ -30,4 +30,5 @@ class Lane(JudgedCar):
         """When something happens next. A message of the very due time of a timer comes first."""
         if self.is_broken:
             return NEVER_MS
-        return min(self.told_ms, self.wake_ms)
+        told_ms, wake_ms = self.told_ms, self.wake_ms
+        return min(wake_ms, told_ms)

@@ -137,7 +137,7 @@ class Run:
         acts = Life(who, self._start_ms).acts() if options.acts is None else iter(options.acts[number])
         feed = feed_of(who)
         car = Car(who, acts, self._start_ms)
-        comparison = Comparison(car.oracle, who.vehicle_id, feed.bounds, self._market, self._report)
+        comparison = Comparison(car.oracle, who.vehicle_id, feed.bounds, self._market, self._report, feed.heard)
         return Lane(car, feed, comparison, self._report)
 
     def _run_until(self, heap: list[tuple[int, int]], until_ms: int) -> None:
@@ -184,10 +184,11 @@ class Run:
             self._set_wake(lane)
 
     def _event(self, lane: Lane, told: Told, now_ms: int) -> Event | None:
+        # Asked first, and plainly: nearly all are samples.
+        if isinstance(told, ChargeSample | PlugEvent):
+            self.summary.messages += 1
+            return TelemetryReceived(_decoded(told) if lane.feed.is_coarse else told, moment(now_ms))
         match told:
-            case ChargeSample() | PlugEvent():
-                self.summary.messages += 1
-                return TelemetryReceived(_decoded(told) if lane.feed.is_coarse else told, moment(now_ms))
             case WritePolicy():
                 return PolicyWritten(told.policy, moment(now_ms))
             case DeletePolicy():

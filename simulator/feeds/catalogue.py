@@ -5,6 +5,7 @@ from typing import Final
 
 from simulator.feeds.defects import SPOILERS, Arrival, Message, Spoiler
 from simulator.feeds.feed import Feed
+from simulator.judge.heard import Heard
 from simulator.judge.truth import Bounds
 from simulator.world.car import Car
 from simulator.world.people import Person
@@ -79,12 +80,16 @@ class DirtyFeed(Feed):
         self.is_ordered = name in _ORDERED
         self.is_coarse = name in _COARSE
         self.bounds = BOUNDS[name]
+        self.heard = Heard() if self.bounds.blind_s else None
         self._spoilers = spoilers
 
     def tell(self, car: Car, message: Message, now_ms: int) -> Sequence[Arrival]:
         arrivals: Sequence[Arrival] = ((now_ms, message),)
         for spoiler in self._spoilers:
             arrivals = [spoilt for arrival in arrivals for spoilt in spoiler.spoil(car, arrival)]
+        if self.heard is not None:
+            for arrives_ms, told in arrivals:
+                self.heard.take(now_ms, arrives_ms, told)
         return arrivals
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from models.telemetry import ChargeSample, PlugEvent
+from simulator.judge.heard import Heard
 from simulator.judge.truth import Bounds
 from simulator.world.car import Car
 
@@ -13,12 +14,14 @@ class Feed:
     """The clean feed: every word, whole, at once. `bounds`: how far from the truth a session may be that knows it.
 
     `is_ordered`: messages arrive in the order of their time. `is_coarse`: some values are out of their range.
+    `heard`: what it delivered of the plug, where some words are lost or late; null: all.
     """
 
     is_clean = True
     is_ordered = True
     is_coarse = False
     bounds = Bounds()
+    heard: Heard | None = None
 
     def tell(self, car: Car, message: Message, now_ms: int) -> Sequence[tuple[int, Message]]:
         """What reaches the log because of this word, each with its time of arrival (ms), which is never before now."""

@@ -24,10 +24,8 @@ class Teller:
     @property
     def told_ms(self) -> int:
         """When something reaches the log next, or the car's next event, if that is earlier (ms)."""
-        next_ms = self.car.next_ms
-        if self._waiting and self._waiting[0][0] < next_ms:
-            return self._waiting[0][0]
-        return next_ms
+        next_ms, waiting = self.car.next_ms, self._waiting
+        return waiting[0][0] if waiting and waiting[0][0] < next_ms else next_ms
 
     def arrivals(self, now_ms: int) -> Sequence[Told]:
         """Move the car, or take what has been on its way; what reaches the log now."""

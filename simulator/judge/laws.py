@@ -100,6 +100,23 @@ class Ledger:
         elif self._current.setdefault(head.policy_id, head.id) != head.id:
             self._report("one current session a policy", update.created_at, f"{head.policy_id}: {head.id}")
 
+    def adopt(self, update: Update) -> None:
+        """Remember an update of before the judge was there: of some sessions only the newest is left."""
+        head = update.head
+        self.forget(head.id)
+        if head.state is _SETTLED:
+            self._end(head.id)
+            return
+        self._live[head.id] = update
+        if head.policy_id is not None:
+            self._current[head.policy_id] = head.id
+
+    def forget(self, session_id: SessionId) -> None:
+        """The session is gone, or about to be told anew."""
+        known = self._live.pop(session_id, None)
+        if known is not None and known.head.policy_id is not None:
+            self._current.pop(known.head.policy_id, None)
+
     def erase(self, session_id: SessionId, at: datetime) -> None:
         """A tombstone."""
         known = self._live.pop(session_id, None)

@@ -10,8 +10,9 @@ from msgspec import Struct
 from models.ids import VehicleId, Zone
 from models.session import Session
 from simulator.judge.findings import Finding
+from simulator.judge.heard import Heard
 from simulator.world.market import Market
-from simulator.world.moments import DAY_MS, MINUTE_MS, QUARTER_MS, SECOND_MS, millis, moment
+from simulator.world.moments import DAY_MS, MINUTE_MS, NEVER_MS, QUARTER_MS, SECOND_MS, millis, moment
 from simulator.world.oracle import Oracle, TruePart
 
 # What charges less is published by nobody, or may be missed.
@@ -68,10 +69,14 @@ class Seen(Struct, frozen=True):
 
 
 class Comparison:
-    """The truth and the sessions of one car, matched as soon as nothing more can come to them."""
+    """The truth and the sessions of one car, matched as soon as nothing more can come to them.
+
+    `heard`: which words its feed delivered; null: all of them, at once.
+    """
 
     __slots__ = (
         "_bounds",
+        "_heard",
         "_market",
         "_oracle",
         "_parts",
@@ -83,9 +88,16 @@ class Comparison:
     )
 
     def __init__(
-        self, oracle: Oracle, vehicle_id: VehicleId, bounds: Bounds, market: Market, report: Callable[[Finding], None]
+        self,
+        oracle: Oracle,
+        vehicle_id: VehicleId,
+        bounds: Bounds,
+        market: Market,
+        report: Callable[[Finding], None],
+        heard: Heard | None = None,
     ) -> None:
         self._oracle = oracle
+        self._heard = heard
         self._vehicle_id = vehicle_id
         self._bounds = bounds
         self._market = market
@@ -177,14 +189,21 @@ class Comparison:
         energy = part.energy_kwh()
         if part.is_doubtful or self._is_touched(part):
             return
-        if _ended(part) - part.started_ms <= self._bounds.blind_s * SECOND_MS:
-            return
+        if self._heard is not None:
+            is_told = self._heard.was_in(part.started_ms, _ended(part))
+            # Of whose end nobody was told yet, that goes on, for all that anybody can know.
+            if not is_told or not self._heard.was_out(_ended(part), NEVER_MS):
+                return
         is_unmanaged = part.policy is None or not self._bounds.knows_place
         least = _OBSERVED_KWH + max(_ROUNDING_KWH, self._bounds.energy_kwh * 2)
         least += self._bounds.energy_gap_s / 3_600 * part.full_kw
         if is_unmanaged and energy * (1 - self._bounds.energy_share) < least:
             return
         self._report("every true visit comes out", part, f"{energy:.3f} kWh, {part.policy and part.policy.id}")
+
+    def _is_gap_seen(self, from_ms: int, to_ms: int) -> bool:
+        """Whether two visits cannot be taken for one: where words are lost, the unplug must have been told."""
+        return to_ms > from_ms and (self._heard is None or self._heard.was_out(from_ms, to_ms))
 
     def _check_invented(self, session: Session, parts: list[TruePart]) -> None:
         totals = session.statistics.aggregated
@@ -221,8 +240,8 @@ class Comparison:
                 and part.started_ms < over_ms
                 and begun_ms < _ended(part)
             ]
-            gaps = [later.started_ms - _ended(one) for one, later in pairwise(whole)]
-            if gaps and max(gaps) > bounds.blind_s * SECOND_MS and not any(map(self._is_touched, whole)):
+            seen = [self._is_gap_seen(_ended(one), later.started_ms) for one, later in pairwise(whole)]
+            if any(seen) and not any(map(self._is_touched, whole)):
                 self._report("a visit comes out once", part, f"{session.id} stands for {len(whole)}")
             part = whole[0] if len(whole) == 1 else part
         last = parts[-1] if len(parts) > 1 and part is parts[0] else part

@@ -35,9 +35,17 @@ class ToldIntervals(Struct, frozen=True):
 
 
 class LiveJudge:
-    """All cars of a run. Names are those of the system; whatever is not of this run is passed over."""
+    """All cars of a run. Names are those of the system; whatever is not of this run is passed over.
 
-    def __init__(self, naming: Naming, cars: Mapping[VehicleId, JudgedCar], report: Callable[[Finding], None]) -> None:
+    Visits that began before `from_ms` are not compared: an earlier run did.
+    """
+
+    def __init__(
+        self, naming: Naming, cars: Mapping[VehicleId, JudgedCar], report: Callable[[Finding], None], from_ms: int
+    ) -> None:
+        self._from_ms = from_ms
+        # What is taken now was published before a restart: it is remembered, and not judged again.
+        self.is_adopting = False
         self._naming = naming
         self._cars = cars
         self._report = report
@@ -56,7 +64,8 @@ class LiveJudge:
         """Everything that was written up to that moment is done, and all that came of it has been taken."""
         for car in self._cars.values():
             car.ledger.after_step(car.enabled(), moment(now_ms))
-            car.comparison.happened(car.car.oracle.finished(now_ms))
+            parts = car.car.oracle.finished(now_ms)
+            car.comparison.happened([part for part in parts if part.started_ms >= self._from_ms])
             active_since = None if is_last else car.ledger.active_since
             car.comparison.judge(now_ms - HOUR_MS, None if active_since is None else millis(active_since))
 
@@ -73,17 +82,16 @@ class LiveJudge:
     def _take_update(self, record: OutputRecord, now_ms: int) -> None:
         session_id = SessionId(record.key)
         if record.value is None:
-            vehicle_id = self._whose.pop(session_id, None)
-            if vehicle_id is not None:
-                self._cars[vehicle_id].ledger.erase(session_id, moment(now_ms))
+            self._erase(session_id, now_ms)
             return
         try:
             headers = decode_headers(record.headers)
+            # Others' are not even read: after a restart, all that the topic holds goes by.
+            if not self._naming.is_ours(headers.vehicle_id):
+                return
             body = _UPDATE.decode(record.value)
         except (KeyError, ValueError, msgspec.DecodeError) as error:
             self._find(_UNREADABLE, VehicleId("?"), now_ms, f"{record.key}: {error}")
-            return
-        if not self._naming.is_ours(headers.vehicle_id):
             return
         session = self._naming.session(body.session)
         car = self._cars.get(session.vehicle_id)
@@ -110,12 +118,31 @@ class LiveJudge:
             charging_event_id=headers.charging_event_id,
             represents=headers.represents_charging_event,
         )
-        car.ledger.take(update)
-        if session.state is SessionState.SETTLED:
-            self._whose.pop(session_id, None)
-            car.comparison.settled(session, now_ms)
+        self._remember(update, session, now_ms)
+
+    def _erase(self, session_id: SessionId, now_ms: int) -> None:
+        vehicle_id = self._whose.pop(session_id, None)
+        if vehicle_id is None:
+            return
+        ledger = self._cars[vehicle_id].ledger
+        if self.is_adopting:
+            ledger.forget(session_id)
         else:
-            self._whose[session_id] = session.vehicle_id
+            ledger.erase(session_id, moment(now_ms))
+
+    def _remember(self, update: Update, session: Session, now_ms: int) -> None:
+        """Hold it to the laws, or adopt it; a settled one is compared with the truth."""
+        car = self._cars[session.vehicle_id]
+        if self.is_adopting:
+            car.ledger.adopt(update)
+        else:
+            car.ledger.take(update)
+        if session.state is not SessionState.SETTLED:
+            self._whose[session.id] = session.vehicle_id
+            return
+        self._whose.pop(session.id, None)
+        if session.plugged_in_at is None or millis(session.plugged_in_at) >= self._from_ms:
+            car.comparison.settled(session, now_ms)
 
     def _check_points(self, session: Session, points: Sequence[TimeseriesPoint]) -> None:
         for one, other in pairwise(points):

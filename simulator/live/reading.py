@@ -1,6 +1,6 @@
 """What the system has committed to its outputs, from where they ended when the run began; and how far it has come."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Final, Protocol, Self
 
@@ -18,7 +18,8 @@ from runtime.logs import get_log
 READ_LIMIT_RECORDS: Final = 1_000
 CONNECT_LIMIT_S: Final = 10.0
 _FETCHED_LIMIT_KIB: Final = 16 * 1_024
-_QUESTION_S: Final = 5.0
+# An answer that takes longer is asked for again: a stop is heard within this time.
+_QUESTION_S: Final = 1.0
 _OUTPUTS: Final = (SESSION_UPDATED, CHARGE_COMMANDS)
 # What the client reports while it has no broker: it goes on trying.
 _AWAY: Final = frozenset({KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._TIMED_OUT})  # noqa: SLF001
@@ -28,6 +29,8 @@ class OutputRecord(Struct, frozen=True):
     """One committed record of an output; `topic` is named without the prefix."""
 
     topic: str
+    partition: int
+    offset: int
     key: str
     value: bytes | None
     headers: tuple[tuple[str, bytes | None], ...]
@@ -44,12 +47,27 @@ class Outputs(Protocol):
         """Whether all was read that was committed when this was asked."""
         ...
 
+    def command_offsets(self) -> dict[int, int]:
+        """The next command to be read, by partition."""
+        ...
+
 
 class KafkaOutputs:
-    """The outputs of a system, read without a group."""
+    """The outputs of a system, read without a group.
 
-    def __init__(self, bootstrap_servers: str, topic_prefix: str, *, interrupted: Callable[[], bool]) -> None:
-        """Find where the outputs end. Raises WriteError after 10 s without a broker or a topic."""
+    `since`: where commands are read on, by partition; then updates are read from their beginning on. Null: both from
+    where they end now.
+    """
+
+    def __init__(
+        self,
+        bootstrap_servers: str,
+        topic_prefix: str,
+        *,
+        interrupted: Callable[[], bool],
+        since: Mapping[int, int] | None = None,
+    ) -> None:
+        """Find where to begin. Raises WriteError after 10 s without a broker or a topic."""
         self._prefix = topic_prefix
         self._interrupted = interrupted
         config = {"bootstrap.servers": bootstrap_servers, "enable.auto.commit": False, "error_cb": _on_error}
@@ -73,7 +91,8 @@ class KafkaOutputs:
         self._group = Consumer(config | {"client.id": "flex-judge-lag", "group.id": group}, logger=LIBRDKAFKA_LOG)
         self._inputs = self._partitions([name for name in INPUT_TOPICS if name != PRICES])
         outputs = self._partitions(_OUTPUTS)
-        self._offsets = {(part.topic, part.partition): self._end(part) for part in outputs}
+        self._commands = topic_name(topic_prefix, CHARGE_COMMANDS)
+        self._offsets = {(part.topic, part.partition): self._beginning(part, since) for part in outputs}
         self._consumer.assign([TopicPartition(*at, offset) for at, offset in self._offsets.items()])
 
     def read(self, wait_s: float) -> list[OutputRecord]:
@@ -86,7 +105,8 @@ class KafkaOutputs:
                 self._offsets[at] = message.offset() + 1
                 key = (message.key() or b"").decode(errors="replace")
                 topic = message.topic().removeprefix(self._prefix)
-                found.append(OutputRecord(topic, key, message.value(), tuple(message.headers() or ())))
+                place = (message.partition(), message.offset())
+                found.append(OutputRecord(topic, *place, key, message.value(), tuple(message.headers() or ())))
             elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - its only name
                 self._offsets[at] = message.offset()
             elif not (error.retriable() or error.code() in _AWAY):
@@ -110,6 +130,9 @@ class KafkaOutputs:
             get_log().debug("asking for the ends", reason=error.args[0].str())
             return False
 
+    def command_offsets(self) -> dict[int, int]:
+        return {number: offset for (topic, number), offset in self._offsets.items() if topic == self._commands}
+
     def __enter__(self) -> Self:
         return self
 
@@ -118,6 +141,18 @@ class KafkaOutputs:
     ) -> None:
         self._consumer.close()
         self._group.close()
+
+    def _beginning(self, part: TopicPartition, since: Mapping[int, int] | None) -> int:
+        try:
+            low, end = self._group.get_watermark_offsets(part, timeout=CONNECT_LIMIT_S, cached=False)
+        except KafkaException as error:
+            raise WriteError(f"cannot read {part.topic}: {error.args[0].str()}") from error
+        if since is None:
+            return int(end)
+        if part.topic != self._commands:
+            return int(low)
+        # What was deleted meanwhile holds no longer; and the topic may have been made anew.
+        return int(min(max(since.get(part.partition, end), low), end))
 
     def _end(self, part: TopicPartition) -> int:
         end: int = self._group.get_watermark_offsets(part, timeout=_QUESTION_S, cached=False)[1]

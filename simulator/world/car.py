@@ -6,14 +6,14 @@ happens goes to the oracle; what is told is made here as a perfect device would 
 
 from collections.abc import Iterator
 from random import Random
-from typing import Final
+from typing import Final, Protocol
 
 from msgspec import structs
 
 from models.command import Action, ChargeCommand
 from models.ids import ChargerId, LocationId, UserId
+from models.policy import VehiclePolicy
 from models.telemetry import ChargeSample, PlugEvent
-from simulator.battery import ChargeCurve
 from simulator.world.acts import (
     Act,
     DeletePolicy,
@@ -28,10 +28,11 @@ from simulator.world.acts import (
     Wish,
     WritePolicy,
 )
-from simulator.world.moments import HOUR_MS, MINUTE_MS, NEVER_MS, SECOND_MS, millis, moment
+from simulator.world.battery import ChargeCurve, fast_charger, home_charger
+from simulator.world.moments import HOUR_MS, MINUTE_MS, NEVER_MS, SECOND_MS, millis
 from simulator.world.oracle import Oracle, Stretch
 from simulator.world.people import Person
-from simulator.world.words import power_state
+from simulator.world.words import plug_event, sample
 
 # A plug event or a sample; or an act that the back office hears of.
 Told = PlugEvent | ChargeSample | WritePolicy | DeletePolicy | Wish
@@ -44,15 +45,26 @@ _COLD_SHARE: Final = 0.6
 _READY_S: Final = (15, 50)  # from the plug to the first power
 
 
+Order = tuple[int, Action]  # from when (ms) on, and what
+
+
+class Box(Protocol):
+    """A charger with a mind of its own."""
+
+    def plan(self, policy: VehiclePolicy, at_ms: int, level: float, curve: ChargeCurve) -> list[Order] | None:
+        """What it is going to do in a visit that begins now, in order of time; null: it leaves that to others."""
+        ...
+
+
 class Car:
     """A car at its last event; `next_ms` is when the next one is. `step` moves it there and says what it tells."""
 
     __slots__ = (
         "_act", "_acts", "_capacity_kwh", "_change_ms", "_curve", "_driving_until_ms", "_efficiency", "_heard",
-        "_is_manual", "_is_resold", "_limit", "_order", "_plugged_ms", "_preheat", "_ready_ms", "_since_ms",
-        "_stretch", "_used_per_ms", "_wants", "charger_id", "counter_kwh", "is_charging", "is_plugged_in", "level",
-        "lifetime_kwh", "limit_percent", "location_id", "next_ms", "now_ms", "oracle", "person", "sample_ms",
-        "told_kwh", "told_ms", "user_id", "waits_for_start",
+        "_is_manual", "_is_resold", "_order", "_plan", "_plugged_ms", "_preheat", "_since_ms", "_stretch",
+        "_used_per_ms", "_wants", "box", "charger_id", "counter_kwh", "is_charging", "is_plugged_in", "level",
+        "lifetime_kwh", "limit_percent", "location_id", "next_ms", "now_ms", "oracle", "person", "ready_ms",
+        "sample_ms", "told_kwh", "told_ms", "user_id", "vehicle_id",
     )  # fmt: skip
 
     charger_id: ChargerId | None
@@ -61,18 +73,20 @@ class Car:
 
     def __init__(self, person: Person, acts: Iterator[Act], start_ms: int) -> None:
         self.person = person
+        self.vehicle_id = person.vehicle_id
         self.oracle = Oracle()
         self._acts = acts
         self._act: Act | None = next(acts, None)
         self._capacity_kwh = person.capacity_kwh
         chance = person.chance("car")
         self.user_id = person.user_id(0)
-        self.limit_percent = self._limit = person.limit_percent
+        self.limit_percent = person.limit_percent
         self.level, self._since_ms = chance.uniform(35, 75), start_ms
         self.location_id = None
         self.charger_id = None
-        # Whether a charger with a policy gives nothing before it is told to, instead of all until it is told to stop.
-        self.waits_for_start = False
+        # A charger that switches by itself, where nobody commands it; null: it gives all until it is told to stop.
+        self.box: Box | None = None
+        self._plan: Iterator[Order] | None = None
         self.is_plugged_in = self.is_charging = self._wants = self._is_resold = self._is_manual = False
         self._curve: ChargeCurve | None = None
         self._efficiency = person.efficiency
@@ -80,11 +94,11 @@ class Car:
         self._preheat: tuple[int, int, float] | None = None
         self._driving_until_ms = 0
         self._used_per_ms = 0.0
-        self._ready_ms = 0
+        self.ready_ms = 0
         self._change_ms = NEVER_MS
         # Of the visit: when it began, and how many commands were heard in it; both decide what becomes of the next.
         self._plugged_ms, self._heard = start_ms, 0
-        self._order: tuple[int, Action] | None = None
+        self._order: Order | None = None
         # Grid energy before `_since_ms`: of this visit, and of all its life.
         self.counter_kwh = 0.0
         self.lifetime_kwh = chance.uniform(500, 9_000)
@@ -105,8 +119,9 @@ class Car:
         elif self._order is not None and self._order[0] <= now_ms:
             self._obey(self._order[1])
         else:
-            self._claim(now_ms)
-            told.append(self._sample(now_ms))
+            if self._is_resold:
+                self._claim()
+            told.append(self._tell(now_ms))
             self.told_ms = now_ms
             self.sample_ms = now_ms + self._pause_ms()
         self._schedule()
@@ -130,7 +145,7 @@ class Car:
             return False
         if at_ms > millis(command.valid_until):
             return False
-        self._order = (at_ms, command.action)
+        self._order, self._plan = (at_ms, command.action), None
         self._schedule()
         return True
 
@@ -139,7 +154,7 @@ class Car:
         if self.is_charging:
             curve = self._curve
             assert curve is not None
-            return curve.level_after(self.level, (now_ms - self._since_ms) / 1_000, self._limit)
+            return curve.level_after(self.level, (now_ms - self._since_ms) / 1_000, self.limit_percent)
         if self._used_per_ms:
             gone_ms = min(now_ms, self._driving_until_ms) - self._since_ms
             return max(min(self.level, _EMPTY_PERCENT), self.level - self._used_per_ms * gone_ms)
@@ -178,14 +193,20 @@ class Car:
         now_ms = self.now_ms
         return max(0.0, self.energy_kwh(now_ms, self.level_at(now_ms)) - self.told_kwh)
 
+    def _tell(self, now_ms: int) -> ChargeSample:
+        said = sample(self, now_ms)
+        if said.energy_added is not None:
+            self.told_kwh = said.energy_added
+        return said
+
     def _schedule(self) -> None:
-        next_ms = self.sample_ms
-        if self._act is not None and self._act.at_ms < next_ms:
-            next_ms = self._act.at_ms
+        next_ms, act, order = self.sample_ms, self._act, self._order
+        if act is not None and act.at_ms < next_ms:
+            next_ms = act.at_ms
         next_ms = min(next_ms, self._change_ms)
-        if self._order is not None and self._order[0] < next_ms:
-            next_ms = self._order[0]
-        self.next_ms = max(next_ms, self.now_ms)
+        if order is not None and order[0] < next_ms:
+            next_ms = order[0]
+        self.next_ms = max(self.now_ms, next_ms)
 
     def _pause_ms(self) -> int:
         if self.is_plugged_in:
@@ -211,13 +232,13 @@ class Car:
                     self.sample_ms = now_ms + 2 * SECOND_MS
             case PlugIn():
                 if not self.is_plugged_in and not self._used_per_ms:
-                    self._claim(now_ms)
+                    self._claim()
                     told.append(self._plug_in(act))
             case PlugOut():
                 if self.is_plugged_in:
                     # The last reading of the visit, then the plug.
-                    self._claim(now_ms)
-                    told.append(self._sample(now_ms))
+                    self._claim()
+                    told.append(self._tell(now_ms))
                     told.append(self._plug_out())
             case WritePolicy():
                 self.oracle.write_policy(now_ms, act.policy, self.level_at(now_ms), self._untold_kwh())
@@ -229,12 +250,12 @@ class Car:
                 told.append(act)
             case PressStart():
                 if self.is_plugged_in:
-                    self._order, self._is_manual = None, True
-                    self._wants, self._ready_ms = True, max(self._ready_ms, now_ms)
+                    self._order, self._plan, self._is_manual = None, None, True
+                    self._wants, self.ready_ms = True, max(self.ready_ms, now_ms)
                     self._change(now_ms)
             case SetLimit():
                 self._settle(now_ms)
-                self.limit_percent = self._limit = act.percent
+                self.limit_percent = act.percent
                 self._change(now_ms)
             case Precondition():
                 if self.is_plugged_in:
@@ -249,24 +270,25 @@ class Car:
         self.counter_kwh = self.told_kwh = 0.0
         self._efficiency = _FAST_EFFICIENCY if act.is_fast else person.efficiency
         rate_kw = act.rate_kw * self._efficiency * (_COLD_SHARE if act.is_cold else 1.0)
-        knee, end = (35.0, 0.15) if act.is_fast else (92.0, 0.3)
-        self._curve = ChargeCurve(rate_kw=rate_kw, capacity_kwh=self._capacity_kwh, knee_percent=knee, end_share=end)
+        self._curve = (fast_charger if act.is_fast else home_charger)(rate_kw, self._capacity_kwh)
         self._plugged_ms, self._heard = now_ms, 0
         self._order, self._is_manual = None, False
-        self._ready_ms = self._change_ms = now_ms + person.chance(f"orders/{now_ms}").randrange(*_READY_S) * SECOND_MS
+        self.ready_ms = self._change_ms = now_ms + person.chance(f"orders/{now_ms}").randrange(*_READY_S) * SECOND_MS
         self.oracle.plug_in(now_ms, self.user_id, self.location_id, act.charger_id, self.level)
-        part = self.oracle.part
-        self._wants = not (self.waits_for_start and part is not None and part.policy is not None)
+        self._plan = self._box_plan()
+        self._wants = self._plan is None
+        self._next_order()
         self.sample_ms = now_ms + 2 * SECOND_MS
         self.told_ms = now_ms
-        return self._plug_event(is_plugged_in=True)
+        return plug_event(self, is_plugged_in=True)
 
     def _plug_out(self) -> PlugEvent:
         now_ms = self.now_ms
         self._settle(now_ms)
-        event = self._plug_event(is_plugged_in=False)
+        event = plug_event(self, is_plugged_in=False)
         self.is_plugged_in = self._wants = False
-        self.charger_id, self._order, self._change_ms, self._preheat = None, None, NEVER_MS, None
+        self._order = self._plan = None
+        self.charger_id, self._change_ms, self._preheat = None, NEVER_MS, None
         self._switch(now_ms, is_on=False)
         self.oracle.plug_out(now_ms, self.level)
         self.sample_ms = now_ms + 2 * SECOND_MS
@@ -275,14 +297,15 @@ class Car:
 
     def _sell(self, act: Sell) -> None:
         """It is another's from now on; the next word tells so."""
-        self.user_id, self._order, self._is_resold = act.user_id, None, True
+        self.user_id, self._is_resold = act.user_id, True
+        self._order = self._plan = None
         self.sample_ms = self.now_ms + 30 * SECOND_MS
 
-    def _claim(self, now_ms: int) -> None:
+    def _claim(self) -> None:
         """The new owner's first word: what the one before had ended with their last; a plug that is in begins anew."""
         if not self._is_resold:
             return
-        self._is_resold = False
+        self._is_resold, now_ms = False, self.now_ms
         self._settle(now_ms)
         self.oracle.change_user(now_ms, self.told_ms)
         if not self.is_plugged_in:
@@ -309,8 +332,18 @@ class Car:
         self._change_ms = end_ms
         self.sample_ms = now_ms
 
+    def _box_plan(self) -> Iterator[Order] | None:
+        part = self.oracle.part
+        if self.box is None or part is None or part.policy is None or self._curve is None:
+            return None
+        orders = self.box.plan(part.policy, self.now_ms, self.level, self._curve)
+        return None if orders is None else iter(orders)
+
+    def _next_order(self) -> None:
+        self._order = None if self._plan is None else next(self._plan, None)
+
     def _obey(self, action: Action) -> None:
-        self._order = None
+        self._next_order()
         if self.is_plugged_in:
             self._wants = action is Action.START
             self._change(self.now_ms)
@@ -327,16 +360,16 @@ class Car:
                 self._change_ms = preheat[1]
                 return
             self._preheat, self._stretch = None, None
-        if now_ms < self._ready_ms:
-            self._change_ms = self._ready_ms if self._wants else NEVER_MS
+        if now_ms < self.ready_ms:
+            self._change_ms = self.ready_ms if self._wants else NEVER_MS
             return
-        is_on = self._wants and self.level < self._limit
+        is_on = self._wants and self.level < self.limit_percent
         self._switch(now_ms, is_on=is_on)
         self._change_ms = NEVER_MS
         if is_on:
             curve = self._curve
             assert curve is not None
-            self._change_ms = now_ms + max(1, int(curve.seconds_to(self.level, self._limit) * 1_000) + 1)
+            self._change_ms = now_ms + max(1, int(curve.seconds_to(self.level, self.limit_percent) * 1_000) + 1)
         self.sample_ms = now_ms
 
     def _switch(self, now_ms: int, *, is_on: bool) -> None:
@@ -346,7 +379,7 @@ class Car:
             self._stretch = None
         self.is_charging = is_on
         if is_on:
-            self._stretch = Stretch(now_ms, NEVER_MS, self.level, self._limit, self._curve, self._efficiency)
+            self._stretch = Stretch(now_ms, NEVER_MS, self.level, self.limit_percent, self._curve, self._efficiency)
             self.oracle.flow(self._stretch)
 
     def _settle(self, now_ms: int) -> None:
@@ -358,43 +391,3 @@ class Car:
         preheat = self._preheat
         if preheat is not None:
             self._preheat = (max(preheat[0], min(now_ms, preheat[1])), preheat[1], preheat[2])
-
-    def _plug_event(self, *, is_plugged_in: bool) -> PlugEvent:
-        now_ms = self.now_ms
-        return PlugEvent(
-            event_id=f"{now_ms}-p",
-            vehicle_id=self.person.vehicle_id,
-            user_id=self.user_id,
-            at=moment(now_ms),
-            is_plugged_in=is_plugged_in,
-            location_id=self.location_id,
-            charger_id=self.charger_id,
-            battery_level=round(self.level, 2),
-            battery_capacity=self._capacity_kwh,
-        )
-
-    def _sample(self, now_ms: int) -> ChargeSample:
-        level = self.level_at(now_ms)
-        is_plugged_in = self.is_plugged_in
-        energy = round(self.energy_kwh(now_ms, level), 3) if is_plugged_in else None
-        if energy is not None:
-            self.told_kwh = energy
-        return ChargeSample(
-            event_id=f"{now_ms}-c",
-            vehicle_id=self.person.vehicle_id,
-            user_id=self.user_id,
-            at=moment(now_ms),
-            is_plugged_in=is_plugged_in,
-            is_charging=self.is_charging,
-            battery_level=round(level, 2),
-            charge_limit=self.limit_percent,
-            charge_rate=round(self.rate_kw(level), 3) if is_plugged_in else None,
-            energy_added=energy,
-            power_delivery_state=power_state(
-                is_plugged_in=is_plugged_in,
-                is_charging=self.is_charging,
-                is_ready=self.now_ms >= self._ready_ms,
-                is_full=level >= self._limit,
-            ),
-            location_id=self.location_id,
-        )

@@ -5,6 +5,7 @@ as long as the truth of an open visit may ask for it.
 """
 
 import math
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from random import Random
 from typing import Final
@@ -45,21 +46,33 @@ ZONES: Final = (
     MarketZone(Zone("TRUE-NORTH"), ZoneInfo("Europe/Helsinki"), Resolution.HALF_HOUR),
     MarketZone(Zone("TRUE-SOUTH"), ZoneInfo("Australia/Sydney"), Resolution.QUARTER_HOUR),
 )
+# Around the world, for a fleet in the present: whenever one looks, somewhere a day begins, and a night elsewhere.
+WORLD: Final = (
+    ZONES[0],
+    MarketZone(Zone("TRUE-PACIFIC"), ZoneInfo("America/Los_Angeles"), Resolution.HOUR),
+    ZONES[3],
+    MarketZone(Zone("TRUE-ATLANTIC"), ZoneInfo("America/New_York"), Resolution.HOUR),
+    MarketZone(Zone("TRUE-ORIENT"), ZoneInfo("Asia/Kolkata"), Resolution.HALF_HOUR),
+    ZONES[1],
+    MarketZone(Zone("TRUE-RISING-SUN"), ZoneInfo("Asia/Tokyo"), Resolution.HALF_HOUR),
+    MarketZone(Zone("TRUE-OCEAN"), ZoneInfo("Pacific/Honolulu"), Resolution.QUARTER_HOUR),
+)
 
 
 class Market:
     """The publications of all zones, one after another. `is_calm`: every day is known at its usual hour."""
 
-    def __init__(self, seed: int, start_ms: int, *, is_calm: bool = False) -> None:
+    def __init__(self, seed: int, start_ms: int, *, zones: Sequence[MarketZone] = ZONES, is_calm: bool = False) -> None:
         self._seed = seed
         self._is_calm = is_calm
-        self._days = {zone.name: _local_day(zone, start_ms) - timedelta(days=2) for zone in ZONES}
+        self._zones = zones
+        self._days = {zone.name: _local_day(zone, start_ms) - timedelta(days=2) for zone in zones}
         self._waiting: list[PriceRecord] = []
-        self._known: dict[Zone, dict[int, list[tuple[int, float]]]] = {zone.name: {} for zone in ZONES}
+        self._known: dict[Zone, dict[int, list[tuple[int, float]]]] = {zone.name: {} for zone in zones}
 
     def publish(self, until_ms: int) -> list[PriceRecord]:
         """The records that become known up to that moment and have not been given before, oldest first."""
-        for zone in ZONES:
+        for zone in self._zones:
             # A day's record may be late, but is never known more than two days before the day begins.
             while millis(_start(zone, self._days[zone.name])) - 2 * DAY_MS <= until_ms:
                 self._waiting.extend(self._records(zone, self._days[zone.name]))

@@ -1,6 +1,7 @@
 """Time in the simulated world: whole milliseconds since 1970, in UTC. It reads no clock."""
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Final
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -17,8 +18,9 @@ _STARTS_MS: Final = tuple(day * DAY_MS for day in (20_480, 20_504, 20_536, 20_54
 _MILLISECOND: Final = timedelta(milliseconds=1)
 
 
+@lru_cache(maxsize=16)
 def moment(at_ms: int) -> datetime:
-    """The time of these milliseconds, aware and in UTC."""
+    """The time of these milliseconds, aware and in UTC. Whatever happens at a moment asks for it several times."""
     return EPOCH + timedelta(0, 0, 0, at_ms)
 
 

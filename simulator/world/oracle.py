@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from models.ids import ChargerId, LocationId, PolicyId, UserId
 from models.policy import VehiclePolicy
-from simulator.battery import ChargeCurve
+from simulator.world.battery import ChargeCurve
 from simulator.world.moments import HOUR_MS, QUARTER_MS, SECOND_MS
 
 # A plug that is back after no longer than this never left.

@@ -1,5 +1,6 @@
 """Who owns which car, where they live and work, and how careful they are. All follows from (seed, number)."""
 
+from collections.abc import Sequence
 from random import Random
 from typing import Final
 
@@ -62,16 +63,20 @@ class Person(Struct, frozen=True, kw_only=True):
         return Random(f"{self.seed}/{self.number}/{topic}")
 
 
-def person(seed: int, number: int, *, unruly: float = 1.0) -> Person:
-    """Number 1, 2, 3 ... of this seed's fleet. `unruly` 0: every day is a plain one."""
+def person(seed: int, number: int, *, unruly: float = 1.0, zones: Sequence[MarketZone] = ()) -> Person:
+    """Number 1, 2, 3 ... of this seed's fleet. `unruly` 0: every day is a plain one.
+
+    `zones`: where they live, in turn; none: each in one of `ZONES`, by chance.
+    """
     chance = Random(f"{seed}/{number}/person")
     capacity_kwh, box_kw, fast_kw = chance.choice(_MODELS)
     limit_percent = chance.choice((80.0, 85.0, 90.0, 100.0))
     work_location = LocationId(f"work-{chance.randrange(1 + number // 5)}") if chance.random() < 0.6 else None
+    zone = chance.choice(ZONES)
     return Person(
         seed=seed,
         number=number,
-        zone=chance.choice(ZONES),
+        zone=zones[number % len(zones)] if zones else zone,
         capacity_kwh=capacity_kwh,
         box_kw=box_kw,
         fast_kw=fast_kw,

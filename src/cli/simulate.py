@@ -1,133 +1,93 @@
-"""`flex-sessions simulate`: a simulated fleet that writes telemetry until it is told to stop."""
+"""`flex-sessions simulate`: a simulated fleet whose truth is known drives a system, and judges it."""
 
 import click
 
 # Findings that are printed.
 _SHOWN = 50
-# The demo's fleet keeps every vehicle's state in one file.
-_LIMIT = 100_000
 
 
 @click.command()
 @click.option("--vehicles", type=click.IntRange(1, 1_000_000), default=20, show_default=True, help="Size of the fleet.")
 @click.option(
-    "--seed", type=click.IntRange(0), default=1, show_default=True, help="Which fleet: the same seed, the same events."
+    "--seed", type=click.IntRange(0), default=1, show_default=True, help="Which fleet: the same seed, the same lives."
 )
+@click.option("--feed", default="clean", show_default=True, help="How the fleet is told: clean, or with a defect.")
+@click.option("--unruly", type=click.FloatRange(0, 5), default=1.0, show_default=True, help="How odd lives are.")
 @click.option(
-    "--speed",
-    type=click.FloatRange(1, 86_400),
-    default=720.0,
-    show_default=True,
-    help="Simulated seconds per second, until the fleet has caught up with the present.",
+    "--start-ago", "past_h", type=click.FloatRange(0, 36), default=36.0, show_default=True, help="Hours of past."
 )
-@click.option(
-    "--start-ago", "start_ago_h", type=click.FloatRange(0, 72), default=24.0, show_default=True, help="Hours of past."
-)
+@click.option("--minutes", type=click.FloatRange(0.1), default=None, help="How long in the present.  [default: no end]")
+@click.option("--days", type=click.IntRange(1, 365), default=3, show_default=True, help="With FLEX_CLOCK=event.")
 @click.option("--fresh", is_flag=True, help="Begin anew instead of going on where the last run stopped.")
-@click.option(
-    "--judge", "is_judging", is_flag=True, help="Another fleet, whose truth is known: judge the system by it."
-)
-@click.option("--feed", default="clean", show_default=True, help="With --judge: how the fleet is told.")
-@click.option("--days", type=click.IntRange(1, 365), default=3, show_default=True, help="With --judge, event clock.")
-@click.option("--minutes", type=click.FloatRange(0.1), default=None, help="With --judge, wall clock: of the present.")
-@click.option("--unruly", type=click.FloatRange(0, 5), default=1.0, show_default=True, help="With --judge: odd lives.")
+@click.option("--judge", is_flag=True, help="A run of its own, which fails where the worker stops or errs.")
 def simulate(  # noqa: PLR0913 - one for each option
     *,
     vehicles: int,
     seed: int,
-    speed: float,
-    start_ago_h: float,
-    fresh: bool,
-    is_judging: bool,
     feed: str,
-    days: int,
-    minutes: float | None,
     unruly: float,
+    past_h: float,
+    minutes: float | None,
+    days: int,
+    fresh: bool,
+    judge: bool,
 ) -> int:
-    """Write the telemetry of a simulated fleet, from the past into the present, then in real time.
+    """Write what a simulated fleet tells, from the past into the present, and hold all that comes of it to the truth.
 
-    Day-ahead prices and policies come first. In real time its vehicles obey the commands on vehicle.charge-commands.
-    The position is kept in FLEX_STATE_DIR: a restart goes on where it stopped. Logs are JSON lines on standard error.
+    Prices and policies come along. In the present its vehicles obey the commands on vehicle.charge-commands. The
+    position is kept in FLEX_STATE_DIR: a restart goes on where it stopped. Logs are JSON lines on standard error.
 
-    With --judge the fleet is one whose true visits are known, and all that the worker publishes of it is held to them.
-    FLEX_CLOCK says how the worker runs: `event`, then days of history are told at once; `wall`, then some hours of past
-    (--start-ago, at most 36), then the present. Exit status 1: something was found.
+    FLEX_CLOCK says how the worker runs: `wall`, then some hours of past (--start-ago), then the present; `event`, then
+    days of history (--days) are told at once, and nothing is kept.
+
+    With --judge the exit status is 1 where something was found, and the run ends where the worker rests.
     """
-    if is_judging:
-        return _judge(
-            vehicles=vehicles,
-            seed=seed,
-            past_h=start_ago_h,
-            feed=feed,
-            days=days,
-            minutes=minutes,
-            unruly=unruly,
-        )
     import os
+    import sys
+    from contextlib import nullcontext
     from pathlib import Path
 
     from ingest.errors import WriteError
     from runtime.logs import configure_logs
     from runtime.settings import load_settings
-    from simulator.run import Options, run_simulator
-
-    settings = load_settings(os.environ)
-    configure_logs(settings.log_level, "simulator")
-    options = Options(vehicles=vehicles, seed=seed, speed=speed, start_ago_h=start_ago_h, is_fresh=fresh)
-    try:
-        run_simulator(
-            options,
-            bootstrap_servers=settings.kafka_bootstrap_servers,
-            topic_prefix=settings.topic_prefix,
-            state_dir=Path(settings.state_dir).expanduser(),
-        )
-    except WriteError as error:
-        raise click.ClickException(str(error)) from error
-    return 0
-
-
-def _judge(
-    *, vehicles: int, seed: int, past_h: float, feed: str, days: int, minutes: float | None, unruly: float
-) -> int:
-    import os
-    import sys
-
-    from ingest.errors import WriteError
-    from runtime.logs import configure_logs
-    from runtime.settings import load_settings
     from simulator.feeds.catalogue import NAMES
-    from simulator.live.system import PAST_LIMIT_H, WhatToRun, judge_system
+    from simulator.live.system import WhatToRun, run_fleet
 
     if feed not in NAMES:
         raise click.BadParameter(f"one of {', '.join(NAMES)}", param_hint="--feed")
     settings = load_settings(os.environ)
     configure_logs(settings.log_level, "simulator")
-    is_wall = settings.clock == "wall"
-    if is_wall and past_h > PAST_LIMIT_H:
-        raise click.BadParameter(f"at most {PAST_LIMIT_H:g} with --judge", param_hint="--start-ago")
     chosen = WhatToRun(
         seed=seed,
         vehicles=vehicles,
         feed=feed,
         unruly=unruly,
-        is_wall=is_wall,
+        is_wall=settings.clock == "wall",
         days=days,
         past_h=past_h,
         present_s=None if minutes is None else minutes * 60,
+        is_strict=judge,
+        is_fresh=fresh,
     )
     done = 0
     try:
-        with click.progressbar(length=100, label=f"seed {seed} {feed}", file=sys.stderr) as bar:
+        with (
+            click.progressbar(length=100, label=f"seed {seed} {feed}", file=sys.stderr)
+            if judge
+            else nullcontext() as bar
+        ):
 
             def tell(share: float) -> None:
                 nonlocal done
-                bar.update(int(share * 100) - done)
+                if bar is not None:
+                    bar.update(int(share * 100) - done)
                 done = int(share * 100)
 
-            summary = judge_system(
+            summary = run_fleet(
                 chosen,
                 bootstrap_servers=settings.kafka_bootstrap_servers,
                 topic_prefix=settings.topic_prefix,
+                state_dir=Path(settings.state_dir).expanduser(),
                 tell=tell,
             )
     except ValueError as error:
@@ -142,4 +102,4 @@ def _judge(
         f"({summary.savings:,} with their savings); "
         + (f"{len(summary.findings)} findings" if summary.findings else "nothing found")
     )
-    return 1 if summary.findings else 0
+    return 1 if judge and summary.findings else 0

@@ -8,7 +8,13 @@ _PORT = click.IntRange(1, 65_535)
 @click.command()
 @click.option("--kafka-port", type=_PORT, default=9092, show_default=True, help="Port of the embedded Kafka.")
 @click.option("--api-port", type=_PORT, help="Port of the API.  [default: FLEX_API_PORT]")
-@click.option("--vehicles", type=click.IntRange(1, 5_000), default=20, show_default=True, help="Simulated vehicles.")
+@click.option(
+    "--vehicles",
+    type=click.IntRange(1, 5_000),
+    default=20,
+    show_default=True,
+    help="Simulated vehicles; of more than 200 less past.",
+)
 @click.option("--no-simulator", is_flag=True, help="Start no simulated fleet.")
 def up(kafka_port: int, api_port: int | None, vehicles: int, *, no_simulator: bool) -> int:
     """Run everything on this machine: embedded Kafka, topics, worker, API and a simulated fleet.

@@ -17,25 +17,27 @@ from local.java import find_java
 from local.kafka import Kafka
 from local.places import absolute, held, prepare
 from local.ports import require_free
-from local.processes import Child, rotate
+from local.processes import Child, last_line, rotate
 from local.stopping import Stopped, StopRequest
 from local.supervisor import Part, Supervisor
 from local.tokens import make_secret, make_token
 from local.topics import ensure_topics
+from runtime.clock import utc_now
 from runtime.settings import Settings
+from simulator.live.position import Keeper, Position
 
 _START_TIMEOUT_S: Final = 60.0
 _ANSWER_TIMEOUT_S: Final = 5.0
+# How much past the fleet tells: a large one less, so that it comes to the present before anybody is tired of waiting.
+_PAST_H: Final = 36.0
+_PAST_VEHICLE_H: Final = 7_200.0
 # Together under the ten seconds that a stop may take. What produces goes first; the broker last, for the others
 # still have something to write.
 _STAGES: Final = (
-    (frozenset({"simulate"}), 1.5),
-    (frozenset({"worker", "api"}), 3.5),
+    (frozenset({"simulate"}), 2.0),
+    (frozenset({"worker", "api"}), 3.25),
     (frozenset({"kafka"}), 4.0),
 )
-# The simulator numbers its policies and vehicles from here on.
-_POLICY: Final = "sim-policy-0001"
-_VEHICLE: Final = "sim-vehicle-0001"
 
 
 class Options(Struct, frozen=True, kw_only=True):
@@ -63,6 +65,7 @@ class Up:
             auth_jwks_url="",
         )
         self._supervisor = Supervisor(stop, say)
+        self._shown: Position | None = None
         self._token = make_token(self._settings, self._settings.auth_hs256_secret)
 
     def start(self) -> None:
@@ -93,9 +96,10 @@ class Up:
         self._supervisor.await_ready(api, lambda: self._status("/readyz") == 200, _START_TIMEOUT_S)
         if self._options.vehicles:
             say(f"starting {self._options.vehicles} simulated vehicles")
-            fleet = self._part("simulate", "--vehicles", str(self._options.vehicles))
-            path = f"/flex/vehicle-policies/{_POLICY}/session"
-            self._supervisor.start(fleet, lambda: self._status(path) == 200, _START_TIMEOUT_S)
+            past_h = min(_PAST_H, _PAST_VEHICLE_H / self._options.vehicles)
+            fleet = self._part("simulate", "--vehicles", str(self._options.vehicles), "--start-ago", f"{past_h:g}")
+            launched_ms = int(utc_now().timestamp() * 1_000)
+            self._supervisor.start(fleet, lambda: self._shows_fleet(launched_ms), _START_TIMEOUT_S)
 
     def watch(self) -> None:
         """Say that all is ready, and keep it so."""
@@ -105,6 +109,17 @@ class Up:
     def end(self) -> None:
         """End every part that was started."""
         self._supervisor.end(_STAGES)
+        if self._shown is not None:
+            # What became of it: how much was told, and what its judge found.
+            say(f"simulated fleet: {last_line(self._state / 'logs' / 'simulate.log')}")
+
+    def _shows_fleet(self, launched_ms: int) -> bool:
+        """Whether the fleet has come to the present, and the API shows what it told; remembers whom to show."""
+        position = Keeper(self._state).load()
+        if position is None or position.policy_id is None or position.reached_ms < launched_ms:
+            return False
+        self._shown = position
+        return self._status(f"/flex/vehicle-policies/{position.policy_id}/session") == 200
 
     def _part(self, name: str, *arguments: str) -> Part:
         log = self._state / "logs" / f"{name}.log"
@@ -145,10 +160,10 @@ class Up:
 
     def _greeting(self) -> str:
         paths = ["/flex/vehicle-policies/sessions"]
-        if self._options.vehicles:
+        if self._shown is not None:
             paths += [
-                f"/flex/vehicle-policies/{_POLICY}/session",
-                f"/flex/vehicle-policies/sessions?vehicleId={_VEHICLE}",
+                f"/flex/vehicle-policies/{self._shown.policy_id}/session",
+                f"/flex/vehicle-policies/sessions?vehicleId={self._shown.vehicle_id}",
             ]
         curls = [f"curl -sS -H 'Authorization: Bearer {self._token}' '{self._url}{path}'" for path in paths]
         return "\n".join(

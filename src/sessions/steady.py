@@ -8,7 +8,7 @@ from math import floor
 
 from msgspec import structs
 
-from sessions.counters import QUARTER_LIMIT_READINGS, STEP_LIMIT_W, Run, is_step_steep
+from sessions.counters import PLACEHOLDER_LEAST_WH, QUARTER_LIMIT_READINGS, STEP_LIMIT_W, Run, is_step_steep
 from sessions.energy import Energy
 from sessions.evidence import Observation
 from sessions.grid import QUARTER_US
@@ -112,6 +112,9 @@ def gained(energy_wh: tuple[int, ...], place: int, gain_wh: int) -> tuple[int, .
 def _risen(run: Run | None, at_us: int, counter_wh: int, limit_wh: float) -> Run | None:
     """The run with a reading that is plainly its next one, in the same quarter-hour."""
     if run is None or run.before_zero_wh or run.read_us // QUARTER_US != at_us // QUARTER_US:
+        return None
+    if counter_wh >= PLACEHOLDER_LEAST_WH and not run.highest_wh and run.began_us == run.read_us:
+        # A single zero before it: the levels tell whether that meant anything.
         return None
     gain_wh = counter_wh - run.highest_wh
     if not 0 <= gain_wh <= limit_wh or is_step_steep(gain_wh, at_us - run.read_us):

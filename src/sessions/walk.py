@@ -18,6 +18,11 @@ from sessions.readings import Quarter
 
 # A vehicle that still charges says so again within this time.
 RATE_HOLDS_US: Final = 15 * MINUTE_US
+# A counter may show so much more than a level's rise: two roundings of the level, half as much again for a capacity
+# that is not right, and what a car draws that warms itself.
+LEVEL_SLACK_PERCENT: Final = 2.0
+LEVEL_SLACK_SHARE: Final = 1.5
+BESIDE_BATTERY_W: Final = 10_000
 # Charges kept apart, and stretches kept apart that only a level can fill; beyond it the oldest two become one.
 SPANS_LIMIT: Final = 64
 # Of what is told for one moment, the states come first and the levels last: each is judged by those before.
@@ -29,7 +34,7 @@ def walk(energy: Energy, quarter: Quarter, frame: Frame, until_us: int | None = 
 
     `until_us`: how far time is known to have passed, if this is the newest quarter-hour.
     """
-    walker = _Walk(energy, frame)
+    walker = _Walk(energy, frame, quarter.levels[-1] if quarter.levels else None)
     for at_us, kind, value in _told(quarter, energy, frame):
         if kind == _COUNTER:
             walker.read_counter(at_us, int(value))
@@ -61,8 +66,9 @@ def _told(quarter: Quarter, energy: Energy, frame: Frame) -> list[tuple[int, int
 class _Walk:
     """A walk under way; it lives within one call of `walk`."""
 
-    def __init__(self, energy: Energy, frame: Frame) -> None:
+    def __init__(self, energy: Energy, frame: Frame, newest_level: tuple[int, float] | None) -> None:
         self._frame = frame
+        self._newest_level = newest_level
         self._tail_from = energy.tail_from
         self._tail_wh = list(energy.tail_wh)
         self._sum_wh = energy.sum_wh
@@ -141,11 +147,12 @@ class _Walk:
         if run.before_zero_wh:
             # The rate is asked what the zero meant.
             self.pass_to(at_us)
+        is_lone_zero = not run.highest_wh and run.began_us == run.read_us
         step, self._run = read(
             run,
             at_us,
             counter_wh,
-            limit_wh=frame.limit_wh,
+            limit_wh=self._seen_wh(run, at_us) if is_lone_zero else frame.limit_wh,
             is_idle=charging.is_on is False,
             is_first=run.read_us < frame.open_us,
             is_counting=run.before_zero_wh > 0 and self._is_counting(run),
@@ -161,6 +168,15 @@ class _Walk:
             self._implausible_steps += 1
         else:
             self._restarts += 1
+
+    def _seen_wh(self, run: Run, at_us: int) -> float:
+        """The most that can have been charged since a run's one reading, by the levels told before and after it."""
+        frame, rise, newest = self._frame, self._rise, self._newest_level
+        if rise is None or newest is None or frame.limit_wh == inf or rise.told_us > run.read_us or newest[0] < at_us:
+            return frame.limit_wh
+        risen_wh = (risen_percent(rise.percent, newest[1]) + LEVEL_SLACK_PERCENT) * frame.wh_per_percent
+        beside_wh = BESIDE_BATTERY_W * (at_us - run.read_us) // HOUR_US
+        return min(frame.limit_wh, LEVEL_SLACK_SHARE * risen_wh + beside_wh)
 
     def _is_counting(self, run: Run) -> bool:
         """Whether a counter that showed zero as the charge began counts that charge.

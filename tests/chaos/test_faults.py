@@ -27,9 +27,11 @@ from tests.support.chaos.faults import (
     set_clock_back,
     transactional_input,
 )
+from tests.support.chaos.fleet import kill_under_fleet
 from tests.support.chaos.load import Load, Spec, make_load
 from tests.support.chaos.log import Logged
 from tests.support.chaos.surroundings import SmallDisk, shifted_clock, small_disk
+from tests.support.system import Topics
 
 pytestmark = pytest.mark.integration
 
@@ -41,6 +43,14 @@ def test_kill_9_of_the_worker_at_any_moment(setting: Setting) -> None:
     outcome = kill_workers(setting, 6, seed=1, batch_limit_records=37)
     assert outcome.findings == []
     assert outcome.endings == []
+
+
+def test_kill_9_under_the_fleet_that_knows_the_truth(topics: Topics, tmp_path: Path) -> None:
+    """Killed three times while a simulated fleet is told: every true visit comes out once, and no law breaks."""
+    outcome = kill_under_fleet(topics, topics.env(state_dir=tmp_path / "state", clock="event"), tmp_path, 3, seed=4)
+    assert outcome.findings == []
+    assert outcome.endings == []
+    assert outcome.faults == 3
 
 
 def test_kill_9_between_commit_and_store(setting: Setting) -> None:

@@ -78,6 +78,30 @@ def curl(line: str) -> Any:
         return json.load(answer)
 
 
+def is_in_blocks(session: Any) -> bool:
+    """Whether what was charged was charged in its blocks, but for a tenth."""
+    charged_kwh = session["statistics"]["aggregated"]["kwhSum"]
+    return bool(sum(block["kwhSum"] for block in session["blocks"]) >= 0.9 * charged_kwh)
+
+
+def parameter(line: str, name: str) -> str:
+    return line.partition(f"{name}=")[2].rstrip("'")
+
+
+def current_sessions(line: str, policy: str) -> list[Any]:
+    """The current sessions of the fleet's first policies, from the line that shows one of them."""
+    tag = policy.split("policy-", maxsplit=1)[0]
+    found = (curl(line.replace(policy, f"{tag}policy-{number}.1")) for number in range(1, 21))
+    return [one for one in found if "state" in one]
+
+
+def kinds_of(settled: str, current: str, policy: str) -> set[str]:
+    """The kinds of sessions that the lines show."""
+    found = curl(settled.replace("/sessions'", "/sessions?pageSize=100'"))["data"]
+    kinds = {one["state"] if one["policyId"] else f"{one['state']} unmanaged" for one in found}
+    return kinds | {one["state"] for one in current_sessions(current, policy)}
+
+
 def end_in_time(running: Running, number: int) -> None:
     """Send the signal: exit code 0 within the limit, no traceback, and nobody left."""
     started_s = time.monotonic()
@@ -95,7 +119,8 @@ def test_two_starts_and_the_printed_lines(place: Place) -> None:
         first.wait_for("ready\n", timeout_s=120)
         wait_until(lambda: len(curl_lines(first)) == 3, 5, "three lines to try")
         settled, current, of_vehicle = curl_lines(first)
-        assert curl(current)["policyId"] == "sim-policy-0001"
+        policy, vehicle = curl(current)["policyId"], parameter(of_vehicle, "vehicleId")
+        assert f"/vehicle-policies/{policy}/session'" in current
 
         def managed() -> list[Any]:
             found = curl(settled)["data"]
@@ -103,16 +128,23 @@ def test_two_starts_and_the_printed_lines(place: Place) -> None:
             return [session for session in found if session["policyId"]]
 
         found = wait_until(managed, 60, "the first SETTLED session of a policy")
-        assert all(session["vehicleId"] == "sim-vehicle-0001" for session in curl(of_vehicle)["data"])
+        assert all(session["vehicleId"] == vehicle for session in curl(of_vehicle)["data"])
         assert "is running on" in place.refused("--kafka-port", str(free_port()), "--api-port", str(free_port()))
         known = found[-1]
+        kinds = {"UPCOMING", "ACTIVE:REGULAR", "SETTLED", "SETTLED unmanaged"}
+        wait_until(lambda: kinds_of(settled, current, policy) >= kinds, 60, "sessions of every kind")
         end_in_time(first, signal.SIGINT)
+        assert "simulated fleet: " in first.stdout
+        # On a busy machine its last line may be that of its log.
+        assert "nothing found" in first.stdout or '"findings": 0' in first.stdout
     with place.up() as second:
         second.wait_for("ready\n", timeout_s=120)
         wait_until(lambda: len(curl_lines(second)) == 3, 5, "three lines to try")
         kept = f"/flex/vehicle-policies/{known['policyId']}/sessions/{known['id']}"
         line = curl_lines(second)[0].replace("/flex/vehicle-policies/sessions", kept)
         assert curl(line) == known
+        # The same fleet, not another one beside it.
+        assert parameter(curl_lines(second)[2], "vehicleId").split(".")[0] == vehicle.split(".")[0]
         end_in_time(second, signal.SIGTERM)
 
 
@@ -128,22 +160,25 @@ def test_the_fleet_is_planned_for(place: Place) -> None:
         def nights() -> list[Any]:
             found = curl(settled.replace("/sessions'", "/sessions?pageSize=100'"))["data"]
             charged = [one for one in found if one["policyId"] and one["blocks"] and one["valuation"]]
-            assert all(one["valuation"]["tariffCost"]["savings"] > -0.05 for one in charged)
-            # Plugged in when it is cheapest, nobody can save anything.
-            return [one for one in charged if one["valuation"]["tariffCost"]["savings"] > 0]
+            for one in charged:
+                kwh = one["statistics"]["aggregated"]["kwhSum"]
+                assert sum(block["kwhSum"] for block in one["blocks"]) <= kwh + 0.001
+            # A driver who changes plans in the night may pay more; a night as planned pays less, and so do all.
+            assert sum(one["valuation"]["tariffCost"]["savings"] for one in charged) >= 0
+            good = [one for one in charged if one["outcome"]["latest"]["state"] == "SUCCEEDED"]
+            return [one for one in good if one["valuation"]["tariffCost"]["savings"] > 0 and is_in_blocks(one)]
 
-        night = wait_until(nights, 120, "a settled night with blocks that saved money")[0]
-        assert night["outcome"]["latest"]["state"] == "SUCCEEDED"
-        charged_kwh = night["statistics"]["aggregated"]["kwhSum"]
-        assert 0.9 * charged_kwh <= sum(block["kwhSum"] for block in night["blocks"]) <= charged_kwh + 0.001
+        wait_until(nights, 120, "a settled night in blocks that was ready in time and saved money")
+        policy = curl(current)["policyId"]
 
         def planned() -> list[Any]:
-            lines = (current.replace("sim-policy-0001", f"sim-policy-{number:04d}") for number in range(1, 21))
-            return [one for one in map(curl, lines) if one["state"].startswith("ACTIVE") and one["blocks"]]
+            return [
+                one for one in current_sessions(current, policy) if one["state"].startswith("ACTIVE") and one["blocks"]
+            ]
 
         visit = wait_until(planned, 60, "an open visit with a plan")[0]
         assert visit["outcome"]["latest"]["state"] in {"ON_TRACK", "AT_RISK"}
-        assert visit["target"]["latest"]["minimumChargeTarget"] >= 70
+        assert visit["target"]["latest"]["minimumChargeTarget"] >= 40
         bootstrap = f"127.0.0.1:{place.ports[1]}"
         for topic in DEAD_LETTERS:
             assert read_all(bootstrap, topic) == [], topic

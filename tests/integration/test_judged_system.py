@@ -18,8 +18,8 @@ from models.webhook import SessionUpdated
 from runtime.clock import monotonic_s, utc_now
 from simulator.live.reading import KafkaOutputs, OutputRecord
 from simulator.live.run import LiveRun, LiveSummary, Surroundings
-from simulator.live.system import WhatToRun, options_for
-from simulator.sinks import KafkaSink
+from simulator.live.sinks import KafkaSink
+from simulator.live.system import WhatToRun, beginning
 from simulator.world.moments import millis
 from tests.support.command import flex
 from tests.support.records import Outgoing, read_all
@@ -68,6 +68,7 @@ def judged(topics: Topics, seed: int, spoil: Spoil) -> LiveSummary:
         days=DAYS,
         past_h=0,
         present_s=None,
+        is_strict=True,
     )
     now_ms = millis(utc_now())
     around = Surroundings(now_ms=lambda: now_ms, monotonic_s=monotonic_s, stop_within=lambda _: False)
@@ -75,7 +76,7 @@ def judged(topics: Topics, seed: int, spoil: Spoil) -> LiveSummary:
         Spoilt(topics, spoil) as outputs,
         InputWriter(Target(bootstrap_servers=topics.bootstrap, topic_prefix=topics.prefix)) as writer,
     ):
-        running = LiveRun(options_for(chosen, now_ms), KafkaSink(writer), outputs, around)
+        running = LiveRun(beginning(chosen, now_ms), chosen.options, KafkaSink(writer), outputs, around)
         for _ in running.shares():
             pass
     return running.summary

@@ -1,12 +1,13 @@
 """The worker and the simulated fleet in the present: what the plan asks, vehicles do."""
 
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from models.topics import CHARGE_COMMANDS, SESSION_TARGETS, VEHICLE_CHARGE
+from models.topics import CHARGE_COMMANDS, SESSION_TARGETS, SESSION_UPDATED, VEHICLE_CHARGE
 from tests.support.command import flex
 from tests.support.records import Outgoing, read_all
 from tests.support.system import Topics
@@ -16,8 +17,9 @@ from tests.support.worker import System, body, running_system, stamp
 pytestmark = pytest.mark.integration
 
 VEHICLES = 24
-LIVE = ("simulate", "--vehicles", str(VEHICLES), "--speed", "1", "--start-ago", "0")
-# Every vehicle tells of itself within 5 min; of so many, one that is plugged in and waits does soon.
+# Nobody refuses a command, presses a button or pulls the plug.
+LIVE = ("simulate", "--vehicles", str(VEHICLES), "--start-ago", "20", "--unruly", "0")
+# The worker takes nearly a day of the past first.
 FIRST_S = 120
 # A command waits for the one before it, 2 min at most, and takes effect within another.
 OBEYED_S = 200
@@ -35,20 +37,24 @@ def moment(text: str) -> datetime:
 
 
 def waiting(system: System) -> tuple[str, dict[str, Any]] | None:
-    """A vehicle that waits for a block to come, and its session."""
-    for vehicle, told in newest(system).items():
-        sessions = system.sessions(vehicle)
-        if not told["isCharging"] and sessions and sessions[-1]["state"].startswith("ACTIVE"):
-            session = sessions[-1]
-            if session["blocks"] and moment(session["blocks"][0]["startAt"]) > datetime.now(UTC):
-                return vehicle, session
+    """A vehicle that waits for a block to come and that nobody has commanded yet, and its session."""
+    bootstrap, told = system.topics.bootstrap, newest(system)
+    commanded = {record.key for record in read_all(bootstrap, system.topics.name(CHARGE_COMMANDS))}
+    updates = read_all(bootstrap, system.topics.name(SESSION_UPDATED))
+    sessions = {record.headers["vehicle-id"]: body(record)["session"] for record in updates if record.value}
+    for vehicle, session in sessions.items():
+        if vehicle in commanded or told[vehicle]["isCharging"] or not session["state"].startswith("ACTIVE"):
+            continue
+        if session["blocks"] and moment(session["blocks"][0]["startAt"]) > datetime.now(UTC):
+            return vehicle, session
     return None
 
 
 def test_a_vehicle_of_the_fleet_starts_when_its_user_wants_it(topics: Topics, tmp_path: Path) -> None:
     """A vehicle that waits for a cheap hour has a plan; told to charge at once it is commanded to, and does."""
     env = topics.env(state_dir=tmp_path / "fleet")
-    with running_system(topics, tmp_path) as system, flex(*LIVE, env=env, folder=tmp_path):
+    with running_system(topics, tmp_path) as system, flex(*LIVE, env=env, folder=tmp_path) as fleet:
+        wait_until(lambda: re.search(r'"visits": [1-9]', fleet.stderr), FIRST_S, "the past, told and judged")
         vehicle, session = wait_until(lambda: waiting(system), FIRST_S, "a vehicle that waits") or ("", {})
         assert session["outcome"]["latest"]["state"] in {"ON_TRACK", "AT_RISK"}
         target = {"type": "IMMEDIATE_START", "minimumChargeTarget": 100}

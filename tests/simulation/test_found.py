@@ -25,6 +25,9 @@ FOUND: dict[str, tuple[int, int, int, int, str]] = {
     "a target that was reached in time, as was told late, was looked for without end": (20003, 3, 8, 5, "offline"),
     "the same after a burst": (10007, 5, 8, 5, "all"),
     "a counter fell by a share of what it showed, more than a part had": (20008, 3, 8, 5, "falling-counter"),
+    "a zero was the first word of a visit that began with a sale in mid-charge": (401, 6, 8, 6, "placeholder-zeros"),
+    "no word of an unplug arrived, and the visit still goes on": (10017, 6, 8, 5, "all"),
+    "no word of an unplug arrived, and two visits came out as one": (20004, 7, 8, 5, "all"),
     "a car that was sold in its sleep": (20003, 5, 8, 5, "sleep"),
 }
 

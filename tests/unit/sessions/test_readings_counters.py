@@ -364,3 +364,28 @@ def test_no_rise_beside_a_counter_counts_where_the_vehicle_stood() -> None:
     visit.tell(sample(0.5, 50.0, level=20, charging=False), sample(1, 0.0, level=20, charging=True))
     visit.tell(sample(11, 10.0, level=38, charging=True))
     assert visit.sum_wh == 10_000
+
+
+@pytest.mark.parametrize(
+    ("after", "capacity", "energy_wh"),
+    [
+        # 2 % of 60 kWh in 10 min are no 15 kWh: the zero before was none, and 3.6 kW gave the rest.
+        ((70, 15.0, 62.0), 60.0, 600),
+        ((63, 15.0, 62.0), 60.0, 180),
+        # 25 % are.
+        ((70, 15.0, 85.0), 60.0, 15_000),
+        ((63, 15.0, 85.0), 60.0, 15_000),
+        # Neither a small counter nor one beside a level that nobody told, or a capacity, can be told apart.
+        ((70, 1.5, 61.0), 60.0, 1_500),
+        ((70, 15.0, None), 60.0, 15_000),
+        ((70, 15.0, 62.0), None, 15_000),
+    ],
+)
+def test_levels_tell_what_a_lone_zero_meant(
+    after: tuple[float, float, float | None], capacity: float | None, energy_wh: int
+) -> None:
+    """A zero that is all that a counter showed so far was none if the battery cannot have taken what it shows next."""
+    at, kwh, level = after
+    visit = Visit().plug_in(context(60, capacity_wh=None if capacity is None else capacity * 1_000))
+    visit.tell(sample(60, 0.0, level=60.0, charging=True, rate=3.6), sample(at, kwh, level=level, rate=3.6))
+    assert visit.sum_wh == energy_wh

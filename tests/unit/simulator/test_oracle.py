@@ -2,7 +2,7 @@
 
 from models.ids import ChargerId, LocationId, PolicyId, UserId, VehicleId
 from models.policy import VehiclePolicy
-from simulator.battery import ChargeCurve
+from simulator.world.battery import ChargeCurve
 from simulator.world.moments import HOUR_MS, MINUTE_MS, SECOND_MS, moment
 from simulator.world.oracle import Oracle, Stretch
 

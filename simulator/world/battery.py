@@ -57,6 +57,6 @@ def home_charger(rate_kw: float, capacity_kwh: float) -> ChargeCurve:
     return ChargeCurve(rate_kw=rate_kw, capacity_kwh=capacity_kwh, knee_percent=92.0, end_share=0.3)
 
 
-def fast_charger(capacity_kwh: float) -> ChargeCurve:
-    """A DC charger: about 1.8 C at first, falling from a third of the battery on."""
-    return ChargeCurve(rate_kw=1.8 * capacity_kwh, capacity_kwh=capacity_kwh, knee_percent=35.0, end_share=0.15)
+def fast_charger(rate_kw: float, capacity_kwh: float) -> ChargeCurve:
+    """A DC charger: falling from a third of the battery on."""
+    return ChargeCurve(rate_kw=rate_kw, capacity_kwh=capacity_kwh, knee_percent=35.0, end_share=0.15)

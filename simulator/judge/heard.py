@@ -1,0 +1,81 @@
+"""Which words of the plug a feed delivered, and when: what was told to nobody, nobody can know."""
+
+from bisect import bisect_left
+from collections.abc import Iterator
+from itertools import islice
+from typing import Final
+
+from models.telemetry import ChargeSample, PlugEvent
+from simulator.world.oracle import DEBOUNCE_MS
+
+# Words remembered of one car: at one a minute, a fortnight of them.
+_LIMIT_WORDS: Final = 20_000
+# When it was true, when it reaches the log (ms), and whether the plug was in.
+Word = tuple[int, int, bool]
+_IN: Final = "PLUGGED_IN:"
+_OUT: Final = "UNPLUGGED"
+
+
+class Heard:
+    """The words of one car's plug, in the order in which they became true."""
+
+    __slots__ = ("_words",)
+
+    def __init__(self) -> None:
+        self._words: list[Word] = []
+
+    def take(self, true_ms: int, arrives_ms: int, message: PlugEvent | ChargeSample) -> None:
+        """A message that was true then reaches the log then."""
+        is_in = _said(message)
+        if is_in is not None:
+            self._words.append((true_ms, arrives_ms, is_in))
+            if len(self._words) > _LIMIT_WORDS:
+                del self._words[: _LIMIT_WORDS // 4]
+
+    def was_out(self, from_ms: int, to_ms: int) -> bool:
+        """Whether an unplug between these moments was told so that nobody can miss it.
+
+        It must reach the log before any word of a plug that is in later, and the plug must not be in again at once.
+        """
+        return self._was(from_ms, to_ms, is_in=False)
+
+    def was_in(self, from_ms: int, to_ms: int) -> bool:
+        """Whether a plug-in between these moments was told so, and the plug was not out again at once."""
+        return self._was(from_ms, to_ms, is_in=True)
+
+    def _was(self, from_ms: int, to_ms: int, *, is_in: bool) -> bool:
+        words = self._words
+        for true_ms, arrives_ms, says_in in _since(words, from_ms):
+            if true_ms > to_ms:
+                break
+            if says_in is is_in and _stands(words, true_ms, arrives_ms, is_in=is_in):
+                return True
+        return False
+
+
+def _since(words: list[Word], from_ms: int) -> Iterator[Word]:
+    return islice(words, bisect_left(words, (from_ms,)), None)
+
+
+def _stands(words: list[Word], said_ms: int, heard_ms: int, *, is_in: bool) -> bool:
+    """Whether no word of the contrary takes it back, or came before it."""
+    for true_ms, arrives_ms, says_in in _since(words, said_ms):
+        if true_ms > max(heard_ms, said_ms + DEBOUNCE_MS):
+            return True
+        if says_in is is_in:
+            continue
+        if true_ms == said_ms and arrives_ms > heard_ms:
+            return False
+        if true_ms > said_ms and (arrives_ms <= heard_ms or true_ms <= said_ms + DEBOUNCE_MS):
+            return False
+    return True
+
+
+def _said(message: PlugEvent | ChargeSample) -> bool | None:
+    """What the message says of the plug; null: nothing."""
+    if isinstance(message, PlugEvent):
+        return message.is_plugged_in
+    state = message.power_delivery_state or ""
+    if message.is_plugged_in or message.is_charging or state.startswith(_IN):
+        return True
+    return False if message.is_plugged_in is False or state == _OUT else None

@@ -1,0 +1,63 @@
+"""What a feed delivered of a plug, and what nobody can miss of it."""
+
+import pytest
+
+from models.ids import UserId, VehicleId
+from models.telemetry import ChargeSample, PlugEvent
+from simulator.judge.heard import Heard
+from simulator.world.moments import MINUTE_MS, NEVER_MS, moment
+
+_WHO = {"event_id": "e", "vehicle_id": VehicleId("v"), "user_id": UserId("u")}
+
+
+def heard(*words: tuple[float, float, bool]) -> Heard:
+    """Words by when they were true, when they arrived (minutes), and whether the plug was in."""
+    found = Heard()
+    for true_min, arrives_min, is_in in words:
+        true_ms = int(true_min * MINUTE_MS)
+        message = ChargeSample(**_WHO, at=moment(true_ms), is_plugged_in=is_in)  # type: ignore[arg-type]
+        found.take(true_ms, int(arrives_min * MINUTE_MS), message)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("words", "was_out"),
+    [
+        (((5, 5, True), (12, 12, False), (25, 25, True)), True),
+        # Nobody was told, or only before or after.
+        (((5, 5, True), (25, 25, True)), False),
+        (((5, 5, False), (25, 25, False)), False),
+        # Back within the debounce: it never left.
+        (((12, 12, False), (12.9, 12.9, True)), False),
+        (((12, 12, False), (13.1, 13.1, True)), True),
+        # Later than the word of the next visit: older evidence may change nothing.
+        (((12, 30, False), (25, 25, True)), False),
+        (((12, 24, False), (25, 25, True)), True),
+        # One of two is enough.
+        (((12, 30, False), (14, 14, False), (25, 25, True)), True),
+    ],
+)
+def test_an_unplug_that_nobody_can_miss(words: tuple[tuple[float, float, bool], ...], was_out: bool) -> None:
+    """Between minutes 10 and 20 the plug was out for all to know if a word of it arrived, in time, and stood."""
+    assert heard(*words).was_out(10 * MINUTE_MS, 20 * MINUTE_MS) is was_out
+
+
+def test_a_stay_that_nobody_can_miss() -> None:
+    """The same holds of a plug that is in."""
+    words = heard((5, 5, False), (12, 12, True), (25, 25, False))
+    assert words.was_in(10 * MINUTE_MS, 20 * MINUTE_MS)
+    assert not words.was_in(13 * MINUTE_MS, 20 * MINUTE_MS)
+    assert words.was_out(20 * MINUTE_MS, NEVER_MS)
+
+
+def test_what_says_nothing_of_a_plug_is_no_word() -> None:
+    """A message without plug and power, or with words that nobody knows, tells nothing; a plug event tells all."""
+    found = Heard()
+    for state in (None, "charging", "UNKNOWN"):
+        found.take(1, 1, ChargeSample(**_WHO, at=moment(1), power_delivery_state=state))  # type: ignore[arg-type]
+    assert not found.was_in(0, 9)
+    assert not found.was_out(0, 9)
+    found.take(2, 2, PlugEvent(**_WHO, at=moment(2), is_plugged_in=False))  # type: ignore[arg-type]
+    assert found.was_out(0, 9)
+    found.take(3 * MINUTE_MS, 3 * MINUTE_MS, ChargeSample(**_WHO, at=moment(3), is_charging=True))  # type: ignore[arg-type]
+    assert found.was_in(9, NEVER_MS)
