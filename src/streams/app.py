@@ -14,6 +14,7 @@ from runtime.settings import Settings
 from streams.crash import CrashPlan
 from streams.engine import Engine, leave
 from streams.figures import Figures
+from streams.garbage import Garbage
 from streams.home import Home
 from streams.inputs import MERGED_TOPICS
 from streams.kafka_topics import FoundTopics
@@ -31,7 +32,7 @@ TRANSPORTS.aliases["flex"] = "streams.transport:Transport"
 log: Final = get_log()
 
 HEARTBEAT_S: Final = 1.5
-# How often new prices and lost batches are looked for.
+# How often new prices, lost batches and garbage are looked for.
 ROUND_S: Final = 0.25
 TALLY_INTERVAL_S: Final = 60.0
 
@@ -129,12 +130,14 @@ def _wire(app: Any, settings: Settings, engine: Engine, watchdog: Watchdog) -> N
 
 async def _work(app: Any, engine: Engine, around: Surroundings, prices: PriceFeed) -> None:
     tallied_s = monotonic_s()
+    garbage = Garbage()
     while not app.should_stop:
         zones = await asyncio.to_thread(_new_prices, around, prices)
         if zones:
             for worker in engine.workers.values():
                 worker.prices_changed(zones)
         await engine.repair()
+        garbage.look(around.figures.records_done())
         if monotonic_s() - tallied_s >= TALLY_INTERVAL_S:
             tallied_s = monotonic_s()
             log.info("counted", **around.figures.counted())
