@@ -4,6 +4,7 @@ import asyncio
 from typing import Any, Final
 
 import faust
+from faust.tables import TableManager
 from faust.transport.drivers import TRANSPORTS
 from faust.types import TP
 
@@ -37,6 +38,15 @@ ROUND_S: Final = 0.25
 TALLY_INTERVAL_S: Final = 60.0
 
 
+class NoTables(TableManager):
+    """Faust waits a second for tables to be declared. There are none, and a worker that comes back is waited for."""
+
+    async def on_start(self) -> None:
+        """What it does after that second."""
+        await self._update_channels()
+        await self.recovery.start()
+
+
 def create_app(
     settings: Settings,
     prices: PriceFeed,
@@ -58,6 +68,7 @@ def create_app(
         topic_disable_leader=True,
         # A standby would claim partitions that another worker has.
         table_standby_replicas=0,
+        TableManager=NoTables,
         # A worker that comes back takes its own place, without waiting for its old session to end.
         consumer_group_instance_id=home.instance_id,
         consumer_auto_offset_reset="earliest",
