@@ -161,7 +161,7 @@ def _size_and_recovery(kafka: Kafka) -> Measures:
             time.sleep(IDLE_S)
             idle = (process.cpu_s() - before_s) / IDLE_S * 100
             process.end(signal.SIGKILL)
-        # A worker that comes back takes its own place in the group. One whose folder is lost is another to the group, and
+        # Who comes back takes its own place in the group. One whose folder is lost is another to the group, and
         # waits until the killed one's session has ended, as would those that come back if they were measured after it.
         local = [_recovery_s(at, {}) for _ in range(RUNS)]
         rebuilt = [_recovery_s(at, {"state_dir": at.folder / f"other-{number}"}) for number in range(RUNS)]
