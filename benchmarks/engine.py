@@ -161,10 +161,10 @@ def _size_and_recovery(kafka: Kafka) -> Measures:
             time.sleep(IDLE_S)
             idle = (process.cpu_s() - before_s) / IDLE_S * 100
             process.end(signal.SIGKILL)
-        local, rebuilt = [], []
-        for number in range(RUNS):
-            local.append(_recovery_s(at, {}))
-            rebuilt.append(_recovery_s(at, {"state_dir": at.folder / f"other-{number}"}))
+        # Who comes back takes its own place in the group. One whose folder is lost is another to the group, and
+        # waits until the killed one's session has ended, as would those that come back if they were measured after it.
+        local = [_recovery_s(at, {}) for _ in range(RUNS)]
+        rebuilt = [_recovery_s(at, {"state_dir": at.folder / f"other-{number}"}) for number in range(RUNS)]
     return {
         "cost_per_event_1k_vehicles_us": _in(few, "us"),
         "cost_per_event_100k_vehicles_us": _in(many, "us"),

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
 
@@ -27,8 +27,8 @@ class ThinProcessor(PartitionProcessor):
         self._folds: dict[str, Fold] = {}
         self._changed: dict[str, Fold] = {}
 
-    def recover(self, heard_s: float) -> int:
-        del heard_s
+    def recover(self, heard_s: float, moved: Callable[[], None] = lambda: None) -> int:
+        del heard_s, moved
         return 0
 
     def decide(self, arrived: Iterable[Arrived], wall_now: datetime | None) -> Decided:

@@ -4,6 +4,7 @@ import asyncio
 from typing import Any, Final
 
 import faust
+from faust.tables import TableManager
 from faust.transport.drivers import TRANSPORTS
 from faust.types import TP
 
@@ -14,6 +15,7 @@ from runtime.settings import Settings
 from streams.crash import CrashPlan
 from streams.engine import Engine, leave
 from streams.figures import Figures
+from streams.garbage import Garbage
 from streams.home import Home
 from streams.inputs import MERGED_TOPICS
 from streams.kafka_topics import FoundTopics
@@ -31,9 +33,18 @@ TRANSPORTS.aliases["flex"] = "streams.transport:Transport"
 log: Final = get_log()
 
 HEARTBEAT_S: Final = 1.5
-# How often new prices and lost batches are looked for.
+# How often new prices, lost batches and garbage are looked for.
 ROUND_S: Final = 0.25
 TALLY_INTERVAL_S: Final = 60.0
+
+
+class NoTables(TableManager):
+    """Faust waits a second for tables to be declared. There are none, and a worker that comes back is waited for."""
+
+    async def on_start(self) -> None:
+        """What it does after that second."""
+        await self._update_channels()
+        await self.recovery.start()
 
 
 def create_app(
@@ -57,6 +68,7 @@ def create_app(
         topic_disable_leader=True,
         # A standby would claim partitions that another worker has.
         table_standby_replicas=0,
+        TableManager=NoTables,
         # A worker that comes back takes its own place, without waiting for its old session to end.
         consumer_group_instance_id=home.instance_id,
         consumer_auto_offset_reset="earliest",
@@ -129,12 +141,14 @@ def _wire(app: Any, settings: Settings, engine: Engine, watchdog: Watchdog) -> N
 
 async def _work(app: Any, engine: Engine, around: Surroundings, prices: PriceFeed) -> None:
     tallied_s = monotonic_s()
+    garbage = Garbage()
     while not app.should_stop:
         zones = await asyncio.to_thread(_new_prices, around, prices)
         if zones:
             for worker in engine.workers.values():
                 worker.prices_changed(zones)
         await engine.repair()
+        garbage.look(around.figures.records_done())
         if monotonic_s() - tallied_s >= TALLY_INTERVAL_S:
             tallied_s = monotonic_s()
             log.info("counted", **around.figures.counted())

@@ -175,6 +175,14 @@ class Engine:
             for topic, offset in worker.reached.items()
         }
 
+    def recoveries(self) -> dict[int, tuple[str, int]]:
+        """By partition number that is not recovered yet, what that is at, and a count that grows while it moves."""
+        return {
+            worker.number: (worker.restoring.step, worker.restoring.moves)
+            for worker in list(self.workers.values())
+            if not worker.is_recovered
+        }
+
     def quiet_since_s(self) -> float | None:
         """Since when, in monotonic seconds, partitions are being given out anew; None: they are not."""
         return self._quiet_s

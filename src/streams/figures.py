@@ -64,6 +64,11 @@ class Figures:
         with self._lock:
             return dict(self._tally)
 
+    def records_done(self) -> int:
+        """How many input records were processed."""
+        with self._lock:
+            return self.records.total()
+
     def aborted(self, partition: int) -> None:
         """A transaction was undone."""
         with self._lock:

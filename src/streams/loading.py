@@ -13,6 +13,7 @@ from streams.inputs import MERGED_TOPICS
 from streams.processor import PartitionProcessor
 from streams.progress import Progress, TopicProgress, decode_progress, start_of
 from streams.recovery import At, Bounds, Recovery, bounds_of
+from streams.restoring import Restoring
 from streams.states import PROGRESS_KEY
 from streams.store import Store, StoreDamagedError, remove_store
 from streams.surroundings import Surroundings
@@ -46,7 +47,9 @@ class Loaded(Struct, frozen=True):
 class Loading:
     """Of one partition number."""
 
-    def __init__(self, number: int, around: Surroundings, stopping: Event) -> None:
+    def __init__(self, number: int, around: Surroundings, stopping: Event, restoring: Restoring) -> None:
+        """`restoring`: is told how far it has come."""
+        self._restoring = restoring
         self._number = number
         self._around = around
         self._stopping = stopping
@@ -57,7 +60,8 @@ class Loading:
         settings = self._around.settings
         changelog = (topic_name(settings.topic_prefix, CHANGELOG), self._number)
         for _ in range(2):
-            recovery = Recovery(settings.kafka_bootstrap_servers, changelog, self._around.generation, own)
+            servers, generation = settings.kafka_bootstrap_servers, self._around.generation
+            recovery = Recovery(servers, changelog, generation, own, self._restoring)
             store = recovery.open(self._folder, self._stopping.is_set)
             try:
                 return self._loaded(store, recovery)
@@ -81,7 +85,9 @@ class Loading:
             vehicles=vehicles,
             timers=Timers(settings.timer_quiet_s, is_wall=settings.clock == "wall"),
         )
-        count = processor.recover(monotonic_s())
+        self._restoring.begin("sets its timers")
+        count = processor.recover(monotonic_s(), self._restoring.move)
+        self._restoring.begin("asks where its inputs end")
         done = decode_progress(store.get(PROGRESS_KEY))
         names = {topic: topic_name(settings.topic_prefix, topic) for topic in MERGED_TOPICS}
         bounds = self._bounds({name: done[topic].next_offset for topic, name in names.items() if topic in done}, names)

@@ -29,6 +29,7 @@ from streams.processor import Arrived, Decided
 from streams.progress import Progress, TopicProgress, encode_progress
 from streams.records import read
 from streams.recovery import now_ms
+from streams.restoring import Restoring
 from streams.states import OWNER_KEY, PROGRESS_KEY
 from streams.store import StoreDamagedError, remove_store
 from streams.surroundings import Surroundings
@@ -78,6 +79,7 @@ class PartitionWorker:
         self._is_paused = threading.Event()
         self._begins_anew = False
         self.is_recovered = False
+        self.restoring = Restoring()
         # What is done, by topic: replaced whole with every batch.
         self.done: Progress = {}
         # By topic, where it goes on: as `done`, and beyond what has no record (transaction markers) at once.
@@ -159,8 +161,10 @@ class PartitionWorker:
         )
         try:
             # First of all: from now on no earlier owner can write.
+            self.restoring.begin("shuts out its earlier owner")
             self._transactions.begin_session()
-            loaded = Loading(self.number, self._around, self._stopping).load(self._claim())
+            self.restoring.begin("claims its changelog")
+            loaded = Loading(self.number, self._around, self._stopping, self.restoring).load(self._claim())
             self._take(loaded)
             self._tell(loaded, monotonic_s() - began_s)
             try:

@@ -7,9 +7,10 @@ A change of prices changes no state by itself: the vehicles concerned are asked 
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 
 from msgspec import Struct
 
@@ -47,6 +48,9 @@ from streams.states import (
 from streams.timers import Timers
 from streams.updates import UpdateEncoder
 from streams.vehicles import Vehicles
+
+# A recovery is seen to move with so many vehicles.
+MOVED_VEHICLES: Final = 1_000
 
 
 class Arrived(Struct, frozen=True):
@@ -92,15 +96,17 @@ class PartitionProcessor:
         # Vehicles that are to be asked anew when to wake them, and when each was last heard.
         self._to_ask: dict[VehicleId, float] = {}
 
-    def recover(self, heard_s: float) -> int:
+    def recover(self, heard_s: float, moved: Callable[[], None] = lambda: None) -> int:
         """Set the timers of every vehicle in the store, as if each had just been heard. How many vehicles there are.
 
         The timers stand as they were set when the vehicle was written. Those that were set by other rules, or without
-        prices that have come since, are asked anew, by and by.
+        prices that have come since, are asked anew, by and by. `moved`: is called now and then.
         """
         count = 0
         for vehicle_id, summary in self._vehicles.summaries():
             count += 1
+            if count % MOVED_VEHICLES == 0:
+                moved()
             self._remember(vehicle_id, summary, heard_s)
             prices = 0 if summary.zone is None else self._logic.price_counts[summary.zone]
             if (summary.rules_hash, summary.prices) != (self._rules_hash, prices):

@@ -19,6 +19,7 @@ from models.topics import DAY_MS
 from runtime.clock import monotonic_s, utc_now
 from runtime.logs import get_log
 from streams.errors import WorkerError
+from streams.restoring import Restoring
 from streams.store import Store, StoreDamagedError, remove_store
 from streams.transactions import StoppedError
 
@@ -71,11 +72,20 @@ class _OutOfRangeError(RuntimeError):
 class Recovery:
     """The recovery of one partition number."""
 
-    def __init__(self, bootstrap_servers: str, changelog: tuple[str, int], generation: bytes, own: int) -> None:
+    def __init__(
+        self,
+        bootstrap_servers: str,
+        changelog: tuple[str, int],
+        generation: bytes,
+        own: int,
+        restoring: Restoring | None = None,
+    ) -> None:
         """`changelog`: topic (as on the broker) and partition. `generation`: tells this changelog from any other.
 
         `own`: the offset of a record that this process has committed there: what anybody wrote earlier lies before it.
+        `restoring`: is told how far it has come.
         """
+        self._restoring = restoring or Restoring()
         self._servers = bootstrap_servers
         self._changelog = changelog
         self._generation = generation
@@ -87,6 +97,7 @@ class Recovery:
 
     def open(self, folder: Path, is_stopping: Callable[[], bool]) -> Store:
         """The store, complete. Raises WorkerError, StoppedError."""
+        self._restoring.begin("opens its store")
         store = self._usable(folder)
         if store is not None:
             try:
@@ -168,6 +179,7 @@ class Recovery:
             consumer.close()
 
     def _copy(self, consumer: Any, store: Store, is_stopping: Callable[[], bool]) -> None:
+        self._restoring.begin(f"reads {self._changelog[0]}")
         position, moved_s = -1, monotonic_s()
         while position <= self._own:
             if is_stopping():
@@ -183,6 +195,7 @@ class Recovery:
             if changes:
                 store.write(changes, position, now_ms())
                 moved_s = monotonic_s()
+                self._restoring.move()
                 self.records += len(changes)
             elif monotonic_s() - moved_s > STALL_LIMIT_S:
                 raise WorkerError(f"{self._changelog[0]} cannot be read: nothing came for {STALL_LIMIT_S:g} s")

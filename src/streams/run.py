@@ -2,7 +2,6 @@
 shutdown is bounded.
 """
 
-import gc
 import logging
 import os
 import signal
@@ -26,8 +25,6 @@ log: Final = get_log()
 # However long Kafka may not answer: what was not committed is read again anyway.
 SHUTDOWN_LIMIT_S: Final = 5.0
 SWITCH_INTERVAL_S: Final = 0.001
-# New objects, rounds of the young, rounds of the middle-aged.
-GC_THRESHOLDS: Final = (20_000, 20, 500)
 
 
 def run_worker(settings: Settings, processor: type[PartitionProcessor] = PartitionProcessor) -> int:
@@ -63,11 +60,6 @@ def _run(
     from streams.app import create_app  # noqa: PLC0415
 
     app = create_app(settings, prices, found, home, processor)
-    # What is loaded by now stays. Of what is made later, cycles are rare, and to look for them among the states of some
-    # ten thousand vehicles takes the better part of a second: young objects are looked at often, old ones seldom.
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*GC_THRESHOLDS)
     # Batches are short, and several threads take turns: by Python's default of 5 ms each turn would be felt.
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     worker = faust.Worker(app, quiet=True, override_logging=False, redirect_stdouts=False)

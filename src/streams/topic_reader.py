@@ -24,8 +24,10 @@ CONNECT_LIMIT_S: Final = 10.0
 QUESTION_S: Final = 1.0
 # Without a record or an end for so long, reading has failed: the client has tried to connect once a second until then.
 STALL_LIMIT_S: Final = 30.0
-# How long one wait for records lasts, and the pause before a question is asked again.
+# The pause before a question is asked again.
 STEP_S: Final = 0.2
+# How long one wait for records lasts: all of it, unless a whole batch comes. A worker that starts waits for it.
+WAIT_S: Final = 0.02
 
 # What no further attempt cures: the log is not what was read, or may not be read.
 _LOST: Final = frozenset(
@@ -91,7 +93,7 @@ class TopicReader:
         idle_s = 0.0
         while self._ends:
             asked_s, ahead = monotonic_s(), self.offsets_ahead()
-            records = self._taken(self._consumer.consume(BATCH_RECORDS, timeout=STEP_S))
+            records = self._taken(self._consumer.consume(BATCH_RECORDS, timeout=WAIT_S))
             # Only the waiting counts, not what is done with the records in between.
             idle_s = 0.0 if self.offsets_ahead() < ahead else idle_s + monotonic_s() - asked_s
             if idle_s > STALL_LIMIT_S:

@@ -2,6 +2,8 @@
 
 Asked of Kafka itself, not of our own parts, so that no part of ours can hide it: where the inputs go on beyond
 what is done, and nothing is done for a while although the broker answers, something of ours stands still.
+
+A recovery has nobody to wait for, not even Kafka: whoever starts us again finds out whether that is there.
 """
 
 import threading
@@ -32,6 +34,8 @@ class Standstill:
         self._limit_s = limit_s
         # By topic and partition, what was done last, and since when there is more to do, in monotonic seconds.
         self._stands: dict[At, tuple[int, float]] = {}
+        # By partition number, how far its recovery had come, and since when in monotonic seconds.
+        self._recoveries: dict[int, tuple[int, float]] = {}
         # How many offsets are not done yet.
         self.lag: dict[At, int] = {}
 
@@ -57,6 +61,23 @@ class Standstill:
         if quiet_s is not None and now_s - quiet_s > 2 * self._limit_s:
             raise WorkerError(f"partitions were taken away, and for {2 * self._limit_s:g} s none was given")
 
+    def look_at_recoveries(self, recoveries: dict[int, tuple[str, int]], now_s: float) -> None:
+        """Raises WorkerError where one stands still, whoever it waits for.
+
+        `recoveries`: by partition number, what it is at, and a count that grows while it moves.
+        """
+        known = self._recoveries
+        self._recoveries = {
+            number: known[number] if known.get(number, (-1, 0.0))[0] == moves else (moves, now_s)
+            for number, (_, moves) in recoveries.items()
+        }
+        for number, (_, since_s) in self._recoveries.items():
+            if now_s - since_s > self._limit_s:
+                raise WorkerError(
+                    f"partition {number} cannot be recovered: it {recoveries[number][0]},"
+                    f" and nothing has moved for more than {self._limit_s:g} s"
+                )
+
     def _stand(self, at: At, offset: int, now_s: float) -> tuple[int, float]:
         known = self._stands.get(at)
         return known if known is not None and known[0] == offset else (offset, now_s)
@@ -66,6 +87,7 @@ class Watched(Protocol):
     """The engine, as the watchdog knows it. `positions`: what is done, by topic as on the broker and partition."""
 
     def positions(self) -> dict[At, int]: ...
+    def recoveries(self) -> dict[int, tuple[str, int]]: ...
     def quiet_since_s(self) -> float | None: ...
 
 
@@ -99,6 +121,7 @@ class Watchdog:
     def _run(self) -> None:
         while not self._stopping.wait(self._round_s):
             try:
+                self._standstill.look_at_recoveries(self._watched.recoveries(), monotonic_s())
                 done = self._watched.positions()
                 self._standstill.look(done, self._ends(list(done)), self._watched.quiet_since_s(), monotonic_s())
             except Exception as error:  # noqa: BLE001  # a watchdog that has died watches nothing

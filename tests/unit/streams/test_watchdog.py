@@ -70,3 +70,21 @@ def test_partitions_that_are_never_given_back_end_the_worker() -> None:
     case.look(219.0)
     with pytest.raises(WorkerError, match="taken away"):
         case.look(220.1)
+
+
+def test_a_recovery_that_stands_still_ends_the_worker() -> None:
+    """Whoever it waits for: once nothing of it has moved for longer than the limit, the word names its step."""
+    standstill = Standstill(60.0)
+    for now_s in (0.0, 60.0):
+        standstill.look_at_recoveries({3: ("reads the log", 7), 4: ("reads the log", round(now_s))}, now_s)
+    with pytest.raises(WorkerError, match="partition 3 cannot be recovered: it reads the log, and nothing has moved"):
+        standstill.look_at_recoveries({3: ("reads the log", 7), 4: ("reads the log", 61)}, 60.1)
+
+
+def test_a_recovery_that_moves_may_take_its_time() -> None:
+    """Only standing still counts, not how long it takes in all; one that begins anew later has the whole limit."""
+    standstill = Standstill(60.0)
+    for step in range(5):
+        standstill.look_at_recoveries({3: ("reads the log", step)}, step * 59.0)
+    standstill.look_at_recoveries({}, 300.0)
+    standstill.look_at_recoveries({3: ("reads the log", 4)}, 400.0)
