@@ -11,7 +11,7 @@ from struct import Struct as Layout
 from typing import Final, NamedTuple
 
 # Raised by one whenever a key or a row changes its meaning: a store of another number is rebuilt.
-LAYOUT_VERSION: Final = 3
+LAYOUT_VERSION: Final = 4
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -54,9 +54,9 @@ def head_key(session_id: str) -> bytes:
     return b"h" + session_id.encode()
 
 
-def body_key(vehicle_id: str, session_id: str) -> bytes:
-    """Bodies of one vehicle lie side by side: most lists are of one, and a page then reads few blocks."""
-    return b"b%b\0%b" % (vehicle_id.encode(), session_id.encode())
+def body_key(vehicle_id: str, position: Position) -> bytes:
+    """Bodies of one vehicle lie side by side, as they stand in lists: most are of one, and a page reads few blocks."""
+    return b"b%b\0%b" % (vehicle_id.encode(), position_key(position))
 
 
 def current_key(policy_id: str) -> bytes:
