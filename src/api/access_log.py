@@ -9,6 +9,7 @@ from http import HTTPStatus
 from typing import Any, Final, NamedTuple, Protocol
 
 from msgspec import Struct
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.direct import Answer
@@ -25,7 +26,7 @@ log: Final = get_log()
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE"})
 # On every answer: nothing here may be sniffed, kept, framed or scripted (the docs page brings its own policy; its
 # `frame-ancestors` says what X-Frame-Options did). Strict-Transport-Security is for whoever ends TLS in front of us.
-_SECURITY_HEADERS: Final = (
+SECURITY_HEADERS: Final = (
     (b"x-content-type-options", b"nosniff"),
     (b"cache-control", b"no-store"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
@@ -80,9 +81,11 @@ class AccessLog:
                 await self._app(scope, receive, send_noted)
             else:
                 status = answer.status
-                headers = [*answer.headers, (b"x-request-id", head.request_id), *_SECURITY_HEADERS]
+                headers = [*answer.headers, (b"x-request-id", head.request_id), *SECURITY_HEADERS]
                 await send({"type": "http.response.start", "status": status, "headers": headers})
                 await send({"type": "http.response.body", "body": answer.body})
+        except ClientDisconnect:
+            pass  # in the middle of its own body: there is nobody to answer, and nothing of ours is wrong
         except Exception:
             # Said here and not by the server: the answer gets its headers, the traceback its request.
             log.exception("a request met a defect", request_id=head.request_id.decode())
@@ -146,5 +149,5 @@ class _Known(NamedTuple):
 def _with_ours(given: Iterable[tuple[bytes, bytes]], head: Head) -> list[tuple[bytes, bytes]]:
     """The headers of an answer, and those of ours that it does not bring itself."""
     names = [name for name, _ in given]
-    ours = [one for one in _SECURITY_HEADERS if one[0] not in names]
+    ours = [one for one in SECURITY_HEADERS if one[0] not in names]
     return [*given, (b"x-request-id", head.request_id), *ours]

@@ -80,7 +80,9 @@ class Batch:
 
     def write(self, more: Mapping[bytes, bytes | None]) -> None:
         """Everything taken, the offsets behind it, and `more`, in one write. Raises StoreDamagedError."""
-        changes = self._draft.changes | offset_changes(self.positions) | dict(more)
+        changes = self._draft.changes
+        changes.update(offset_changes(self.positions))
+        changes.update(more)
         if changes:
             self._store.write(changes)
         for metric, counts in ((self._metrics.applied, self._taken), (self._metrics.skipped, self._passed_over)):

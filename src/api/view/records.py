@@ -7,7 +7,7 @@ fields that lists and access rules need are decoded, so a field that a newer wor
 import re
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import Final
 
 import msgspec
 from msgspec import Struct
@@ -40,7 +40,7 @@ class _Session(Struct, frozen=True, rename="camel", kw_only=True):
     plugged_out_at: AwareTime | None
 
 
-class _Said(NamedTuple):
+class _Said(Struct, frozen=True, gc=False):
     """The headers of an update that the view needs; a rebuild reads millions of them."""
 
     session_id: str

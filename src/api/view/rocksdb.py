@@ -99,11 +99,12 @@ class RocksStore:
 
     def write(self, changes: Mapping[bytes, bytes | None]) -> None:
         batch = WriteBatch(raw_mode=True)
+        put = batch.put
         for key, value in changes.items():
             if value is None:
                 batch.delete(key)
             else:
-                batch.put(key, value)
+                put(key, value)
         try:
             self._db.write(batch, self._write_options)
         except Exception as error:  # as above

@@ -4,16 +4,17 @@ import asyncio
 import io
 import logging
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from typing import Any
 
 import httpx
 import msgspec
 import pytest
 from fastapi import FastAPI, Request, Response
+from starlette.types import Message
 
-from api import auth, limits
-from api.app import create_app
+from api import access_log, auth, limits
+from api.app import asgi_of, create_app
 from api.auth import Authenticator
 from api.direct import Direct
 from api.metrics import Metrics
@@ -139,6 +140,37 @@ def test_slow_body(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> None:
         await asyncio.Event().wait()
 
     assert call(app, "POST", "/flex/echo", authorization(), content=stuck()).status_code == 408
+
+
+def test_a_client_that_leaves_is_no_defect(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that goes away in the middle of its body is noted with status 0, and raises no alarm."""
+    said = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", said)
+    monkeypatch.setattr(logging.root, "level", logging.INFO)
+    alarms: list[str] = []
+    monkeypatch.setattr(access_log.log, "exception", lambda event, **_: alarms.append(event), raising=False)
+    headers = [(b"authorization", authorization()["Authorization"].encode()), (b"content-length", b"500")]
+    path = "/flex/echo"
+    scope = {"type": "http", "method": "POST", "path": path, "raw_path": path.encode(), "query_string": b""}
+    came: Iterator[Message] = iter(
+        [{"type": "http.request", "body": b"{", "more_body": True}, {"type": "http.disconnect"}]
+    )
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return next(came)
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    async def run() -> None:
+        await asgi_of(app)(scope | {"headers": headers}, receive, send)
+
+    asyncio.run(run())
+    app.state.metrics.told()
+    assert not sent
+    assert not alarms
+    assert [msgspec.json.decode(line)["status"] for line in said.getvalue().splitlines()] == [0]
 
 
 def test_head_limits(app: FastAPI) -> None:
