@@ -63,8 +63,9 @@ class Batch:
         for message in messages:
             error = message.error()
             if error is None:
-                self.positions[message.topic(), message.partition()] = message.offset() + 1
-                records.append((message, self._read(message)))
+                topic = message.topic()
+                self.positions[topic, message.partition()] = message.offset() + 1
+                records.append((message, None if topic == self._policies_topic else _read(message)))
             elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's names for its own codes
                 # The end may lie behind transaction markers, which no record's offset shows.
                 self.positions[message.topic(), message.partition()] = message.offset()
@@ -88,17 +89,6 @@ class Batch:
         for metric, counts in ((self._metrics.applied, self._taken), (self._metrics.skipped, self._passed_over)):
             for topic, count in counts.items():
                 metric.labels(topic).inc(count)
-
-    def _read(self, message: Any) -> _Said:
-        if message.topic() == self._policies_topic:
-            return None
-        try:
-            value = message.value()
-            if value is None:
-                return read_session_id(message.key())
-            return read_update(message.key(), value, message.headers())
-        except UnreadableError as error:
-            return error
 
     def _take_record(self, message: Any, said: _Said) -> None:
         topic = message.topic()
@@ -155,3 +145,14 @@ class Batch:
         if self._is_told and head.policy_id is not None:
             self.touched.add(head.policy_id)
             self.updates.append(Published(head.policy_id, head.user_id, head.id, head.version, body))
+
+
+def _read(message: Any) -> _Said:
+    """What a record of sessions says."""
+    try:
+        value = message.value()
+        if value is None:
+            return read_session_id(message.key())
+        return read_update(message.key(), value, message.headers())
+    except UnreadableError as error:
+        return error

@@ -111,7 +111,10 @@ def _put_current(draft: Draft, policy_id: str, **changes: str | CurrentSession |
 
 def _sharers(draft: Draft, head: SessionHead) -> list[SessionHead]:
     """The other settled sessions of this one's charging event."""
-    ids = unpack_ids(draft.get(event_key(head.charging_event_id)))
+    raw = draft.get(event_key(head.charging_event_id))
+    if raw is None:  # nearly always
+        return []
+    ids = unpack_ids(raw)
     heads = (stored_head(draft, one) for one in ids if one != head.id)
     return [one for one in heads if one is not None]
 

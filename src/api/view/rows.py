@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from api.view.keys import Index, Position, body_key, position_key
+from api.view.keys import Index, body_key, place_of
 
 
 class SessionHead(Struct, frozen=True, array_like=True, gc=False):
@@ -90,7 +90,7 @@ def unpack_ids(raw: bytes | None) -> tuple[str, ...]:
 
 def body_place(head: SessionHead) -> bytes:
     """The key of a settled session's body."""
-    return body_key(head.vehicle_id, Position(head.plugged_in_us or 0, head.id))
+    return body_key(head.vehicle_id, place_of(head.plugged_in_us or 0, head.id))
 
 
 def index_keys(head: SessionHead) -> list[bytes]:
@@ -98,7 +98,7 @@ def index_keys(head: SessionHead) -> list[bytes]:
     if not head.is_settled or head.plugged_in_us is None:
         return []
     # Written out, since a rebuild makes ten million of them; keys.index_prefix says the same.
-    position = position_key(Position(head.plugged_in_us, head.id))
+    position = place_of(head.plugged_in_us, head.id)
     user = head.user_id.encode() + b"\0"
     keys = [Index.ALL + position, Index.USER + user + position]
     if head.policy_id is not None:

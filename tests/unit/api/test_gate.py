@@ -144,9 +144,7 @@ def test_slow_body(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_client_that_leaves_is_no_defect(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> None:
     """A client that goes away in the middle of its body is noted with status 0, and raises no alarm."""
-    said = io.StringIO()
-    monkeypatch.setattr(sys, "stderr", said)
-    monkeypatch.setattr(logging.root, "level", logging.INFO)
+    said = heard(monkeypatch)
     alarms: list[str] = []
     monkeypatch.setattr(access_log.log, "exception", lambda event, **_: alarms.append(event), raising=False)
     headers = [(b"authorization", authorization()["Authorization"].encode()), (b"content-length", b"500")]
@@ -221,12 +219,18 @@ def test_no_secret_in_the_log(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> 
             assert secret not in text
 
 
-def logged(app: FastAPI, monkeypatch: pytest.MonkeyPatch, path: str, headers: Mapping[str, str]) -> dict[str, Any]:
-    """The one line of this request."""
+def heard(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+    """What is logged at level info from now on."""
     said = io.StringIO()
     monkeypatch.setattr(sys, "stderr", said)
     monkeypatch.setattr(logging.root, "level", logging.INFO)
     logging.root.manager._clear_cache()  # type: ignore[attr-defined]
+    return said
+
+
+def logged(app: FastAPI, monkeypatch: pytest.MonkeyPatch, path: str, headers: Mapping[str, str]) -> dict[str, Any]:
+    """The one line of this request."""
+    said = heard(monkeypatch)
     call(app, "GET", path, headers)
     app.state.metrics.told()
     lines = [msgspec.json.decode(line) for line in said.getvalue().splitlines()]
