@@ -1,4 +1,7 @@
-"""A bare Starlette route that returns constant bytes, on the server that the API uses: what its read is measured by."""
+"""A bare Starlette route that returns constant bytes: what the API's read of the current session is measured by.
+
+The server and the interpreter's settings are the API's own; what differs is the application alone.
+"""
 
 import sys
 from pathlib import Path
@@ -9,6 +12,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from api.run import listen, server_config, settle_process
+
 
 def main() -> None:
     """`bare_server PORT FILE`: the bytes of the file at the path of the current session."""
@@ -18,7 +23,8 @@ def main() -> None:
         return Response(body, media_type="application/json")
 
     app = Starlette(routes=[Route("/flex/vehicle-policies/{policyId}/session", constant)])
-    uvicorn.run(app, host="127.0.0.1", port=port, http="h11", ws="none", log_config=None, access_log=False)
+    settle_process()
+    uvicorn.Server(server_config(app, drain_s=1)).run(sockets=[listen("127.0.0.1", port)])
 
 
 if __name__ == "__main__":

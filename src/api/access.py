@@ -11,7 +11,7 @@ from typing import Final
 from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api.auth import Authenticator
+from api.auth import ADMITTED, Authenticator
 from api.metrics import Metrics
 from api.problems import ProblemError, respond
 from api.rate_limit import RateLimit
@@ -36,8 +36,9 @@ class Access:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"].startswith(_GUARDED):
             try:
-                caller = self._auth.remembered(scope) or await self._auth.admit(scope)
-                self._count(caller.token_digest)
+                if ADMITTED not in scope:  # api.direct has let it in already, and counted it
+                    caller = await self._auth.admit(scope)
+                    self._count(caller.token_digest)
             except ProblemError as error:
                 self._metrics.refused.labels(str(error.problem.status)).inc()
                 self._name_route(scope)

@@ -4,38 +4,29 @@ The line holds the route's template and never the query string, the path's ids, 
 """
 
 import asyncio
-import itertools
-import re
-import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
+from msgspec import Struct
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.direct import Answer
+from api.durations import Duration
+from api.heads import Head, read_head
 from api.metrics import Metrics
 from api.problems import ProblemError, respond
 from runtime.clock import monotonic_s
-from runtime.logs import LineBatch, get_log
-
-if TYPE_CHECKING:
-    from prometheus_client import Histogram
+from runtime.logs import LineBatch, get_log, members
 
 log: Final = get_log()
 
-_REQUEST_ID: Final = re.compile(r"\A[A-Za-z0-9._-]{1,64}\Z")
-# Ids of our own: eight random bytes of this process, and a number.
-_PROCESS: Final = secrets.token_hex(8)
-_NUMBERS: Final = itertools.count(1)
 # Methods of HTTP; any other word a client invents counts as one, so that labels stay few.
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE"})
-# W3C Trace Context, version 00 and what later versions must begin with.
-_TRACEPARENT: Final = re.compile(
-    r"\A(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}(-.*)?\Z"
-)
 # On every answer: nothing here may be sniffed, kept, framed or scripted (the docs page brings its own policy; its
 # `frame-ancestors` says what X-Frame-Options did). Strict-Transport-Security is for whoever ends TLS in front of us.
-_SECURITY_HEADERS: Final = (
+SECURITY_HEADERS: Final = (
     (b"x-content-type-options", b"nosniff"),
     (b"cache-control", b"no-store"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
@@ -43,19 +34,29 @@ _SECURITY_HEADERS: Final = (
 _DEFECT: Final = ProblemError(
     HTTPStatus.INTERNAL_SERVER_ERROR, "internal-error", "This is a fault of the API; X-Request-Id names the request."
 )
+# Requests that ended are told of together, after so many seconds or so many of them: what is done many times in a row
+# costs less each, and a write more than a line. A process that is killed leaves no more than these untold.
+_TELL_S: Final = 0.05
+_TELL_REQUESTS: Final = 256
+
+
+class _AtOnce(Protocol):
+    """Whoever may have an answer without waiting for anything."""
+
+    def answer(self, scope: Scope, head: Head, now_s: float) -> Answer | None: ...
 
 
 class AccessLog:
-    """ASGI middleware; the outermost, so that it sees every answer."""
+    """ASGI middleware; the outermost, so that it sees every answer. Whoever ends the process calls `Metrics.told`."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics, direct: _AtOnce) -> None:
         self._app = app
         self._metrics = metrics
+        self._direct = direct
         self._known: dict[tuple[str, str, int], _Known] = {}
         self._open = 0
         metrics.open.set_function(lambda: self._open)
         metrics.before_scrape.append(self._tell)
-        # Requests that ended in this turn of the event loop.
         self._ended: list[_Ended] = []
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -63,94 +64,90 @@ class AccessLog:
             await self._app(scope, receive, send)
             return
         start_s = monotonic_s()
-        said = _read(scope)
-        request_id = said.request_id
+        head = read_head(scope)
         status = 0
 
         async def send_noted(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = int(message["status"])
-                given = message.get("headers", ())
-                names = [name for name, _ in given]
-                ours = [one for one in _SECURITY_HEADERS if one[0] not in names]
-                message["headers"] = [*given, (b"x-request-id", request_id.encode()), *ours]
+                message["headers"] = _with_ours(message.get("headers", ()), head)
             await send(message)
 
         self._open += 1
         try:
-            await self._app(scope, receive, send_noted)
+            answer = self._direct.answer(scope, head, start_s)
+            if answer is None:
+                await self._app(scope, receive, send_noted)
+            else:
+                status = answer.status
+                headers = [*answer.headers, (b"x-request-id", head.request_id), *SECURITY_HEADERS]
+                await send({"type": "http.response.start", "status": status, "headers": headers})
+                await send({"type": "http.response.body", "body": answer.body})
+        except ClientDisconnect:
+            pass  # in the middle of its own body: there is nobody to answer, and nothing of ours is wrong
         except Exception:
             # Said here and not by the server: the answer gets its headers, the traceback its request.
-            log.exception("a request met a defect", request_id=request_id)
+            log.exception("a request met a defect", request_id=head.request_id.decode())
             if status:  # too late to say anything else; the server cuts the connection
                 raise
             await respond(_DEFECT.problem)(scope, receive, send_noted)
         finally:
             self._open -= 1
-            route = getattr(scope.get("route"), "path", "unmatched")
-            self._note(_Ended(scope["method"], route, status, monotonic_s() - start_s, said))
+            self._note(_Ended(scope["method"], scope.get("route"), status, start_s, monotonic_s(), head))
 
     def _note(self, ended: "_Ended") -> None:
         if not self._ended:
-            # Measured and written once every request of this turn has its answer, and all at once: a write costs more
-            # than a line, and what is done many times in a row costs less.
-            asyncio.get_running_loop().call_soon(self._tell)
+            asyncio.get_running_loop().call_later(_TELL_S, self._tell)
         self._ended.append(ended)
+        if len(self._ended) >= _TELL_REQUESTS:
+            self._tell()
 
     def _tell(self) -> None:
         """Metrics and log of the requests that ended since the last time."""
         told, self._ended = self._ended, []
         lines = LineBatch()
-        for method, route, status, duration_s, said in told:
+        for ended in told:
+            method, status, head = ended.method, ended.status, ended.head
+            route = "unmatched" if ended.route is None else ended.route.path
             key = (method if method in _METHODS else "OTHER", route, status)
             known = self._known.get(key)
             if known is None:
                 known = self._known[key] = self._known_of(*key)
+            duration_s = ended.end_s - ended.start_s
             known.duration.observe(duration_s)
-            lines.add(known.fields, said.trace, duration_ms=round(duration_s * 1_000, 3), request_id=said.request_id)
+            trace = f",{members(head.trace)}" if head.trace else ""
+            # A request's id needs no escapes (api.heads).
+            more = f'"duration_ms":{duration_s * 1_000:.3f},"request_id":"{head.request_id.decode()}"'
+            lines.add(f"{known.fields}{trace},{more}", ended.end_s)
         lines.write()
 
     def _known_of(self, method: str, route: str, status: int) -> "_Known":
-        """What all requests of a kind have in common. Looking a histogram up by its labels costs more than all else."""
-        return _Known(
-            self._metrics.durations.labels(method, route, str(status)),
-            {"event": "request", "method": method, "route": route, "status": status},
-        )
+        """What all requests of a kind have in common."""
+        fields = members({"event": "request", "method": method, "route": route, "status": status})
+        return _Known(self._metrics.durations.of((method, route, str(status))), fields)
 
 
-class _Ended(NamedTuple):
-    """A request that has its answer."""
+class _Ended(Struct, frozen=True, gc=False):
+    """A request that has its answer. Its two seconds are of the monotonic clock."""
 
     method: str
-    route: str
+    route: Any
     status: int
-    duration_s: float
-    said: "_Said"
+    start_s: float
+    end_s: float
+    head: Head
 
 
 class _Known(NamedTuple):
     """What requests of one method, route and status have in common; there are few such kinds."""
 
-    duration: "Histogram"
-    fields: Mapping[str, Any]
+    duration: Duration
+    fields: str
 
 
-class _Said(NamedTuple):
-    """What a request's headers say of it: the client's own id where it is a harmless one, else a new one; its trace."""
-
-    request_id: str
-    trace: dict[str, str]
-
-
-def _read(scope: Scope) -> _Said:
-    request_id, trace = "", {}
-    for name, value in scope["headers"]:
-        if name == b"x-request-id":
-            request_id = value.decode("latin-1")
-        elif name == b"traceparent":
-            found = _TRACEPARENT.match(value.decode("latin-1"))
-            trace = {} if found is None else {"trace_id": found[1], "parent_span_id": found[2]}
-    if not _REQUEST_ID.match(request_id):
-        request_id = f"{_PROCESS}{next(_NUMBERS):08x}"
-    return _Said(request_id, trace)
+def _with_ours(given: Iterable[tuple[bytes, bytes]], head: Head) -> list[tuple[bytes, bytes]]:
+    """The headers of an answer, and those of ours that it does not bring itself."""
+    names = [name for name, _ in given]
+    ours = [one for one in SECURITY_HEADERS if one[0] not in names]
+    return [*given, (b"x-request-id", head.request_id), *ours]

@@ -11,6 +11,7 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.routing import Match
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.access import Access
 from api.access_log import AccessLog
@@ -64,9 +65,9 @@ def create_app(
         # Ours is in api.access_log; this one would look for its providers at every request.
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
-    reads = session_routes(view, auth, settings.first_session_wait_s)
-    direct = [route for route in reads.routes if isinstance(route, APIRoute)]
-    routers = [reads, csv_routes(view, auth, metrics, settings), event_routes(view, auth, metrics, settings)]
+    session_router, reads = session_routes(view, auth, settings.first_session_wait_s)
+    by_name = {route.name: route for route in session_router.routes if isinstance(route, APIRoute)}
+    routers = [session_router, csv_routes(view, auth, metrics, settings), event_routes(view, auth, metrics, settings)]
     if writer is not None:
         policies_topic = topic_name(settings.topic_prefix, VEHICLE_POLICIES)
         routers.append(policy_routes(view, auth, PolicyWrites(view, writer, policies_topic, utc_now)))
@@ -84,10 +85,32 @@ def create_app(
     assert isinstance(framework, ServerErrorMiddleware)
     limit = RateLimit(settings.rate_limit_per_s, settings.rate_limit_burst)
     guarded = [route for router in routers for route in router.routes]
-    gate = Access(Direct(BodyLimits(framework.app), direct), auth, limit, metrics, guarded)
+    gate = Access(BodyLimits(_Named(app, framework.app)), auth, limit, metrics, guarded)
+    direct = Direct([(by_name[name], read) for name, read in reads.items()], auth, limit)
     # Around the framework and not within it: what goes the direct way meets nothing of it.
-    app.middleware_stack = AccessLog(HeadLimits(gate), metrics)
+    app.middleware_stack = AccessLog(HeadLimits(gate), metrics, direct)
     return app
+
+
+def asgi_of(app: FastAPI) -> ASGIApp:
+    """What a server calls: all that stands around the framework, without the framework's own wrappers of a request."""
+    assert app.middleware_stack is not None
+    return app.middleware_stack
+
+
+class _Named:
+    """ASGI middleware: tells the framework which application it is, as the application's own call would."""
+
+    def __init__(self, name: FastAPI, app: ASGIApp) -> None:
+        self._name = name
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["app"] = self._name
+        if scope["type"] == "http" and scope["path"].endswith("\n"):
+            # `$` in the routes' patterns would let this last character pass: have it match none of them.
+            scope["path"] += "/"
+        await self._app(scope, receive, send)
 
 
 def _following(*parts: Follower) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:

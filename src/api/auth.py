@@ -6,7 +6,6 @@ Knows nothing of sessions. A token is never logged and never echoed, whole or in
 import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -20,7 +19,7 @@ from api.auth_keys import Keys, KeysUnavailableError, SecretKeys, UnknownKeyErro
 from api.metrics import Metrics
 from api.problems import ProblemError, unavailable
 from models.ids import is_id
-from runtime.clock import utc_now
+from runtime.clock import epoch_s
 from runtime.settings import Settings
 
 READ_SESSIONS: Final = "flex:sessions:read"
@@ -30,11 +29,13 @@ WRITE_POLICIES: Final = "flex:policies:write"
 SCOPES: Final = (READ_SESSIONS, WRITE_SESSIONS, READ_POLICIES, WRITE_POLICIES)
 # A token of ours has some 300 bytes, one of an issuer with RSA keys 1,500; what is longer is not worth decoding.
 _TOKEN_LIMIT_BYTES: Final = 8_192
-# Tokens whose check is remembered, some 500 bytes each.
-_REMEMBERED_TOKENS: Final = 10_000
+# Authorization headers whose check is remembered: so many, of so many bytes at most, those beyond it checked each time.
+_REMEMBERED_HEADERS: Final = 10_000
+_REMEMBERED_BYTES: Final = 2_048
 _RETRY_AFTER_S: Final = 5
 _REALM: Final = 'Bearer realm="flex-sessions"'
-_SCOPE_KEY: Final = "flex.principal"
+# Where an ASGI scope holds the caller of a request that has passed the gate.
+ADMITTED: Final = "flex.principal"
 
 
 class Principal(Struct, frozen=True, kw_only=True):
@@ -59,13 +60,13 @@ class Authenticator:
         settings: Settings,
         metrics: Metrics | None = None,
         keys: Keys | None = None,
-        now: Callable[[], datetime] = utc_now,
+        now_s: Callable[[], float] = epoch_s,
     ) -> None:
         self._keys = keys or _configured(settings, metrics or Metrics())
         self._issuer = settings.auth_issuer
         self._audience = settings.auth_audience
         self._leeway_s = settings.auth_leeway_s
-        self._now = now
+        self._now_s = now_s
         self._checked: OrderedDict[bytes, Principal] = OrderedDict()
         self._generation = self._keys.generation
 
@@ -75,14 +76,11 @@ class Authenticator:
     def stop(self) -> None:
         self._keys.stop()
 
-    def remembered(self, scope: Scope) -> Principal | None:
-        """The caller of this request, noted in it, where this token was checked before and is still good."""
-        given = [value for name, value in scope["headers"] if name == b"authorization"]
-        if len(given) != 1 or self._generation != self._keys.generation:
+    def remembered(self, authorization: bytes) -> Principal | None:
+        """The caller by a request's one Authorization header, where it was checked before and is still good."""
+        known = self._checked.get(authorization)
+        if known is None or known.expires_at_s <= self._now_s() or self._generation != self._keys.generation:
             return None
-        known = self._known(hashlib.sha256(given[0]).digest())
-        if known is not None:
-            scope[_SCOPE_KEY] = known
         return known
 
     async def admit(self, scope: Scope) -> Principal:
@@ -94,27 +92,21 @@ class Authenticator:
             # Perhaps the issuer has a new key since the last look.
             await self._keys.renew()
             principal = self._identified(given)
-        scope[_SCOPE_KEY] = principal
+        scope[ADMITTED] = principal
         return principal
 
     def require(self, request: Request, scope: str) -> Principal:
         """The caller, who has this scope. Raises ProblemError (401, 403, 503)."""
-        principal: Principal | None = request.scope.get(_SCOPE_KEY)
+        principal: Principal | None = request.scope.get(ADMITTED)
         if principal is None:
             given = [value for name, value in request.scope["headers"] if name == b"authorization"]
             principal = self._identified(given)
-        if scope not in principal.scopes:
-            raise ProblemError(
-                HTTPStatus.FORBIDDEN,
-                "missing-scope",
-                f"The token does not have the scope {scope}.",
-                headers={"WWW-Authenticate": f'{_REALM}, error="insufficient_scope", scope="{scope}"'},
-            )
+        require_scope(principal, scope)
         return principal
 
     def seconds_left(self, principal: Principal) -> float:
         """How long the caller's token stays good; 0 or less: it is not."""
-        return principal.expires_at_s - self._now().timestamp()
+        return principal.expires_at_s - self._now_s()
 
     def _identified(self, given: Sequence[bytes]) -> Principal:
         try:
@@ -123,27 +115,20 @@ class Authenticator:
             raise _unauthorized("The token is not valid (its key is not known).") from error
 
     def _principal(self, given: Sequence[bytes]) -> Principal:
-        """The caller by the Authorization headers. What a header is good for is remembered by its digest."""
+        """The caller by the Authorization headers. What a header is good for is remembered."""
         if self._generation != self._keys.generation:
             # A key was taken back: what it signed is good no longer.
             self._generation = self._keys.generation
             self._checked.clear()
-        digest = hashlib.sha256(given[0]).digest() if len(given) == 1 else b""
-        known = self._known(digest)
+        known = self.remembered(given[0]) if len(given) == 1 else None
         if known is not None:
             return known
         principal = self._check(_bearer_token(given))
-        self._checked[digest] = principal
-        if len(self._checked) > _REMEMBERED_TOKENS:
-            self._checked.popitem(last=False)
+        if len(given[0]) <= _REMEMBERED_BYTES:
+            self._checked[given[0]] = principal
+            if len(self._checked) > _REMEMBERED_HEADERS:
+                self._checked.popitem(last=False)
         return principal
-
-    def _known(self, digest: bytes) -> Principal | None:
-        known = self._checked.get(digest)
-        if known is None or self.seconds_left(known) <= 0:
-            return None
-        self._checked.move_to_end(digest)
-        return known
 
     def _check(self, token: str) -> Principal:
         try:
@@ -170,6 +155,17 @@ class Authenticator:
             subject=subject if isinstance(subject, str) else None,
             expires_at_s=expires_at_s,
             token_digest=hashlib.sha256(token.encode()).digest(),
+        )
+
+
+def require_scope(principal: Principal, scope: str) -> None:
+    """Raises ProblemError (403) where the caller lacks this scope."""
+    if scope not in principal.scopes:
+        raise ProblemError(
+            HTTPStatus.FORBIDDEN,
+            "missing-scope",
+            f"The token does not have the scope {scope}.",
+            headers={"WWW-Authenticate": f'{_REALM}, error="insufficient_scope", scope="{scope}"'},
         )
 
 

@@ -205,7 +205,6 @@ class SessionEvents(Response):
                 number = self._view.watches.settled_number()
                 if number is not None:
                     current = self._view.current(self._policy_id)
-                    body = None if current is None else self._view.body(current)
                     is_behind = self._is_behind(None if current is None else current.id)
                     if self._view.watches.settled_number() == number:
                         break
@@ -218,9 +217,9 @@ class SessionEvents(Response):
         if is_behind:
             self._progress.behind_since_s = monotonic_s()
             return [], False
-        if current is None or body is None or not self._may_see(current.user_id):
+        if current is None or not self._may_see(current.user_id):
             return [], False
-        event = self._progress.event_of_current(EventId(current.id, current.version), body)
+        event = self._progress.event_of_current(EventId(current.id, current.version), current.body)
         return ([] if event is None else [event]), False
 
     def _is_behind(self, current_id: str | None) -> bool:

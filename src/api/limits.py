@@ -87,6 +87,12 @@ def _body_too_slow() -> ProblemError:
     return ProblemError(HTTPStatus.REQUEST_TIMEOUT, "too-slow", "The body came too slowly.")
 
 
+def are_too_large(scope: Scope, headers_bytes: int) -> bool:
+    """Tell whether path and query, or headers of this size, are beyond their limits."""
+    target_bytes = len(scope["raw_path"]) + len(scope["query_string"])
+    return headers_bytes > HEADERS_LIMIT_BYTES or target_bytes > TARGET_LIMIT_BYTES
+
+
 def _too_large(scope: Scope) -> ProblemError | None:
     if len(scope["raw_path"]) + len(scope["query_string"]) > TARGET_LIMIT_BYTES:
         detail = f"Path and query are longer than {TARGET_LIMIT_BYTES} bytes."

@@ -2,13 +2,12 @@
 
 from typing import TYPE_CHECKING
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+
+from api.durations import Durations
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-# Seconds. From a read out of memory to the longest wait for a first session.
-_DURATION_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
 class Metrics:
@@ -48,13 +47,10 @@ class Metrics:
             registry=self.registry,
         )
         self.ready = Gauge("flex_api_ready", "1 while the view answers, else 0.", registry=self.registry)
-        self.durations = Histogram(
-            "flex_api_request_duration_seconds",
-            "Time to answer, by route template, method and status.",
-            ["method", "route", "status"],
-            buckets=_DURATION_BUCKETS_S,
-            registry=self.registry,
+        self.durations = Durations(
+            "flex_api_request_duration_seconds", "Time to answer, by route template, method and status."
         )
+        self.registry.register(self.durations)
         self.open = Gauge("flex_api_requests_open", "Requests under way, this scrape included.", registry=self.registry)
         self.refused = Counter(
             "flex_api_requests_refused",
@@ -78,8 +74,12 @@ class Metrics:
             registry=self.registry,
         )
 
-    def exposition(self) -> bytes:
-        """All of it as of now, in the text format of Prometheus."""
+    def told(self) -> None:
+        """Have everyone tell what they hold back."""
         for tell in self.before_scrape:
             tell()
+
+    def exposition(self) -> bytes:
+        """All of it as of now, in the text format of Prometheus."""
+        self.told()
         return generate_latest(self.registry)

@@ -184,21 +184,21 @@ HEALTH: Final = operation(
     "getHealth",
     "Is the process alive",
     "503 once the view follows the topics no more: restart the process.",
-    _open_answer("application/json", "Alive.") | _NOT_NOW,
+    _open_answer("application/json", "Alive.") | _BAD | _NOT_NOW,
     tags=["operations"],
 )
 READY: Final = operation(
     "getReadiness",
     "May requests be sent here",
     "200 once the view has caught up with the topics.",
-    _open_answer("application/json", "Ready.") | _NOT_NOW,
+    _open_answer("application/json", "Ready.") | _BAD | _NOT_NOW,
     tags=["operations"],
 )
 METRICS: Final = operation(
     "getMetrics",
     "Prometheus metrics",
     "Counters and durations in the Prometheus text format.",
-    _open_answer("text/plain", "Metrics."),
+    _open_answer("text/plain", "Metrics.") | _BAD,
     tags=["operations"],
 )
 

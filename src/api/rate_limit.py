@@ -14,15 +14,20 @@ class RateLimit:
         self._rate_per_s = rate_per_s
         self._burst = burst
         # Requests left, and the second as of which.
-        self._buckets: OrderedDict[bytes, tuple[float, float]] = OrderedDict()
+        self._buckets: OrderedDict[bytes, list[float]] = OrderedDict()
 
     def take(self, key: bytes, now_s: float) -> float:
         """0: the request may pass, and is counted. Else the seconds after which the next one may."""
-        left, as_of_s = self._buckets.get(key, (float(self._burst), now_s))
-        left = min(self._burst, left + (now_s - as_of_s) * self._rate_per_s)
-        wait_s = 0.0 if left >= 1 else (1 - left) / self._rate_per_s
-        self._buckets[key] = (left if wait_s else left - 1, now_s)
-        self._buckets.move_to_end(key)
-        if len(self._buckets) > _BUCKETS_LIMIT:
-            self._buckets.popitem(last=False)
-        return wait_s
+        bucket = self._buckets.get(key)
+        if bucket is None:
+            bucket = self._buckets[key] = [float(self._burst), now_s]
+            if len(self._buckets) > _BUCKETS_LIMIT:
+                self._buckets.popitem(last=False)
+        else:
+            self._buckets.move_to_end(key)
+        left, as_of_s = bucket
+        left = min(left + (now_s - as_of_s) * self._rate_per_s, self._burst)
+        is_let_in = left >= 1
+        bucket[0] = left - 1 if is_let_in else left
+        bucket[1] = now_s
+        return 0.0 if is_let_in else (1 - left) / self._rate_per_s

@@ -125,9 +125,7 @@ def refuse_query(query: bytes) -> None:
 
 def check_path(policy_id: str, session_id: str | None = None) -> None:
     """Ids in the path must be possible ones. Raises ProblemError (400)."""
-    issues = []
-    if not is_id(policy_id):
-        issues.append(Issue("policyId", "bad-id", _ID_RULE))
+    issues = [] if is_id(policy_id) else [Issue("policyId", "bad-id", _ID_RULE)]
     if session_id is not None and not is_session_id(session_id):
         issues.append(_BAD_UUID)
     if issues:

@@ -12,8 +12,9 @@ from types import FrameType
 from typing import Final
 
 import uvicorn
+from starlette.types import ASGIApp
 
-from api.app import create_app
+from api.app import asgi_of, create_app
 from api.connections import Connection
 from api.limits import HEADERS_LIMIT_BYTES, TARGET_LIMIT_BYTES
 from api.metrics import Metrics
@@ -57,7 +58,7 @@ def run_api(settings: Settings) -> int:
     except (DirectoryInUseError, OSError) as error:
         return _refuse(f"the view cannot be kept in {root}: {error} (FLEX_STATE_DIR chooses another place)")
     try:
-        listener = _listen(settings.api_host, settings.api_port)
+        listener = listen(settings.api_host, settings.api_port)
     except OSError as error:
         directory.close()
         why = "is in use" if error.errno == errno.EADDRINUSE else f"cannot be used: {error.strerror}"
@@ -92,23 +93,7 @@ def _serve(settings: Settings, directory: ViewDirectory, listener: socket.socket
     )
     writer = RecordWriter(settings.kafka_bootstrap_servers)
     app = create_app(view, settings, metrics, ViewConsumer(view, directory, session_log, metrics), writer)
-    server = _Server(
-        view,
-        uvicorn.Config(
-            app,
-            http=Connection,
-            ws="none",
-            lifespan="on",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            # Nobody asks for a client's address.
-            proxy_headers=False,
-            h11_max_incomplete_event_size=_HEAD_LIMIT_BYTES,
-            timeout_keep_alive=_KEEP_ALIVE_S,
-            timeout_graceful_shutdown=math.ceil(settings.drain_s),
-        ),
-    )
+    server = _Server(view, server_config(asgi_of(app), settings.drain_s))
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         server.should_exit = True
@@ -118,20 +103,45 @@ def _serve(settings: Settings, directory: ViewDirectory, listener: socket.socket
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
     threading.excepthook = _log_thread_defect
-    # The thread that keeps the view works in Python too: requests wait for it no longer than this at a time.
-    sys.setswitchinterval(_SWITCH_S)
-    # What is there by now stays: collecting garbage need not look at it again and again while requests wait.
-    gc.collect()
-    gc.freeze()
+    settle_process()
     log.info("listening", host=settings.api_host, port=settings.api_port)
     try:
         server.run(sockets=[listener])
     finally:
         writer.close()
+        metrics.told()
     log.info("stopped")
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def server_config(app: ASGIApp, drain_s: float) -> uvicorn.Config:
+    """The server as it is in production, around any application: what benchmarks compare with has the same one."""
+    return uvicorn.Config(
+        app,
+        http=Connection,
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        # Nobody asks for a client's address.
+        proxy_headers=False,
+        h11_max_incomplete_event_size=_HEAD_LIMIT_BYTES,
+        timeout_keep_alive=_KEEP_ALIVE_S,
+        timeout_graceful_shutdown=math.ceil(drain_s),
+    )
+
+
+def settle_process() -> None:
+    """What a process that serves sets of the interpreter, once everything that it is made of is there."""
+    # The thread that keeps the view works in Python too: requests wait for it no longer than this at a time.
+    sys.setswitchinterval(_SWITCH_S)
+    # What is there by now stays: collecting garbage need not look at it again and again while requests wait.
+    gc.collect()
+    gc.freeze()
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that takes connections. Raises OSError."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.create_server((host, port), family=family, backlog=_BACKLOG_CONNECTIONS)
     # Every connection inherits these from its listener.

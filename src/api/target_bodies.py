@@ -34,6 +34,8 @@ def read_target(given: object, now: datetime) -> RegularOverride | ImmediateStar
     ready_by = fields.get("ready_by")
     if ready_by is not None and not now < ready_by <= now + READY_BY_WITHIN:
         issues.append(Issue("readyBy", "not-within-7-d", "must be later than now, by 7 d at most"))
+    if fields.get("minimum_charge_target", 100.0) < fields.get("battery_reserve", 0.0):
+        issues.append(Issue("minimumChargeTarget", "below-reserve", "must not be below batteryReserve"))
     if kind is None or issues:
         raise invalid_content(issues)
     target = kind(**fields)

@@ -9,6 +9,11 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+def epoch_s() -> float:
+    """Seconds since 1970, in UTC: the same moment at a fraction of the cost of an object for it."""
+    return time.time()
+
+
 def monotonic_s() -> float:
     """Seconds on a clock that never goes back; only differences mean anything."""
     return time.monotonic()

@@ -3,12 +3,13 @@
 import logging
 import sys
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
 import structlog
 
-from runtime.clock import utc_now
+from runtime.clock import epoch_s, monotonic_s
 
 _ENCODER: Final = msgspec.json.Encoder()
 
@@ -44,30 +45,40 @@ def configure_logs(level: str, part: str) -> None:
     structlog.contextvars.bind_contextvars(part=part)
 
 
+def members(fields: Mapping[str, Any]) -> str:
+    """These fields as they stand within a line: JSON without its braces."""
+    return _ENCODER.encode(fields).decode()[1:-1]
+
+
 class LineBatch:
-    """Lines at level info of one moment, as `get_log().info` would write them, at a tenth of the cost.
+    """Lines at level info, as `get_log().info` would have written them, at a twentieth of the cost.
 
     None is written where that level is not logged.
     """
 
     def __init__(self) -> None:
-        self._lines: list[bytes] = []
-        time = utc_now().isoformat().replace("+00:00", "Z")
-        self._common = {**structlog.contextvars.get_contextvars(), "level": "info", "time": time}
+        self._lines: list[str] = []
+        common = {**structlog.contextvars.get_contextvars(), "level": "info"}
+        self._common = members(common)
         self._is_wanted = logging.root.isEnabledFor(logging.INFO)
+        # The clock of the lines' times, by the monotonic one; and the last second written out.
+        self._offset_s = epoch_s() - monotonic_s()
+        self._second = 0
+        self._second_text = ""
 
-    def add(self, *groups: Mapping[str, Any], **fields: Any) -> None:
-        """A line with the fields of all groups, then these."""
+    def add(self, fields: str, at_s: float) -> None:
+        """A line with these members (at least one) of what happened at this second of the monotonic clock."""
         if self._is_wanted:
-            line: dict[str, Any] = {}
-            for group in (*groups, fields, self._common):
-                line.update(group)
-            self._lines.append(_ENCODER.encode(line))
+            second, microsecond = divmod(int((at_s + self._offset_s) * 1_000_000), 1_000_000)
+            if second != self._second:
+                self._second = second
+                self._second_text = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+            self._lines.append(f'{{{fields},{self._common},"time":"{self._second_text}.{microsecond:06d}Z"}}\n')
 
     def write(self) -> None:
         """All of them to where logs go, in one piece."""
         if self._lines:
-            sys.stderr.write(b"\n".join(self._lines).decode() + "\n")
+            sys.stderr.write("".join(self._lines))
 
 
 def get_log() -> Any:

@@ -84,9 +84,13 @@ def test_offset_no_longer_in_the_log(topics: Topics, flex_env: dict[str, str], t
     resource = ConfigResource(ConfigResource.Type.TOPIC, name, incremental_configs=[policy])
     for future in admin.incremental_alter_configs([resource]).values():
         future.result(READY_S)
-    removed = TopicPartition(name, 0, 50)
-    for future in admin.delete_records([removed]).values():
-        future.result(READY_S)
+
+    def is_removed() -> bool:
+        """The broker refuses until it has taken up the topic's new clean-up."""
+        (future,) = admin.delete_records([TopicPartition(name, 0, 50)]).values()
+        return future.exception(READY_S) is None
+
+    wait_until(is_removed, READY_S, "the records are removed")
     with running_api(flex_env, tmp_path) as api:
         assert rebuilds(api) == 1
         assert set(api.ids()) == {session_id(number) for number in range(120, 140)}

@@ -2,10 +2,12 @@
 
 import csv
 import io
+import json
 import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 
 import httpx
@@ -58,6 +60,21 @@ def refused(api: Api) -> bool:
     except httpx.TransportError:
         return True
     return False
+
+
+def test_every_answer_has_its_line(topics: Topics, flex_env: dict[str, str], tmp_path: Path) -> None:
+    """Lines are held back for a moment and written together; a stop writes those of the last answers too."""
+    produce(topics.bootstrap, [Update(id=session_id(1)).outgoing(topics.name(SESSION_UPDATED), 0)])
+    with running_api(flex_env, tmp_path) as api:
+        wait_until(lambda: len(api.ids()) == 1, SOON_S, "the session")
+        asked = [f"stop-{number}" for number in range(300)]
+        for request_id in asked:
+            headers = authorization() | {"X-Request-Id": request_id}
+            assert api.client.get(f"{ROOT}/sessions", headers=headers).status_code == 200
+        assert api.running.end(signal.SIGTERM) == 0
+        lines = [json.loads(line) for line in api.running.stderr.splitlines() if '"event":"request"' in line]
+    assert [line["request_id"] for line in lines if line["request_id"].startswith("stop-")] == asked
+    assert all(line["time"] <= later["time"] for line, later in pairwise(lines))
 
 
 def test_a_stuck_stream_does_not_hold_the_stop(topics: Topics, flex_env: dict[str, str], tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from confluent_kafka import KafkaError
 from api.metrics import Metrics
 from api.view.meta import TopicPartition, offset_changes
 from api.view.policies import apply_record, forget_deletions, read_policy_record, request_of
-from api.view.projector import apply_erasure, apply_update, stored_head
+from api.view.projector import apply_erasure, apply_update, keys_asked, stored_head
 from api.view.records import UnreadableError, read_session_id, read_update
 from api.view.rows import SessionHead
 from api.view.store import Draft, Store
@@ -22,6 +22,10 @@ from runtime.logs import get_log
 from sessions.events import Refused
 
 log: Final = get_log()
+
+# What a record says: an update, the session that is erased, why it cannot be read; None: it is of a policy, and read
+# when its turn comes.
+_Said = tuple[SessionHead, bytes] | str | UnreadableError | None
 
 
 class LogLostError(Exception):
@@ -55,10 +59,13 @@ class Batch:
 
     def take(self, messages: Iterable[Any]) -> None:
         """Project these messages, in order. Raises LogLostError, StoreDamagedError."""
+        records = []
         for message in messages:
             error = message.error()
             if error is None:
-                self._take_record(message)
+                topic = message.topic()
+                self.positions[topic, message.partition()] = message.offset() + 1
+                records.append((message, None if topic == self._policies_topic else _read(message)))
             elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's names for its own codes
                 # The end may lie behind transaction markers, which no record's offset shows.
                 self.positions[message.topic(), message.partition()] = message.offset()
@@ -67,21 +74,28 @@ class Batch:
             else:
                 # The client goes on by itself (a broker away, a leader moved); the heartbeat sees what stays wrong.
                 log.warning("reading the topics met a fault", error=error.str())
+        # One call for all that the projector will ask: a third of the cost of one for each.
+        self._draft.expect([key for _, said in records if isinstance(said, tuple) for key in keys_asked(said[0])])
+        for message, said in records:
+            self._take_record(message, said)
 
     def write(self, more: Mapping[bytes, bytes | None]) -> None:
         """Everything taken, the offsets behind it, and `more`, in one write. Raises StoreDamagedError."""
-        changes = self._draft.changes | offset_changes(self.positions) | dict(more)
+        changes = self._draft.changes
+        changes.update(offset_changes(self.positions))
+        changes.update(more)
         if changes:
             self._store.write(changes)
         for metric, counts in ((self._metrics.applied, self._taken), (self._metrics.skipped, self._passed_over)):
             for topic, count in counts.items():
                 metric.labels(topic).inc(count)
 
-    def _take_record(self, message: Any) -> None:
+    def _take_record(self, message: Any, said: _Said) -> None:
         topic = message.topic()
-        self.positions[topic, message.partition()] = message.offset() + 1
         try:
-            took = self._take_policy(message) if topic == self._policies_topic else self._take_session(message)
+            if isinstance(said, UnreadableError):
+                raise said
+            took = self._take_policy(message) if said is None else self._take_session(said)
         except UnreadableError as error:
             self._metrics.unreadable.labels(topic).inc()
             log.warning(
@@ -113,17 +127,15 @@ class Batch:
         self.touched.add(record.policy_id)
         return True
 
-    def _take_session(self, message: Any) -> bool:
-        value = message.value()
-        if value is None:
-            session_id = read_session_id(message.key())
-            old = stored_head(self._draft, session_id)
+    def _take_session(self, said: str | tuple[SessionHead, bytes]) -> bool:
+        if isinstance(said, str):
+            old = stored_head(self._draft, said)
             if old is None:
                 return False
-            apply_erasure(self._draft, session_id)
+            apply_erasure(self._draft, said)
             self._note(old, None)
             return True
-        head, body = read_update(message.key(), value, message.headers())
+        head, body = said
         if not apply_update(self._draft, head, body):
             return False
         self._note(head, body)
@@ -133,3 +145,14 @@ class Batch:
         if self._is_told and head.policy_id is not None:
             self.touched.add(head.policy_id)
             self.updates.append(Published(head.policy_id, head.user_id, head.id, head.version, body))
+
+
+def _read(message: Any) -> _Said:
+    """What a record of sessions says."""
+    try:
+        value = message.value()
+        if value is None:
+            return read_session_id(message.key())
+        return read_update(message.key(), value, message.headers())
+    except UnreadableError as error:
+        return error

@@ -11,7 +11,7 @@ from struct import Struct as Layout
 from typing import Final, NamedTuple
 
 # Raised by one whenever a key or a row changes its meaning: a store of another number is rebuilt.
-LAYOUT_VERSION: Final = 3
+LAYOUT_VERSION: Final = 4
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -54,9 +54,9 @@ def head_key(session_id: str) -> bytes:
     return b"h" + session_id.encode()
 
 
-def body_key(vehicle_id: str, session_id: str) -> bytes:
-    """Bodies of one vehicle lie side by side: most lists are of one, and a page then reads few blocks."""
-    return b"b%b\0%b" % (vehicle_id.encode(), session_id.encode())
+def body_key(vehicle_id: str, place: bytes) -> bytes:
+    """Bodies of one vehicle lie side by side, as they stand in lists: most are of one, and a page reads few blocks."""
+    return b"b%b\0%b" % (vehicle_id.encode(), place)
 
 
 def current_key(policy_id: str) -> bytes:
@@ -87,7 +87,12 @@ def index_prefix(index: Index, ids: Sequence[str]) -> bytes:
 
 def position_key(position: Position) -> bytes:
     """The part of an index key behind its prefix; its bytes compare as positions do."""
-    return _TIME.pack(position.plugged_in_us + _SHIFT) + position.session_id.encode()
+    return place_of(position.plugged_in_us, position.session_id)
+
+
+def place_of(plugged_in_us: int, session_id: str) -> bytes:
+    """The same, from the parts of a position."""
+    return _TIME.pack(plugged_in_us + _SHIFT) + session_id.encode()
 
 
 def position_of(prefix: bytes, key: bytes) -> Position:

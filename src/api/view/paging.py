@@ -10,8 +10,8 @@ from typing import Final, NamedTuple
 
 from msgspec import Struct
 
-from api.view.keys import NEWEST, OLDEST, Index, Position, body_key, index_prefix, position_key, position_of
-from api.view.rows import SessionHead, unpack_head
+from api.view.keys import NEWEST, OLDEST, Index, Position, index_prefix, position_key, position_of
+from api.view.rows import SessionHead, body_place, unpack_head
 from api.view.store import Store
 
 # Index entries per request and direction, about 2 us each: other requests wait for this one no longer than that.
@@ -115,7 +115,7 @@ def _collect(store: Store, selection: Selection, cursor: Cursor, size: int) -> _
     for scanned, (position, head) in enumerate(_walk(store, selection, cursor), start=1):
         last_seen = position
         if selection.matches(head):
-            waiting.append((position, body_key(head.vehicle_id, head.id)))
+            waiting.append((position, body_place(head)))
             # One more than the page holds: then there is a further one.
             if len(rows) + len(waiting) > size:
                 rows += _with_bodies(store, waiting)

@@ -6,8 +6,20 @@ header says that it represents the event and, where several still say so, the ma
 
 import msgspec
 
-from api.view.keys import body_key, current_key, event_key, head_key, policy_key
-from api.view.rows import PolicyHead, SessionHead, index_keys, pack, unpack_head, unpack_ids, unpack_policy
+from api.view.keys import current_key, event_key, head_key, policy_key
+from api.view.rows import (
+    CurrentRow,
+    CurrentSession,
+    PolicyHead,
+    SessionHead,
+    body_place,
+    index_keys,
+    pack,
+    unpack_current,
+    unpack_head,
+    unpack_ids,
+    unpack_policy,
+)
 from api.view.store import Draft
 
 
@@ -18,10 +30,8 @@ def apply_update(draft: Draft, head: SessionHead, body: bytes) -> bool:
         return False
     if old is not None:
         _leave(draft, old)
-    if old is not None and old.vehicle_id != head.vehicle_id:  # no worker of ours writes that
-        draft.delete(body_key(old.vehicle_id, old.id))
-    draft.put(body_key(head.vehicle_id, head.id), body)
     if head.is_settled:
+        draft.put(body_place(head), body)
         others = _sharers(draft, head)
         if others:
             _share_event(draft, head.charging_event_id, others, entering=head)
@@ -32,9 +42,18 @@ def apply_update(draft: Draft, head: SessionHead, body: bytes) -> bool:
         return True
     _store_head(draft, head)
     if head.policy_id is not None:
-        # The whole head, so that the read that is asked for most needs no second look.
-        draft.put(current_key(head.policy_id), pack(head))
+        _put_current(draft, head.policy_id, session=CurrentSession(head.id, head.user_id, head.version, body))
     return True
+
+
+def keys_asked(head: SessionHead) -> list[bytes]:
+    """What `apply_update` asks of the store, unless something of the session or its event is there already."""
+    keys = [head_key(head.id)]
+    if head.is_settled:
+        keys.append(event_key(head.charging_event_id))
+    elif head.policy_id is not None:
+        keys.append(current_key(head.policy_id))
+    return keys
 
 
 def apply_erasure(draft: Draft, session_id: str) -> bool:
@@ -44,7 +63,6 @@ def apply_erasure(draft: Draft, session_id: str) -> bool:
         return False
     _leave(draft, old)
     draft.delete(head_key(session_id))
-    draft.delete(body_key(old.vehicle_id, session_id))
     return True
 
 
@@ -54,6 +72,8 @@ def apply_policy(draft: Draft, policy_id: str, policy: PolicyHead | None) -> Non
         draft.delete(policy_key(policy_id))
     else:
         draft.put(policy_key(policy_id), pack(policy))
+    owner_id = policy.user_id if policy is not None and policy.is_enabled else None
+    _put_current(draft, policy_id, owner_id=owner_id)
 
 
 def stored_policy(draft: Draft, policy_id: str) -> PolicyHead | None:
@@ -70,16 +90,31 @@ def _leave(draft: Draft, old: SessionHead) -> None:
     """Undo everything that points at a session's former version."""
     for key in index_keys(old):
         draft.delete(key)
-    current = None if old.policy_id is None else draft.get(current_key(old.policy_id))
-    if old.policy_id is not None and current is not None and unpack_head(current).id == old.id:
-        draft.delete(current_key(old.policy_id))
+    if old.policy_id is not None and not old.is_settled:
+        current = unpack_current(draft.get(current_key(old.policy_id))).session
+        if current is not None and current.id == old.id:
+            _put_current(draft, old.policy_id, session=None)
     if old.is_settled:
+        draft.delete(body_place(old))
         _share_event(draft, old.charging_event_id, _sharers(draft, old), entering=None)
+
+
+def _put_current(draft: Draft, policy_id: str, **changes: str | CurrentSession | None) -> None:
+    """Change the row that the read of the current session is answered from."""
+    key = current_key(policy_id)
+    row = msgspec.structs.replace(unpack_current(draft.get(key)), **changes)
+    if row == CurrentRow():
+        draft.delete(key)
+    else:
+        draft.put(key, pack(row))
 
 
 def _sharers(draft: Draft, head: SessionHead) -> list[SessionHead]:
     """The other settled sessions of this one's charging event."""
-    ids = unpack_ids(draft.get(event_key(head.charging_event_id)))
+    raw = draft.get(event_key(head.charging_event_id))
+    if raw is None:  # nearly always
+        return []
+    ids = unpack_ids(raw)
     heads = (stored_head(draft, one) for one in ids if one != head.id)
     return [one for one in heads if one is not None]
 

@@ -14,6 +14,7 @@ from rocksdict import (
     Cache,
     DbClosedError,
     DBCompressionType,
+    Env,
     Options,
     Rdict,
     WriteBatch,
@@ -25,13 +26,19 @@ from api.view.store import StoreDamagedError
 _MIB: Final = 1024 * 1024
 # Blocks read, index and filter blocks included: the bound of what reading costs in memory.
 _CACHE_BYTES: Final = 128 * _MIB
-# Larger than the default of 4 KiB, since a body has 3 KB: a quarter of the entries in the index.
-_BLOCK_BYTES: Final = 8 * 1024
+# Larger than the default of 4 KiB, since a body has 3 KB: a page of one vehicle's bodies reads a quarter of the blocks.
+_BLOCK_BYTES: Final = 16 * 1024
 # Index and filters of a million sessions are as large as the cache: they are cut into pieces of this size, and only
 # those that are needed are held.
 _METADATA_BLOCK_BYTES: Final = 8 * 1024
 # Two of these at most: one fills while the other is written out.
 _WRITE_BUFFER_BYTES: Final = 16 * _MIB
+# Files of the first level that wait to be merged with the next: of a store in use, where each is a look more for every
+# read, and of one that is being built, where fewer mergers leave the processor to the builder.
+_FILES_TO_MERGE: Final = 4
+_DRAFT_FILES_TO_MERGE: Final = 8
+# The first level lives for seconds: only what is merged from it is worth compressing.
+_COMPRESSION_BY_LEVEL: Final = (DBCompressionType.none(), *(DBCompressionType.lz4(),) * 6)
 # 10 bits per key: one needless block read per 100 look-ups of a key that is not there.
 _BLOOM_BITS_PER_KEY: Final = 10
 _OPEN_FILES: Final = 256
@@ -49,6 +56,8 @@ class RocksStore:
         """
         folder.mkdir(parents=True, exist_ok=True)
         options = _options()
+        if is_draft:
+            options.set_level_zero_file_num_compaction_trigger(_DRAFT_FILES_TO_MERGE)
         self._write_options = WriteOptions()
         self._write_options.disable_wal = is_draft
         try:
@@ -91,11 +100,12 @@ class RocksStore:
 
     def write(self, changes: Mapping[bytes, bytes | None]) -> None:
         batch = WriteBatch(raw_mode=True)
+        put = batch.put
         for key, value in changes.items():
             if value is None:
                 batch.delete(key)
             else:
-                batch.put(key, value)
+                put(key, value)
         try:
             self._db.write(batch, self._write_options)
         except Exception as error:  # as above
@@ -107,6 +117,7 @@ class RocksStore:
             return
         try:
             self._db.flush()
+            self._db.set_options({"level0_file_num_compaction_trigger": str(_FILES_TO_MERGE)})
         except Exception as error:  # as above
             raise StoreDamagedError(f"cannot be written: {error}") from error
         self._write_options.disable_wal = False
@@ -139,10 +150,16 @@ def _options() -> Any:
     blocks.set_pin_l0_filter_and_index_blocks_in_cache(True)
     options = Options(raw_mode=True)
     options.create_if_missing(True)
+    # Mergers take what processor time is left: whoever waits for an answer, or for the view, goes first.
+    environment = Env()
+    environment.lower_thread_pool_cpu_priority()
+    options.set_env(environment)
     options.set_block_based_table_factory(blocks)
     options.set_write_buffer_size(_WRITE_BUFFER_BYTES)
     options.set_max_write_buffer_number(2)
     options.set_compression_type(DBCompressionType.lz4())
+    options.set_compression_per_level(list(_COMPRESSION_BY_LEVEL))
+    options.set_level_zero_file_num_compaction_trigger(_FILES_TO_MERGE)
     options.set_max_open_files(_OPEN_FILES)
     options.set_max_log_file_size(_INFO_LOG_BYTES)
     options.set_keep_log_file_num(_INFO_LOGS)

@@ -1,6 +1,6 @@
 """What the view needs of a store: ordered bytes, and one atomic write. Which database it is stays unknown here."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Protocol
 
 
@@ -28,15 +28,26 @@ class Store(Protocol):
 
 
 class Draft:
-    """Changes not yet written, laid over a store: reads see them, `store.write(draft.changes)` makes them real."""
+    """Changes not yet written, laid over a store that nobody else writes: reads see them, `store.write(draft.changes)`
+    makes them real.
+    """
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._read: dict[bytes, bytes | None] = {}
         self.changes: dict[bytes, bytes | None] = {}
+
+    def expect(self, keys: Collection[bytes]) -> None:
+        """Read these in one call, since they will be asked for. Raises StoreDamagedError."""
+        if keys:
+            given = list(keys)
+            self._read.update(zip(given, self._store.get_all(given), strict=True))
 
     def get(self, key: bytes) -> bytes | None:
         if key in self.changes:
             return self.changes[key]
+        if key in self._read:
+            return self._read[key]
         return self._store.get(key)
 
     def put(self, key: bytes, value: bytes) -> None:

@@ -9,9 +9,18 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
 from typing import Final, TypeVar
 
-from api.view.keys import body_key, current_key, head_key, policy_key
+from api.view.keys import current_key, head_key, policy_key
 from api.view.paging import Cursor, Page, Selection, read_page
-from api.view.rows import PolicyHead, SessionHead, unpack_head, unpack_policy
+from api.view.rows import (
+    CurrentRow,
+    CurrentSession,
+    PolicyHead,
+    SessionHead,
+    body_place,
+    unpack_current,
+    unpack_head,
+    unpack_policy,
+)
 from api.view.store import Store, StoreDamagedError
 from api.view.verdicts import Verdicts
 from api.view.watching import Published, Watches
@@ -116,18 +125,16 @@ class View:
         return None if raw is None else unpack_head(raw)
 
     def body(self, head: SessionHead) -> bytes | None:
-        """The session as JSON, ready to send; None: it was erased since its head was read."""
-        return self._get(body_key(head.vehicle_id, head.id))
+        """A settled session as JSON, ready to send; None: it was erased since its head was read."""
+        return self._get(body_place(head))
 
-    def current(self, policy_id: str) -> SessionHead | None:
+    def current(self, policy_id: str) -> CurrentSession | None:
         """The policy's UPCOMING or ACTIVE session."""
-        raw = self._get(current_key(policy_id))
-        return None if raw is None else unpack_head(raw)
+        return self.current_row(policy_id).session
 
-    def policy_and_current(self, policy_id: str) -> tuple[PolicyHead | None, SessionHead | None]:
-        """Both as of one look."""
-        policy, current = self.ask(lambda store: store.get_all([policy_key(policy_id), current_key(policy_id)]))
-        return None if policy is None else unpack_policy(policy), None if current is None else unpack_head(current)
+    def current_row(self, policy_id: str) -> CurrentRow:
+        """The same, and whose the policy is, as of one look."""
+        return unpack_current(self._get(current_key(policy_id)))
 
     def page(self, selection: Selection, cursor: Cursor | None, size: int) -> Page:
         """Settled sessions, newest first."""

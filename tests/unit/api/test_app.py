@@ -31,6 +31,7 @@ OTHER_POLICY = Update(id=session_id(5), policy="p2", user="u2", vehicle="v2", in
 OF_DELETED = Update(id=session_id(6), policy="gone", in_h=6, out_h=7)
 CURRENT = Update(id=session_id(7), state=SessionState.UPCOMING)
 OF_DISABLED = Update(id=session_id(8), policy="off", state=SessionState.UPCOMING)
+OPEN_PAGES = ["/healthz", "/readyz", "/metrics", "/openapi.json", "/docs"]
 SETTLED = [MANAGED, UNMANAGED, OTHER_VEHICLE, OTHER_USER, OTHER_POLICY, OF_DELETED]
 
 
@@ -197,8 +198,22 @@ def test_after_the_follower_died(view: View) -> None:
 
 def test_open_pages_need_no_token(view: View) -> None:
     """Health, readiness, metrics, contract and docs answer without a token."""
-    for path in ["/healthz", "/readyz", "/metrics", "/openapi.json", "/docs"]:
+    for path in OPEN_PAGES:
         assert call(view, path).status_code == 200
+
+
+@pytest.mark.parametrize("path", OPEN_PAGES)
+def test_open_pages_take_no_parameters(view: View, path: str) -> None:
+    """A query parameter is an error on the open pages too, and is named."""
+    problem = assert_problem(call(view, f"{path}?verbose=1"), 400)
+    assert [(issue.parameter, issue.code) for issue in problem.issues] == [("verbose", "unknown")]
+
+
+@pytest.mark.parametrize("path", [*OPEN_PAGES, f"{ROOT}/p1/session", f"{ROOT}/sessions", f"{ROOT}/sessions.csv"])
+def test_a_path_is_whole(view: View, path: str) -> None:
+    """A path that goes on by one character, a line break too, is another path."""
+    for more in ("%0A", "%0D", "/", "%00", "%20"):
+        assert_problem(get(view, path + more), 404)
 
 
 def test_request_id_is_taken_or_made(view: View) -> None:

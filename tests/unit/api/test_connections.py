@@ -5,12 +5,14 @@ import threading
 import time
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 import uvicorn
 from starlette.types import Receive, Scope, Send
 
 from api import connections
 from api.connections import Connection
+from api.problems import Problem
 from tests.support.waiting import wait_until
 
 HEAD_S = 0.4
@@ -22,7 +24,7 @@ async def answer(scope: Scope, receive: Receive, send: Send) -> None:
     """204, once the body is there."""
     assert scope["type"] == "http"
     while (await receive()).get("more_body"):
-        pass
+        pass  # a client that left ends the loop too, and what is sent to it goes nowhere
     await send({"type": "http.response.start", "status": 204, "headers": []})
     await send({"type": "http.response.body", "body": b""})
 
@@ -119,3 +121,32 @@ def test_one_too_many_is_told_so(port: int, monkeypatch: pytest.MonkeyPatch) -> 
         asked(first)
     with connected(port) as third:
         asked(third)
+
+
+CHUNKED = b"POST / HTTP/1.1\r\nHost: api\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize("garbage", [b"hello\r\n\r\n", b"GET / HTTP/1.1\r\n\r\n", CHUNKED + b"zz\r\n"])
+def test_what_is_not_http(port: int, garbage: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    """What is no request, and a request whose body turns out to be none, gets a problem and the end of the connection;
+    whoever worked on it meets no error.
+    """
+    with connected(port) as client:
+        client.sendall(garbage)
+        answered = b""
+
+        def is_closed() -> bool:
+            nonlocal answered
+            piece = received(client)
+            answered += piece or b""
+            return piece == b""
+
+        wait_until(is_closed, SOON_S, "the end of the connection")
+    head, _, body = answered.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400 ")
+    assert b"content-type: application/problem+json" in head
+    assert b"x-content-type-options: nosniff" in head
+    assert msgspec.json.decode(body, type=Problem).status == 400
+    with connected(port) as client:
+        asked(client)
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]

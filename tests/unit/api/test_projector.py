@@ -1,12 +1,14 @@
 """What the view holds after any history of updates, against a plain recount."""
 
+from collections.abc import Callable
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from api.view.keys import Index, event_key, head_key, index_prefix
 from api.view.paging import Selection, read_page
-from api.view.projector import apply_erasure, apply_update
-from api.view.rows import unpack_head
+from api.view.projector import apply_erasure, apply_policy, apply_update
+from api.view.rows import CurrentRow, CurrentSession, PolicyHead, unpack_current, unpack_head
 from api.view.store import Draft
 from models.session import SessionState
 from tests.support.memory_store import MemoryStore
@@ -92,7 +94,40 @@ def test_current_session_moves_on() -> None:
     for order in ([settled, coming], [coming, settled]):
         store = MemoryStore()
         play(store, [Update(id=session_id(1), state=SessionState.ACTIVE_REGULAR), *order], 1)
-        assert unpack_head(store.rows[b"cp1"]).id == session_id(2)
+        current = unpack_current(store.rows[b"cp1"]).session
+        assert current is not None
+        assert current.id == session_id(2)
+
+
+def test_current_row_in_either_order() -> None:
+    """Under a policy lie its owner while it is enabled and its current session, whichever record comes first."""
+    coming = Update(id=session_id(1), state=SessionState.UPCOMING)
+    enabled, disabled = (PolicyHead("u1", "v1", is_enabled) for is_enabled in (True, False))
+
+    def row(*changes: Callable[[Draft], object]) -> CurrentRow:
+        store = MemoryStore()
+        for change in changes:
+            draft = Draft(store)
+            change(draft)
+            store.write(draft.changes)
+        return unpack_current(store.rows.get(b"cp1"))
+
+    def session(draft: Draft) -> None:
+        apply_update(draft, *coming.read())
+
+    def erased(draft: Draft) -> None:
+        apply_erasure(draft, coming.id)
+
+    def policy(head: PolicyHead | None) -> Callable[[Draft], None]:
+        return lambda draft: apply_policy(draft, "p1", head)
+
+    both = row(policy(enabled), session)
+    assert both == CurrentRow("u1", CurrentSession(coming.id, "u1", 1, coming.body))
+    assert row(session, policy(enabled)) == both
+    assert row(session, policy(enabled), policy(disabled)) == row(policy(disabled), session)
+    assert row(policy(disabled), session) == CurrentRow(None, both.session)
+    assert row(policy(enabled), session, erased) == CurrentRow("u1")
+    assert row(policy(enabled), session, erased, policy(None)) == row(session, erased) == CurrentRow()
 
 
 def test_superseded_session_keeps_its_row() -> None:

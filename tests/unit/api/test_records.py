@@ -45,6 +45,33 @@ def test_a_newer_field_passes_through() -> None:
     assert json.loads(body)["novelty"] == [1, 2]
 
 
+def test_every_envelope_is_read_alike() -> None:
+    """However an envelope is written, its session is taken from it as it stands there."""
+    said = json.loads(GOOD.value)
+    session = GOOD.body
+    usual = b'{"event":"flex:session:updated","userId":"u1","createdAt":"%b","session":' % said["createdAt"].encode()
+    decoy = b'{"event":"flex:session:updated","userId":"u1","createdAt":"2025-01-01T00:00:00Z","note":"}","session":'
+    envelopes = [
+        usual + session + b"}",
+        usual + session + b"}\n",
+        usual + session + b',"later":{"id":"x"}}',
+        usual + b" " + session + b" }",
+        b'{"session":' + session + b',"userId":"u1","event":"flex:session:updated","createdAt":"now"}',
+        decoy + session + b"}",
+    ]
+    headers = [(name, text.encode()) for name, text in GOOD.headers.items()]
+    assert [read_update(GOOD.id.encode(), value, headers)[1] for value in envelopes] == [session] * len(envelopes)
+
+
+@pytest.mark.parametrize("ending", [b"", b"}}", b"},{}}", b"}]}", b'},"a":}', b"} x}"])
+def test_half_an_envelope_is_none(ending: bytes) -> None:
+    """Whatever follows the session must close the envelope: else nothing of it is taken."""
+    said = json.loads(GOOD.value)
+    usual = b'{"event":"flex:session:updated","userId":"u1","createdAt":"%b","session":' % said["createdAt"].encode()
+    with pytest.raises(UnreadableError):
+        read(value=usual + GOOD.body + ending)
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -1,4 +1,4 @@
-"""How far ahead a target override may be, to the microsecond."""
+"""Bounds of a target override: how far ahead it may be, to the microsecond, and its reserve."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -30,3 +30,19 @@ def test_ready_by_is_within_seven_days_from_now(ahead: timedelta, *, is_taken: b
     with pytest.raises(ProblemError) as caught:
         read_target(given, NOW)
     assert [issue.code for issue in caught.value.problem.issues] == ["not-within-7-d"]
+
+
+@pytest.mark.parametrize(("reserve_percent", "is_taken"), [(79.5, True), (80, True), (80.5, False)])
+def test_the_reserve_is_not_above_the_target(reserve_percent: float, *, is_taken: bool) -> None:
+    """As in a policy, what is charged at once is no more than what is charged at all."""
+    ready_by = (NOW + TICK).isoformat()
+    given = {"type": "REGULAR", "batteryReserve": reserve_percent, "minimumChargeTarget": 80, "readyBy": ready_by}
+    if is_taken:
+        assert read_target(given, NOW) == RegularOverride(
+            battery_reserve=reserve_percent, minimum_charge_target=80.0, ready_by=NOW + TICK
+        )
+        return
+    with pytest.raises(ProblemError) as caught:
+        read_target(given, NOW)
+    issues = [(issue.parameter, issue.code) for issue in caught.value.problem.issues]
+    assert issues == [("minimumChargeTarget", "below-reserve")]

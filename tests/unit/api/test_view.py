@@ -5,12 +5,12 @@ import threading
 
 import pytest
 
-from api.view.keys import current_key, head_key
-from api.view.rows import SessionHead, pack
+from api.view.keys import current_key
+from api.view.rows import CurrentRow, CurrentSession, pack
 from api.view.store import StoreDamagedError
 from api.view.view import View, ViewNotReadyError
 from tests.support.memory_store import MemoryStore
-from tests.support.updates import Update, session_id
+from tests.support.updates import session_id
 
 LONG_S = 30.0
 
@@ -19,15 +19,15 @@ def test_a_write_wakes_who_waits() -> None:
     """A request that waits for its policy's session is answered by the write that brings it, from another thread."""
     store, view = MemoryStore(), View()
     view.publish(store)
-    head, _ = Update(id=session_id(1)).read()
+    current = CurrentSession(session_id(1), "u1", 1, b"{}")
     asked = threading.Event()
 
     def writer() -> None:
         asked.wait(LONG_S)
-        store.write({head_key(head.id): pack(head), current_key("p1"): pack(head)})
+        store.write({current_key("p1"): pack(CurrentRow("u1", current))})
         view.touched({"other", "p1"})
 
-    def ask() -> SessionHead | None:
+    def ask() -> CurrentSession | None:
         found = view.current("p1")
         asked.set()
         return found
@@ -36,7 +36,7 @@ def test_a_write_wakes_who_waits() -> None:
     thread.start()
     found = asyncio.run(view.first_answer("p1", ask, LONG_S))
     thread.join()
-    assert found == head
+    assert found == current
 
 
 def test_waiting_ends() -> None:
