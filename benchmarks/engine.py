@@ -46,15 +46,16 @@ THIN_VEHICLES: Final = 5_000
 THIN_SAMPLES: Final = max(60_000, round(240_000 * SCALE))
 STOCK_SAMPLES: Final = max(20_000, round(40_000 * SCALE))
 FULL_VEHICLES: Final = max(1_000, round(2_000 * SCALE))
-FULL_ROUNDS: Final = 10
-STOCK_FULL_ROUNDS: Final = 3
+STOCK_FULL_VEHICLES: Final = max(200, round(400 * SCALE))
+# Samples of each vehicle, a minute apart: a session costs more in its first quarter-hour than in the hours after it.
+FULL_ROUNDS: Final = 20
 MANY_VEHICLES: Final = round(100_000 * SCALE)
 FEW_VEHICLES: Final = round(1_000 * SCALE)
 # Cost is compared at one rate, that a worker keeps up with whatever the number of vehicles.
 COST_PER_S: Final = 1_500
 COST_S: Final = 15.0
 IDLE_S: Final = 10.0
-GAP_S: Final = 30.0
+GAP_S: Final = 60.0
 # Of these rates the first has a bar; at 11 kW a sample every 5 s changes the session each time.
 BAR_PER_S: Final = 3_000
 LATENCY_PACE_S: Final = 5.0
@@ -136,7 +137,7 @@ def check_fold(at: Site, total: int) -> None:
 def _full(kafka: Kafka) -> Measures:
     ours = _median(kafka, start_worker, lambda at: _full_load(at, FULL_VEHICLES, FULL_ROUNDS))
     stock = _median(
-        kafka, _peer("stock_faust", "--logic", "full"), lambda at: _full_load(at, FULL_VEHICLES, STOCK_FULL_ROUNDS)
+        kafka, _peer("stock_faust", "--logic", "full"), lambda at: _full_load(at, STOCK_FULL_VEHICLES, FULL_ROUNDS)
     )
     return {
         "full_logic_events_per_s": _in(ours, "1/s"),
@@ -273,7 +274,7 @@ def _samples(fleet: list[str], rounds: int, start: datetime) -> Iterator[Record]
     for number in range(1, rounds + 1):
         at = start + timedelta(seconds=GAP_S * number)
         for vehicle in fleet:
-            yield VEHICLE_CHARGE, vehicle, sample(vehicle, at, number), None
+            yield VEHICLE_CHARGE, vehicle, sample(vehicle, at, number, GAP_S), None
 
 
 def _in(value: float, unit: str) -> dict[str, Any]:
