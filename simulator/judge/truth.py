@@ -310,7 +310,8 @@ class Comparison:
             return
         # Prices beyond the end may be needed, and missing: then nothing was told.
         reference, dearest, _ = self._cost(part.at_full_power(), zone, at_ms)
-        loose += _POWER_SHARE * dearest * part.energy_kwh()
+        # What nobody had told is missing in both, at the price of each.
+        loose += (_POWER_SHARE * part.energy_kwh() + _slack_kwh(part)) * dearest
         self.valued += 1
         if abs(told.savings - (reference - cost)) > bound + share * (abs(cost) + abs(reference)) + loose:
             detail = f"{session.id}: {told} for {reference:.4f} less {cost:.4f}"

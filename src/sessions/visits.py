@@ -158,7 +158,7 @@ def take_place(step: Step, seen: Observation) -> None:
         vehicle.place = Place(seen.at, seen.location_id)
     if visit is None or seen.at < visit.plugged_in_at - PLACE_WINDOW:
         return
-    if visit.location_id is None:
+    if visit.location_id is None and not _is_found_out(visit, seen):
         visit.location_id = seen.location_id
     if seen.location_id != visit.location_id:
         _take_elsewhere(step, visit, seen, seen.location_id)
@@ -169,6 +169,11 @@ def take_place(step: Step, seen: Observation) -> None:
     if named is not None and seen.at >= named.at:
         is_before = seen.at < named.named_at
         visit.elsewhere = structs.replace(named, at=named.named_at, last_here_at=seen.at) if is_before else None
+
+
+def _is_found_out(visit: Visit, seen: Observation) -> bool:
+    """Whether a sample finds the plug of that visit out: it may come from where the vehicle has driven since."""
+    return seen.is_plugged_in is False and not seen.is_plug_event and seen.at > visit.plugged_in_at
 
 
 def _take_elsewhere(step: Step, visit: Visit, seen: Observation, location_id: LocationId) -> None:
@@ -306,7 +311,9 @@ def _move_plug_in_back(step: Step, seen: Observation) -> None:
     if _is_within_past(vehicle, at):
         return
     if visit.location_id is None:
-        visit.location_id = seen.location_id or _told_place(vehicle, at)
+        # What has been told since the visit began has taught its place, if it could.
+        is_before = vehicle.place is not None and vehicle.place.at <= visit.plugged_in_at
+        visit.location_id = seen.location_id or (_told_place(vehicle, at) if is_before else None)
     visit.plugged_in_at = visit.part.started_at = at
     _take_guess(step, visit.part, at)
     visit.part.kept = 0

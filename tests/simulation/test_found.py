@@ -29,6 +29,10 @@ FOUND: dict[str, tuple[int, int, int, int, str]] = {
     "no word of an unplug arrived, and the visit still goes on": (10017, 6, 8, 5, "all"),
     "no word of an unplug arrived, and two visits came out as one": (20004, 7, 8, 5, "all"),
     "a car that was sold in its sleep": (20003, 5, 8, 5, "sleep"),
+    "a poll from home found the plug out, and a public charge became home's": (30038, 5, 8, 8, "polls"),
+    "the same of a shorter charge": (40040, 2, 6, 12, "polls"),
+    "what nobody had told before a cut was priced at the night's price alone": (40040, 4, 6, 12, "clean"),
+    "the same after a reserve": (40023, 9, 20, 10, "clean"),
 }
 
 

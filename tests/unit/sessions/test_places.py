@@ -114,3 +114,23 @@ def test_learnt_while_the_unplug_is_pending() -> None:
     story = run(policy(0), plug(10), unplug(40), sample(40.5, where=HOME), timer(41))
     assert story.states == ["p1 UPCOMING 1", "p1 ACTIVE:REGULAR 2", "p1 SETTLED 3", "p1 UPCOMING 1"]
     assert bounds(story.settled[0]) == (10, 40)
+
+
+# What is told of a visit that began at minute 30 at an unknown place -> its place once it is over.
+AT_THE_END: dict[str, tuple[list[Event], str | None]] = {
+    "a sample finds the plug out": ([sample(60, where=HOME, plugged=False), timer(62)], None),
+    "its state says so": ([sample(60, where=HOME, state="UNPLUGGED"), timer(62)], None),
+    "another one after it": ([sample(60, plugged=False), sample(60.5, where=HOME, plugged=False), timer(62)], None),
+    "a late plug-in comes after it": ([sample(60, where=HOME, plugged=False), plug(25), timer(62)], None),
+    "the unplug itself": ([plug(60, is_plugged_in=False, where=HOME), timer(62)], "home"),
+    "told late, out before the plug-in": ([sample(25, where=HOME, plugged=False), unplug(60), timer(62)], "home"),
+}
+
+
+@pytest.mark.parametrize(("told", "place"), AT_THE_END.values(), ids=AT_THE_END)
+def test_where_the_plug_is_found_out(told: list[Event], place: str | None) -> None:
+    """A sample that finds the plug out tells where the vehicle is by then, the unplug itself where the visit was."""
+    story = run(policy(0), plug(30), sample(40, 1.0), sample(50, 3.0), *told)
+    (session,) = story.settled
+    assert (session.location_id, session.policy_id) == (place, place and "p1")
+    assert kwh_sum(session) == 2.0
