@@ -16,7 +16,7 @@ from tests.support.worker import System, body, running_system, stamp
 
 pytestmark = pytest.mark.integration
 
-VEHICLES = 24
+VEHICLES = 48
 # Nobody refuses a command, presses a button or pulls the plug.
 LIVE = ("simulate", "--vehicles", str(VEHICLES), "--start-ago", "20", "--unruly", "0")
 # The worker takes nearly a day of the past first.
@@ -37,13 +37,12 @@ def moment(text: str) -> datetime:
 
 
 def waiting(system: System) -> tuple[str, dict[str, Any]] | None:
-    """A vehicle that waits for a block to come and that nobody has commanded yet, and its session."""
+    """A vehicle that waits for a block to come, and its session: at every hour it is night somewhere."""
     bootstrap, told = system.topics.bootstrap, newest(system)
-    commanded = {record.key for record in read_all(bootstrap, system.topics.name(CHARGE_COMMANDS))}
     updates = read_all(bootstrap, system.topics.name(SESSION_UPDATED))
     sessions = {record.headers["vehicle-id"]: body(record)["session"] for record in updates if record.value}
     for vehicle, session in sessions.items():
-        if vehicle in commanded or told[vehicle]["isCharging"] or not session["state"].startswith("ACTIVE"):
+        if told[vehicle]["isCharging"] or not session["state"].startswith("ACTIVE"):
             continue
         if session["blocks"] and moment(session["blocks"][0]["startAt"]) > datetime.now(UTC):
             return vehicle, session
