@@ -42,6 +42,8 @@ PATHS = [
     f"p1/sessions/{MANAGED.id}?x=1",
     f"sessions?vehicleId={'v' * 9_000}",
 ]
+# Method, path, token, more headers, body.
+Call = tuple[str, str, Mapping[str, str], Mapping[str, str], bytes]
 # Beside the token: nothing, a body, one that is too large, too many bytes of headers, words for caches and ranges.
 MORE: list[tuple[Mapping[str, str], bytes]] = [
     ({}, b""),
@@ -71,7 +73,7 @@ def test_both_ways_answer_alike(view: View, monkeypatch: pytest.MonkeyPatch) -> 
     )
     app, taken = create_app(view, settings, Metrics()), []
     tokens = {name: authorization(**claims) for name, claims in CALLERS.items()}
-    calls = [("GET", path, tokens[name], {}, b"") for name, path in product(tokens, PATHS)]
+    calls: list[Call] = [("GET", path, tokens[name], {}, b"") for name, path in product(tokens, PATHS)]
     calls += [("GET", path, tokens["u1"], *more) for path, more in product(PATHS[:2] + PATHS[7:8], MORE)]
     calls += [(method, "p1/session", tokens["u1"], {}, b"") for method in ("HEAD", "OPTIONS", "DELETE")]
     for token in tokens.values():

@@ -148,7 +148,7 @@ def test_the_last_topic_is_read_on_without_its_window() -> None:
 
 
 @given(st.booleans(), st.lists(st.integers(0, 40), min_size=1, max_size=30), st.integers(1, 100))
-def test_the_bytes_of_a_batch_are_bounded(has_others: bool, sizes: list[int], limit_bytes: int) -> None:  # noqa: FBT001
+def test_the_bytes_of_a_batch_are_bounded(has_others: bool, sizes: list[int], limit_bytes: int) -> None:
     """A batch ends with the record that fills its bytes, nothing is lost or reordered by that, and it is told."""
     merge: Merge[int] = Merge(["plug", "charge"], WINDOW)
     if has_others:
