@@ -1,7 +1,8 @@
 """The way past the framework for the reads that are asked for most: gate, route and read in one call, never waiting.
 
 What it has no answer for goes the long way, where the same is asked again with patience: a token that was not checked
-yet, one that asks too often, a request that is too large, another method or path, a session that is not there yet.
+yet, one that asks too often, a request that is too large or has a body, another method or path, a session that is not
+there yet.
 """
 
 from collections.abc import Callable, Sequence
@@ -47,7 +48,8 @@ class Direct:
     def answer(self, scope: Scope, head: Head, now_s: float) -> Answer | None:
         """The answer to a request of this head at this second of the monotonic clock; None: by the long way."""
         path = scope["path"]
-        if scope["method"] != "GET" or path.endswith("\n"):  # which `$` in a pattern would let pass
+        # `$` in a pattern would let a last line break pass.
+        if scope["method"] != "GET" or head.has_body or path.endswith("\n"):
             return None
         for match, route, read in self._routes:
             found = match(path)

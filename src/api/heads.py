@@ -19,17 +19,20 @@ _NUMBERS: Final = itertools.count(1)
 _TRACEPARENT: Final = re.compile(
     r"\A(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}(-.*)?\Z"
 )
+_OF_BODIES: Final = frozenset({b"content-length", b"transfer-encoding"})
 
 
 class Head(Struct, frozen=True, gc=False):
     """`request_id`: the client's own where it is a harmless one, else a new one. `trace`: what a well-formed
     traceparent says. `authorization`: empty unless there is exactly one. `size_bytes`: names and values of all headers.
+    `has_body`: one is announced, however long.
     """
 
     request_id: bytes
     trace: dict[str, str]
     authorization: bytes
     size_bytes: int
+    has_body: bool
 
 
 def read_head(scope: Scope) -> Head:
@@ -37,11 +40,14 @@ def read_head(scope: Scope) -> Head:
     request_id = authorization = b""
     trace: dict[str, str] = {}
     size_bytes = authorizations = 0
+    has_body = False
     for name, value in scope["headers"]:
         size_bytes += len(name) + len(value)
         if name == b"authorization":
             authorization = value
             authorizations += 1
+        elif name in _OF_BODIES:
+            has_body = True
         elif name == b"x-request-id":
             request_id = value
         elif name == b"traceparent":
@@ -49,4 +55,4 @@ def read_head(scope: Scope) -> Head:
             trace = {} if found is None else {"trace_id": found[1], "parent_span_id": found[2]}
     if not request_id or _REQUEST_ID.match(request_id) is None:
         request_id = b"%b%08x" % (_PROCESS, next(_NUMBERS))
-    return Head(request_id, trace, authorization if authorizations == 1 else b"", size_bytes)
+    return Head(request_id, trace, authorization if authorizations == 1 else b"", size_bytes, has_body)

@@ -15,6 +15,7 @@ Live, a topic that is at its end is waited for only as long as the caller says o
 several topics at once arrives in any order, some milliseconds apart.
 """
 
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
@@ -37,6 +38,7 @@ class _Waiting(Struct, Generic[Item], eq=False):
     owner: str | None
     ready_s: float
     item: Item | None = None
+    size_bytes: int = 0
     index: int = 0
     is_taken: bool = False
 
@@ -92,6 +94,8 @@ class Merge(Generic[Item]):
         self._patience = max(1, window // 2)
         self._queues: dict[str, _Queue[Item]] = {topic: _Queue(rank) for rank, topic in enumerate(topics)}
         self._owned: dict[str, dict[str, deque[_Waiting[Item]]]] = {}
+        # What is left of the bytes that are to be taken.
+        self._room_bytes = 0
 
     def start(self, topic: str, offset: int, ahead: Iterable[int] = ()) -> None:
         """Say where the reading of a topic begins, and which offsets beyond it are done: as `progress` told them."""
@@ -107,13 +111,14 @@ class Merge(Generic[Item]):
         *,
         owner: str | None = None,
         ready_s: float = 0.0,
+        size_bytes: int = 0,
     ) -> None:
         """Add the next record of a topic; `at` is its event time, None where it has none.
 
         `owner`: whose record it is (the vehicle), None where it does not say. `ready_s`: until then, in monotonic
-        seconds, it waits for older ones of topics that are at their end.
+        seconds, it waits for older ones of topics that are at their end. `size_bytes`: what it counts for in `take`.
         """
-        self._queues[topic].append(_Waiting(topic, offset, at, owner, ready_s, item))
+        self._queues[topic].append(_Waiting(topic, offset, at, owner, ready_s, item, size_bytes))
 
     def has_ahead(self, topic: str) -> bool:
         """Whether there may be records for which `is_done` is true."""
@@ -155,11 +160,20 @@ class Merge(Generic[Item]):
         """When, in monotonic seconds, the next record has waited long enough for topics that are at their end."""
         return max((queue.records[0].ready_s for queue in self._queues.values() if queue.records), default=0.0)
 
-    def take(self, is_at_end: Callable[[str], bool], limit: int, now_s: float) -> list[Item]:
+    @property
+    def is_cut(self) -> bool:
+        """Whether the last `take` ended because its bytes were taken."""
+        return self._room_bytes <= 0
+
+    def take(
+        self, is_at_end: Callable[[str], bool], limit: int, now_s: float, limit_bytes: int = sys.maxsize
+    ) -> list[Item]:
         """What is ready, in order: `limit` records, or a few more where the last one's vehicle has older ones.
 
-        `is_at_end` tells whether a topic has nothing unread as far as is known.
+        `is_at_end` tells whether a topic has nothing unread as far as is known. `limit_bytes`: the record with which so
+        many are reached is the last one, too.
         """
+        self._room_bytes = limit_bytes
         ends = {topic: is_at_end(topic) for topic in self._queues}
         taken: list[Item] = []
         filled = [topic for topic, queue in self._queues.items() if queue.records]
@@ -168,7 +182,7 @@ class Merge(Generic[Item]):
             return taken
         for topic in filled:
             self._own(topic)
-        while len(taken) < limit and (chosen := self._next(ends, now_s)) is not None:
+        while len(taken) < limit and self._room_bytes > 0 and (chosen := self._next(ends, now_s)) is not None:
             self._take_with_older(chosen, taken)
         return taken
 
@@ -178,7 +192,7 @@ class Merge(Generic[Item]):
         records = queue.records
         has_silent = len(ends) > 1
         is_blocked = not all(is_end for name, is_end in ends.items() if name != topic)
-        while records and len(taken) < limit:
+        while records and len(taken) < limit and self._room_bytes > 0:
             head = records[0]
             if head.at is not None:
                 if is_blocked or (has_silent and now_s < head.ready_s):
@@ -188,6 +202,7 @@ class Merge(Generic[Item]):
             records.popleft()
             assert head.item is not None
             taken.append(head.item)
+            self._room_bytes -= head.size_bytes
 
     def _own(self, topic: str) -> None:
         """Sort a topic's records by their owners, so far as they are not."""
@@ -270,6 +285,7 @@ class Merge(Generic[Item]):
         item = self._queues[waiting.topic].take(waiting)
         assert item is not None
         taken.append(item)
+        self._room_bytes -= waiting.size_bytes
 
     def _order(self, waiting: _Waiting[Item]) -> tuple[datetime, int]:
         assert waiting.at is not None

@@ -19,6 +19,7 @@ from models.topics import CHANGELOG, ENERGY_PRICES
 from runtime.clock import monotonic_s, utc_now
 from runtime.logs import get_log
 from sessions.events import TimerDue
+from streams.batch_size import INPUT_BYTES, BatchSize
 from streams.errors import WorkerError
 from streams.inputs import MERGED_TOPICS, Fetched, Inputs
 from streams.loading import Loaded, Loading
@@ -86,6 +87,7 @@ class PartitionWorker:
         self.reached: dict[str, int] = {}
         self._ticked_s = 0.0
         self._has_more = False
+        self._size = BatchSize(settings.batch_limit_records)
         self._changed_zones = set[Zone]()
         self._merge = self._new_merge()
         # With what the process binds to every line of its log.
@@ -232,11 +234,12 @@ class PartitionWorker:
     def _step(self) -> None:
         for fetched in self._wait():
             self._push(fetched)
-        settings, now_s = self._settings, monotonic_s()
-        items = self._merge.take(self._is_at_end, settings.batch_limit_records, now_s)
+        limit = self._size.records
+        items = self._merge.take(self._is_at_end, limit, monotonic_s(), INPUT_BYTES)
+        self._has_more = len(items) >= limit or self._merge.is_cut
         if items:
-            self._process(lambda: self._processor.decide(items, self._wall_now()), len(items))
-        self._has_more = len(items) >= settings.batch_limit_records
+            written = self._process(lambda: self._processor.decide(items, self._wall_now()), len(items))
+            self._size.note(len(items), written)
         if self._processor.is_asking and not self._has_more:
             with self._around.logic.lock:
                 self._processor.ask_anew(ASK_LIMIT)
@@ -284,7 +287,8 @@ class PartitionWorker:
             reading = read(record)
             at, owner = turn(record, reading)
             ready_s = 0.0 if at is None else self._ready_s(record.logged_at - at, now_s)
-            merge.push(topic, offset, at, Arrived(record, reading), owner=owner, ready_s=ready_s)
+            size = len(record.value or b"")
+            merge.push(topic, offset, at, Arrived(record, reading), owner=owner, ready_s=ready_s, size_bytes=size)
         merge.reach(topic, fetched.end)
 
     def _ready_s(self, late: timedelta, now_s: float) -> float:
@@ -306,12 +310,12 @@ class PartitionWorker:
         next_at = processor.timers.next_fires_at()
         if now is None or next_at is None or next_at > now or not self._is_idle():
             return
-        limit = min(TIMERS_LIMIT, self._settings.batch_limit_records)
+        limit = min(TIMERS_LIMIT, self._size.records)
         due = processor.timers.due(now, monotonic_s(), limit)
         if due:
             self._around.figures.timers_fired(self.number, len(due), (now - next_at).total_seconds())
             event = TimerDue(now, is_wall=self._is_wall)
-            self._process(lambda: processor.decide_timers(due, event, self._wall_now()), 0)
+            self._size.note(len(due), self._process(lambda: processor.decide_timers(due, event, self._wall_now()), 0))
         if len(due) == limit:
             self._ticked_s = 0.0
 
@@ -327,8 +331,8 @@ class PartitionWorker:
         """The wall's time; None with the event clock, which has nothing to do with it."""
         return utc_now() if self._is_wall else None
 
-    def _process(self, decide: Callable[[], Decided], records: int) -> None:
-        """Take a batch through its four steps. `records`: how many inputs it has."""
+    def _process(self, decide: Callable[[], Decided], records: int) -> int:
+        """Take a batch through its four steps. `records`: how many inputs it has. How many bytes it wrote."""
         began_s, crash, processor = monotonic_s(), self._around.crash, self._processor
         done = self._progress()
         progress = (PROGRESS_KEY, encode_progress(done))
@@ -338,9 +342,8 @@ class PartitionWorker:
                 states = processor.states(batch)
             decided_s = monotonic_s()
             try:
-                position = self._transactions.commit(
-                    [*(self._state_record(*state) for state in states), *batch.outputs], self._state_record(*progress)
-                )
+                written = [*(self._state_record(*state) for state in states), *batch.outputs]
+                position = self._transactions.commit(written, self._state_record(*progress))
             except AbortedError as error:
                 log.warning("batch is taken again", partition=self.number, reason=str(error))
                 self._around.figures.aborted(self.number)
@@ -355,6 +358,7 @@ class PartitionWorker:
         processor.keep(batch, began_s)
         self.done = done
         self._around.figures.batch(self.number, batch, records, decided_s - began_s, committed_s - decided_s)
+        return sum(len(record.value) for record in written if record.value is not None)
 
     def _progress(self) -> Progress:
         ids = self._around.topic_ids

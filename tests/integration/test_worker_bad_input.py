@@ -105,6 +105,28 @@ def test_a_record_larger_than_any_topic_takes_stops_nobody(system: System) -> No
     system.wait_for_states(vehicle, "UPCOMING")
 
 
+@pytest.mark.parametrize("codec", ["gzip", "snappy", "lz4", "zstd"])
+def test_whatever_a_producer_compresses_with_is_read(system: System, codec: str) -> None:
+    """The codec is the producer's choice, and the broker keeps it: a worker reads every one that Kafka has."""
+    vehicle = new_vehicle(codec)
+    producer = Producer(
+        {
+            "bootstrap.servers": system.topics.bootstrap,
+            "partitioner": "murmur2_random",
+            "compression.type": codec,
+            "linger.ms": 100,
+        }
+    )
+    for number in range(10):
+        # Of one kind, or the client would send them as they are.
+        producer.produce(system.topics.name(VEHICLE_CHARGE), key=vehicle, value=b"%d" % number + b"a" * 1_000)
+    assert producer.flush(30) == 0
+    letters = the_one(system, VEHICLE_CHARGE, vehicle, 10)
+    assert [letter.value for letter in letters] == [b"%d" % number + b"a" * 1_000 for number in range(10)]
+    system.send(system.policy(vehicle))
+    system.wait_for_states(vehicle, "UPCOMING")
+
+
 def test_an_original_is_found_by_its_offset(system: System) -> None:
     """`dlq-partition` and `dlq-offset` point at the record as it stands in its topic."""
     vehicle = new_vehicle("where")

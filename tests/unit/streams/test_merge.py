@@ -147,6 +147,26 @@ def test_the_last_topic_is_read_on_without_its_window() -> None:
     assert merge.take(ends("a"), 1, LATER_S) == ["b3"]
 
 
+@given(st.booleans(), st.lists(st.integers(0, 40), min_size=1, max_size=30), st.integers(1, 100))
+def test_the_bytes_of_a_batch_are_bounded(has_others: bool, sizes: list[int], limit_bytes: int) -> None:
+    """A batch ends with the record that fills its bytes, nothing is lost or reordered by that, and it is told."""
+    merge: Merge[int] = Merge(["plug", "charge"], WINDOW)
+    if has_others:
+        merge.push("plug", 0, at(len(sizes)), len(sizes), owner="B")
+    for offset, size in enumerate(sizes):
+        merge.push("charge", offset, at(offset), offset, owner="A", size_bytes=size)
+    seen: list[int] = []
+    while not merge.is_empty():
+        batch = merge.take(ends("plug", "charge"), 10, LATER_S, limit_bytes)
+        assert batch
+        before_last = sum(sizes[each] for each in batch[:-1] if each < len(sizes))
+        assert before_last < limit_bytes
+        total = before_last + (sizes[batch[-1]] if batch[-1] < len(sizes) else 0)
+        assert merge.is_cut == (total >= limit_bytes)
+        seen += batch
+    assert seen == list(range(len(sizes) + has_others))
+
+
 def test_what_was_taken_ahead_is_told() -> None:
     """Progress is the first offset that is not done, and the done ones beyond; where nothing waits, the log's end."""
     merge: Merge[str] = Merge(["plug", "charge"], WINDOW)
