@@ -54,15 +54,15 @@ _SUBSTATES: Final = {
 }
 
 
-def begin_control(step: Step, at: datetime) -> None:
-    """A policy takes over the open visit."""
+def begin_control(step: Step, at: datetime, *, is_leaving: bool = False) -> None:
+    """A policy takes over the open visit. `is_leaving`: by a message that tells of the unplug as well."""
     part = step.visit.part
     # A part may begin ahead of the telemetry.
     now = max(step.now(at), part.started_at)
     part.control = Control(planned_at=now, prices_at=now, checked_at=now)
     managed, session = step.managed(part.policy_id)
     step.keep_session(managed.policy.id, with_target(session, managed.policy, now))
-    follow(step, at, must_plan=True)
+    follow(step, at, must_plan=True, is_leaving=is_leaving)
 
 
 def follow(
@@ -108,6 +108,9 @@ def follow(
             _track(step, target, now)
         steer(step, now)
         take_disobedience(control, step.charging)
+    elif must_plan:
+        # Should the plug be back within the debounce, there is a plan to go on with.
+        _plan(step, managed.policy, target, battery, now)
     known = control.outcome
     if known is None or known.target_id != target.id or (control.plan, control.reached_at, control.judged) != before:
         control.outcome = forecast(control, target, battery, now)
