@@ -85,6 +85,9 @@ def follow(
         if control.reached_at is None and session.target and battery.has_reached(session.target.minimum_charge_target):
             control.reached_at = min(told_at, visit.unplugged_at)
             control.reached_percent = battery.goal(session.target.minimum_charge_target)
+        if control.outcome is None and session.target:
+            # A policy that takes over only now says how it stands, all the same.
+            control.outcome = forecast(control, session.target, battery, told_at)
         return False
     now = _not_before(control, told_at)
     boundary_at = next_boundary(control.plan, control.checked_at)
