@@ -81,13 +81,7 @@ def follow(
     if is_heard and not must_plan and goes_on(step.vehicle, visit, session.target, battery, told_at):
         return True
     if visit.unplugged_at is not None:
-        # What is told after the unplug may still say that the target was reached; nothing can be done any more.
-        if control.reached_at is None and session.target and battery.has_reached(session.target.minimum_charge_target):
-            control.reached_at = min(told_at, visit.unplugged_at)
-            control.reached_percent = battery.goal(session.target.minimum_charge_target)
-        if control.outcome is None and session.target:
-            # A policy that takes over only now says how it stands, all the same.
-            control.outcome = forecast(control, session.target, battery, told_at)
+        _follow_unplugged(control, session.target, battery, told_at, visit.unplugged_at)
         return False
     now = _not_before(control, told_at)
     boundary_at = next_boundary(control.plan, control.checked_at)
@@ -118,6 +112,20 @@ def follow(
     if known is None or known.target_id != target.id or (control.plan, control.reached_at, control.judged) != before:
         control.outcome = forecast(control, target, battery, now)
     return False
+
+
+def _follow_unplugged(
+    control: Control, target: Target | None, battery: Battery, told_at: datetime, unplugged_at: datetime
+) -> None:
+    """What is told after the unplug may still say that the target was reached; nothing can be done any more."""
+    if target is None:
+        return
+    if control.reached_at is None and battery.has_reached(target.minimum_charge_target):
+        control.reached_at = min(told_at, unplugged_at)
+        control.reached_percent = battery.goal(target.minimum_charge_target)
+    if control.outcome is None:
+        # A policy that takes over only now says how it stands, all the same.
+        control.outcome = forecast(control, target, battery, told_at)
 
 
 def take_override(step: Step, at: datetime) -> None:
