@@ -3,10 +3,12 @@
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from simulator.feeds.defects import SPOILERS, Arrival, Message, Spoiler
+from msgspec import structs
+
+from simulator.feeds.defects import SPOILERS, Arrival, Message, Skew, Spoiler
 from simulator.feeds.feed import Feed
+from simulator.judge.bounds import Bounds
 from simulator.judge.heard import Heard
-from simulator.judge.truth import Bounds
 from simulator.world.car import Car
 from simulator.world.people import Person
 
@@ -50,7 +52,7 @@ BOUNDS: Final[dict[str, Bounds]] = {
         start_s=(0, 700), end_s=(0, 2 * _HALF_HOUR_S), energy_gap_s=1_300, blind_s=700, settle_s=7_200,
         level_percent=None, late_s=2 * _HALF_HOUR_S, may_split=True,
     ),
-    "skew": Bounds(start_s=(120, 120), end_s=(120, 120), money=None, settle_s=600, late_s=300),
+    "skew": Bounds(money=None, settle_s=600, late_s=300),
     "wrong-words": Bounds(),
     "out-of-range": Bounds(level_percent=None, knows_power=False),
     "sleep": Bounds(),
@@ -79,7 +81,8 @@ class DirtyFeed(Feed):
     def __init__(self, name: str, spoilers: Sequence[Spoiler]) -> None:
         self.is_ordered = name in _ORDERED
         self.is_coarse = name in _COARSE
-        self.bounds = BOUNDS[name]
+        skew_ms = next((spoiler.off_ms for spoiler in spoilers if isinstance(spoiler, Skew)), 0)
+        self.bounds = structs.replace(BOUNDS[name], skew_ms=skew_ms)
         self.heard = Heard() if self.bounds.blind_s else None
         self._spoilers = spoilers
 

@@ -208,12 +208,12 @@ class Skew(Spoiler):
 
     def __init__(self, chance: Random) -> None:
         super().__init__(chance)
-        self._off_ms = chance.randrange(-120, 121) * SECOND_MS
+        self.off_ms = chance.randrange(-120, 121) * SECOND_MS
 
     def spoil(self, car: Car, arrival: Arrival) -> Sequence[Arrival]:
         del car
         at_ms, message = arrival
-        return ((at_ms, structs.replace(message, at=moment(millis(message.at) + self._off_ms))),)
+        return ((at_ms, structs.replace(message, at=moment(millis(message.at) + self.off_ms))),)
 
 
 class WrongWords(Spoiler):

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from models.telemetry import ChargeSample, PlugEvent
+from simulator.judge.bounds import Bounds
 from simulator.judge.heard import Heard
-from simulator.judge.truth import Bounds
 from simulator.world.car import Car
 
 Message = PlugEvent | ChargeSample

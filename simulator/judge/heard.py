@@ -1,19 +1,19 @@
 """Which words of the plug a feed delivered, and when: what was told to nobody, nobody can know."""
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Final
 
-from models.telemetry import ChargeSample, PlugEvent
+from models.telemetry import POWER_DELIVERY_STATES, ChargeSample, PlugEvent, PowerDeliveryState
 from simulator.world.oracle import DEBOUNCE_MS
 
 # Words remembered of one car: at one a minute, a fortnight of them.
 _LIMIT_WORDS: Final = 20_000
 # When it was true, when it reaches the log (ms), and whether the plug was in.
 Word = tuple[int, int, bool]
-_IN: Final = "PLUGGED_IN:"
-_OUT: Final = "UNPLUGGED"
+_UNKNOWN: Final = PowerDeliveryState.UNKNOWN
+_OUT: Final = PowerDeliveryState.UNPLUGGED
 
 
 class Heard:
@@ -42,6 +42,24 @@ class Heard:
     def was_in(self, from_ms: int, to_ms: int) -> bool:
         """Whether a plug-in between these moments was told so, and the plug was not out again at once."""
         return self._was(from_ms, to_ms, is_in=True)
+
+    def first_in(self, from_ms: int, to_ms: int, came: Sequence[tuple[int, int]]) -> int | None:
+        """When first, between these moments, a word that the plug is in was true that can begin a visit; null: never.
+
+        `came`: of sessions, when each came and since when it lasts (ms). No visit begins before one that had come.
+        """
+        for true_ms, arrives_ms, says_in in _since(self._words, from_ms):
+            if true_ms > to_ms:
+                break
+            if says_in and not any(at_ms <= arrives_ms and true_ms <= start_ms for at_ms, start_ms in came):
+                return true_ms
+        return None
+
+    def is_in_before(self, at_ms: int) -> bool:
+        """Whether the plug was in for all that was told of the time before: nothing took the newest such word back."""
+        words = self._words
+        newest = next((word for word in reversed(words[: bisect_left(words, (at_ms,))]) if word[2]), None)
+        return newest is not None and not self.was_out(newest[0], at_ms - 1)
 
     def _was(self, from_ms: int, to_ms: int, *, is_in: bool) -> bool:
         words = self._words
@@ -72,10 +90,10 @@ def _stands(words: list[Word], said_ms: int, heard_ms: int, *, is_in: bool) -> b
 
 
 def _said(message: PlugEvent | ChargeSample) -> bool | None:
-    """What the message says of the plug; null: nothing."""
-    if isinstance(message, PlugEvent):
+    """What the message says of the plug, the first field present alone; null: nothing, as a word that nobody knows."""
+    if message.is_plugged_in is not None or isinstance(message, PlugEvent):
         return message.is_plugged_in
-    state = message.power_delivery_state or ""
-    if message.is_plugged_in or message.is_charging or state.startswith(_IN):
-        return True
-    return False if message.is_plugged_in is False or state == _OUT else None
+    state = POWER_DELIVERY_STATES.get(message.power_delivery_state or "", _UNKNOWN)
+    if state is not _UNKNOWN:
+        return state is not _OUT
+    return True if message.is_charging or (message.charge_rate or 0) > 0 else None

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from models.ids import VehicleId, Zone
 from models.session import Session
+from simulator.judge.bounds import CLEAN_GAP_S, CLEAN_SHARE, ROUNDING_KWH, Bounds
 from simulator.judge.findings import Finding
 from simulator.judge.heard import Heard
 from simulator.world.market import Market
@@ -17,11 +18,6 @@ from simulator.world.oracle import Oracle, TruePart
 
 # What charges less is published by nobody, or may be missed.
 _OBSERVED_KWH: Final = 0.05
-# What the seconds between the plug and the first reading may come to, by the level alone.
-_ROUNDING_KWH: Final = 0.015
-_CLEAN_SHARE: Final = 0.005
-# Between the plug and the first reading, at full power.
-_CLEAN_GAP_S: Final = 2.5
 # A session that does not end for so long is no longer waited for.
 _PATIENCE_MS: Final = 8 * DAY_MS
 # Less energy than that may lie on either side of a quarter-hour's edge.
@@ -32,33 +28,6 @@ _STEADY_MS: Final = 35 * MINUTE_MS
 _POWER_SHARE: Final = 0.005
 # A counter that falls by no more than this is taken for noise, so each replug may hide as much.
 _REPLUG_KWH: Final = 0.1
-
-
-class Bounds(Struct, frozen=True, kw_only=True):
-    """How far a session may be from the truth, given what its feed does to it. Times in seconds, energies in kWh.
-
-    `start_s`, `end_s`: how much earlier and later a boundary may be. `blind_s`: a stay shorter than that may be missed,
-    a gap shorter than that may not be seen. `settle_s`: how long after its end a session may take to come. Money: how
-    far the cost may be off beyond what the energy may be, null where the feed does not tell enough.
-    `energy_gap_s`: full power for so long may be missing or too much.
-    `knows_power`: whether full power for a while is seen for sure.
-    `late_s`: words may be so late; where a policy or an owner changed meanwhile, nobody can say what belongs to whom.
-    `may_split`: a plug that was out for less than the debounce, or a hole where some are blind, may have ended it.
-    """
-
-    start_s: tuple[float, float] = (0.0, 0.0)
-    end_s: tuple[float, float] = (0.0, 0.0)
-    energy_share: float = _CLEAN_SHARE
-    energy_kwh: float = _ROUNDING_KWH
-    money: float | None = 0.01
-    blind_s: float = 0.0
-    settle_s: float = 0.0
-    level_percent: float | None = 1.0
-    knows_place: bool = True
-    knows_power: bool = True
-    energy_gap_s: float = _CLEAN_GAP_S
-    late_s: float = 0.0
-    may_split: bool = False
 
 
 class Seen(Struct, frozen=True):
@@ -132,7 +101,7 @@ class Comparison:
         spans: list[tuple[int, int, TruePart | Seen]] = [
             (part.started_ms, max(_ended(part), part.known_ms or 0), part) for part in self._parts
         ]
-        spans += [(*_span(seen.session), seen) for seen in self._sessions]
+        spans += [(*self._span(seen.session), seen) for seen in self._sessions]
         spans.sort(key=lambda span: span[:2])
         self._parts, self._sessions = [], []
         cluster: list[TruePart | Seen] = []
@@ -155,6 +124,7 @@ class Comparison:
             self._sessions.extend(sessions)
             return
         taken: dict[int, list[TruePart]] = {}
+        came = [(seen.at_ms, self._span(seen.session)[0]) for seen in sessions]
         for part in parts:
             found = self._best(part, sessions)
             if found is None:
@@ -163,7 +133,8 @@ class Comparison:
                 taken.setdefault(found, []).append(part)
         for place, seen in enumerate(sessions):
             if place in taken:
-                self._compare(taken[place], seen.session, is_crowded=len(parts) > 1 and self._bounds.blind_s > 0)
+                is_crowded = len(parts) > 1 and self._bounds.blind_s > 0
+                self._compare(taken[place], seen.session, came, is_crowded=is_crowded)
             else:
                 self._check_invented(seen.session, parts)
 
@@ -173,7 +144,7 @@ class Comparison:
         ended_ms = _ended(part)
         before_ms, after_ms = int(self._bounds.start_s[0] * SECOND_MS), int(self._bounds.end_s[1] * SECOND_MS)
         for place, seen in enumerate(sessions):
-            start_ms, end_ms = _span(seen.session)
+            start_ms, end_ms = self._span(seen.session)
             if seen.session.user_id != part.user_id:
                 continue
             shared_ms = min(ended_ms + after_ms, end_ms) - max(part.started_ms - before_ms, start_ms)
@@ -195,7 +166,7 @@ class Comparison:
             if not is_told or not self._heard.was_out(_ended(part), NEVER_MS):
                 return
         is_unmanaged = part.policy is None or not self._bounds.knows_place
-        least = _OBSERVED_KWH + max(_ROUNDING_KWH, self._bounds.energy_kwh * 2)
+        least = _OBSERVED_KWH + max(ROUNDING_KWH, self._bounds.energy_kwh * 2)
         least += self._bounds.energy_gap_s / 3_600 * part.full_kw
         if is_unmanaged and energy * (1 - self._bounds.energy_share) < least:
             return
@@ -207,7 +178,7 @@ class Comparison:
 
     def _check_invented(self, session: Session, parts: list[TruePart]) -> None:
         totals = session.statistics.aggregated
-        start_ms, end_ms = _span(session)
+        start_ms, end_ms = self._span(session)
         if end_ms - start_ms <= max(self._bounds.blind_s * SECOND_MS, 1) or self._is_touched_at(start_ms, end_ms):
             return
         if self._bounds.may_split and any(
@@ -227,11 +198,13 @@ class Comparison:
             )
         )
 
-    def _compare(self, parts: list[TruePart], session: Session, *, is_crowded: bool) -> None:
+    def _compare(
+        self, parts: list[TruePart], session: Session, came: list[tuple[int, int]], *, is_crowded: bool
+    ) -> None:
         bounds, part = self._bounds, parts[0]
         self.matched += len(parts)
         if len(parts) > 1:
-            begun_ms, over_ms = _span(session)
+            begun_ms, over_ms = self._span(session)
             whole = [
                 part
                 for part in parts
@@ -245,14 +218,19 @@ class Comparison:
                 self._report("a visit comes out once", part, f"{session.id} stands for {len(whole)}")
             part = whole[0] if len(whole) == 1 else part
         last = parts[-1] if len(parts) > 1 and part is parts[0] else part
-        start_ms, end_ms = _span(session)
+        start_ms, end_ms = self._span(session)
         if part.is_doubtful or is_crowded or self._is_touched(part) or (bounds.may_split and part.replugs):
             return
         if _ended(part) - part.started_ms <= bounds.blind_s * SECOND_MS:
             return
-        self._check_time("a session begins with its visit", part, start_ms - part.started_ms, bounds.start_s)
+        told_ms = self._told_ms(part, came)
+        if told_ms is None:
+            return
+        is_joined = self._is_joined(part, start_ms)
+        if not is_joined and not part.started_ms <= start_ms <= told_ms:
+            self._check_time("a session begins with its visit", part, start_ms - part.started_ms, bounds.start_s)
         self._check_time("a session ends with its visit", part, end_ms - _ended(last), bounds.end_s)
-        if bounds.knows_place:
+        if bounds.knows_place and not is_joined:
             policy_id = part.policy and part.policy.id
             if (policy_id, part.location_id) != (session.policy_id, session.location_id):
                 self._report(
@@ -260,18 +238,33 @@ class Comparison:
                     part,
                     f"{session.policy_id} at {session.location_id} for {policy_id} at {part.location_id}",
                 )
-        energy = sum(each.energy_kwh() for each in (parts if last is not part else [part]))
-        totals = session.statistics.aggregated
-        if totals is None:
-            return
-        off = abs(totals.kwh_sum - energy)
-        gap_kwh = bounds.energy_gap_s / 3_600 * part.full_kw
-        share_kwh = bounds.energy_share * energy + (bounds.energy_share - _CLEAN_SHARE) * part.before_kwh
-        if off > bounds.energy_kwh + share_kwh + gap_kwh + _slack_kwh(part):
-            self._report("a session has its visit's energy", part, f"{totals.kwh_sum} kWh for {energy:.3f}")
-        self._check_levels(part, last, totals.battery_from, totals.battery_to)
+        self._check_totals(parts if last is not part else [part], session, told_ms)
         if last is part:
             self._check_cost(part, session)
+
+    def _check_totals(self, parts: list[TruePart], session: Session, told_ms: int) -> None:
+        """`told_ms`: since when anybody could know of the first of these parts."""
+        bounds, part, totals = self._bounds, parts[0], session.statistics.aggregated
+        if totals is None:
+            return
+        energy = sum(each.energy_kwh() for each in parts)
+        off = abs(totals.kwh_sum - energy)
+        gap_kwh = bounds.energy_gap_s / 3_600 * part.full_kw
+        share_kwh = bounds.energy_share * energy + (bounds.energy_share - CLEAN_SHARE) * part.before_kwh
+        untold_kwh = sum(stretch.energy_kwh(part.started_ms, told_ms) for stretch in part.stretches)
+        if off > bounds.energy_kwh + share_kwh + gap_kwh + untold_kwh + _slack_kwh(part):
+            self._report("a session has its visit's energy", part, f"{totals.kwh_sum} kWh for {energy:.3f}")
+        self._check_levels(part, parts[-1], totals.battery_from, totals.battery_to)
+
+    def _told_ms(self, part: TruePart, came: list[tuple[int, int]]) -> int | None:
+        """Since when anybody could know of the part; null: nobody ever could."""
+        if self._heard is None:
+            return part.started_ms
+        return self._heard.first_in(part.started_ms, _ended(part), came)
+
+    def _is_joined(self, part: TruePart, start_ms: int) -> bool:
+        """Of no unplug before it anybody was told: to all that anybody knew, an earlier visit went on."""
+        return self._heard is not None and start_ms < part.started_ms and self._heard.is_in_before(part.started_ms)
 
     def _check_levels(self, part: TruePart, last: TruePart, level_from: int | None, level_to: int | None) -> None:
         bound = self._bounds.level_percent
@@ -302,7 +295,7 @@ class Comparison:
             return
         told = session.valuation.tariff_cost
         loose = (_slack_kwh(part) + self._off_kwh(part)) * dearest + (0.05 if part.is_flat else 0.0)
-        share = _CLEAN_SHARE
+        share = CLEAN_SHARE
         if abs(told.actual - cost) > bound + share * abs(cost) + loose:
             self._report("a session costs what its energy cost", part, f"{session.id}: {told.actual} for {cost:.4f}")
         knows_power = self._bounds.knows_power and self._off_kwh(part) < 1e-9 and not part.is_flat
@@ -334,11 +327,19 @@ class Comparison:
         """How far the energy may be off beyond what it may be in a clean feed."""
         bounds = self._bounds
         told_kwh = (
-            (bounds.energy_share - _CLEAN_SHARE) * (part.energy_kwh() + part.before_kwh)
+            (bounds.energy_share - CLEAN_SHARE) * (part.energy_kwh() + part.before_kwh)
             + bounds.energy_kwh
-            - _ROUNDING_KWH
+            - ROUNDING_KWH
         )
-        return told_kwh + (bounds.energy_gap_s - _CLEAN_GAP_S) / 3_600 * part.full_kw
+        return told_kwh + (bounds.energy_gap_s - CLEAN_GAP_S) / 3_600 * part.full_kw
+
+    def _span(self, session: Session) -> tuple[int, int]:
+        """From when to when it lasts, by the true time."""
+
+        def of(at: datetime | None) -> int:
+            return 0 if at is None else millis(at) - self._bounds.skew_ms
+
+        return of(session.plugged_in_at), of(session.plugged_out_at)
 
     def _is_touched(self, part: TruePart) -> bool:
         return self._is_touched_at(part.started_ms, _ended(part))
@@ -368,13 +369,6 @@ class Comparison:
 
 def _ended(part: TruePart) -> int:
     return part.started_ms if part.ended_ms is None else part.ended_ms
-
-
-def _span(session: Session) -> tuple[int, int]:
-    def of(at: datetime | None) -> int:
-        return 0 if at is None else millis(at)
-
-    return of(session.plugged_in_at), of(session.plugged_out_at)
 
 
 def _slack_kwh(part: TruePart) -> float:

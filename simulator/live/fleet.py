@@ -9,9 +9,10 @@ from ingest.errors import WriteInterrupted
 from models.command import ChargeCommand
 from models.ids import VehicleId
 from simulator.feeds.catalogue import feed_maker
+from simulator.judge.bounds import Bounds
 from simulator.judge.findings import Finding
 from simulator.judge.judged import JudgedCar
-from simulator.judge.truth import Bounds, Comparison
+from simulator.judge.truth import Comparison
 from simulator.live.naming import Words
 from simulator.live.position import Position, Taken
 from simulator.world.acts import Act, DeletePolicy, Wish, WritePolicy

@@ -54,15 +54,15 @@ _SUBSTATES: Final = {
 }
 
 
-def begin_control(step: Step, at: datetime) -> None:
-    """A policy takes over the open visit."""
+def begin_control(step: Step, at: datetime, *, is_leaving: bool = False) -> None:
+    """A policy takes over the open visit. `is_leaving`: by a message that tells of the unplug as well."""
     part = step.visit.part
     # A part may begin ahead of the telemetry.
     now = max(step.now(at), part.started_at)
     part.control = Control(planned_at=now, prices_at=now, checked_at=now)
     managed, session = step.managed(part.policy_id)
     step.keep_session(managed.policy.id, with_target(session, managed.policy, now))
-    follow(step, at, must_plan=True)
+    follow(step, at, must_plan=True, is_leaving=is_leaving)
 
 
 def follow(
@@ -81,10 +81,7 @@ def follow(
     if is_heard and not must_plan and goes_on(step.vehicle, visit, session.target, battery, told_at):
         return True
     if visit.unplugged_at is not None:
-        # What is told after the unplug may still say that the target was reached; nothing can be done any more.
-        if control.reached_at is None and session.target and battery.has_reached(session.target.minimum_charge_target):
-            control.reached_at = min(told_at, visit.unplugged_at)
-            control.reached_percent = battery.goal(session.target.minimum_charge_target)
+        _follow_unplugged(control, session.target, battery, told_at, visit.unplugged_at)
         return False
     now = _not_before(control, told_at)
     boundary_at = next_boundary(control.plan, control.checked_at)
@@ -108,10 +105,27 @@ def follow(
             _track(step, target, now)
         steer(step, now)
         take_disobedience(control, step.charging)
+    elif must_plan:
+        # Should the plug be back within the debounce, there is a plan to go on with.
+        _plan(step, managed.policy, target, battery, now)
     known = control.outcome
     if known is None or known.target_id != target.id or (control.plan, control.reached_at, control.judged) != before:
         control.outcome = forecast(control, target, battery, now)
     return False
+
+
+def _follow_unplugged(
+    control: Control, target: Target | None, battery: Battery, told_at: datetime, unplugged_at: datetime
+) -> None:
+    """What is told after the unplug may still say that the target was reached; nothing can be done any more."""
+    if target is None:
+        return
+    if control.reached_at is None and battery.has_reached(target.minimum_charge_target):
+        control.reached_at = min(told_at, unplugged_at)
+        control.reached_percent = battery.goal(target.minimum_charge_target)
+    if control.outcome is None:
+        # A policy that takes over only now says how it stands, all the same.
+        control.outcome = forecast(control, target, battery, told_at)
 
 
 def take_override(step: Step, at: datetime) -> None:

@@ -164,21 +164,22 @@ def _take_message(step: Step, seen: Observation, *, has_fired: bool) -> None:
         known = step.renewed()
     # What comes once more is no sign of life.
     is_heard = step.vehicle.newest_at is None or seen.at > step.vehicle.newest_at
-    if seen.is_plugged_in is not False:
+    is_leaving = seen.is_plugged_in is False
+    if not is_leaving:
         take_plug_evidence(step, seen)
     take_place(step, seen)
     _take_sample(step, seen)
     visit = step.vehicle.visit
     if (
         visit is not None
-        and not (visit.part.policy_id is None and manage_visit(step, seen.at))
+        and not (visit.part.policy_id is None and manage_visit(step, seen.at, is_leaving=is_leaving))
         and visit.part.control is not None
         and not _is_known(step, seen)
     ):
-        is_calm = follow(step, seen.at, is_heard=is_heard, is_leaving=seen.is_plugged_in is False)
+        is_calm = follow(step, seen.at, is_heard=is_heard, is_leaving=is_leaving)
         if _is_news(known, visit, step.vehicle, is_calm=is_calm):
             update_visit(step, seen.at)
-    if seen.is_plugged_in is False:
+    if is_leaving:
         # Last, so that what the unplugging message itself tells still belongs to the visit.
         take_plug_evidence(step, seen)
 

@@ -62,8 +62,11 @@ def await_visit(step: Step, policy_id: PolicyId, at: datetime) -> None:
     _publish(step, managed, changed, state, awaited_session(step.vehicle.id, managed, changed), None, at)
 
 
-def manage_visit(step: Step, at: datetime) -> bool:
-    """Let a policy take over the open visit, if one stands for its place and user. Tells whether one did."""
+def manage_visit(step: Step, at: datetime, *, is_leaving: bool = False) -> bool:
+    """Let a policy take over the open visit, if one stands for its place and user. Tells whether one did.
+
+    `is_leaving`: what told of the place tells of the unplug as well, so nothing is asked of the vehicle.
+    """
     visit = step.vehicle.visit
     if visit is None or visit.part.policy_id is not None:
         return False
@@ -71,7 +74,7 @@ def manage_visit(step: Step, at: datetime) -> bool:
     if managed is None:
         return False
     visit.part.policy_id = managed.policy.id
-    begin_control(step, at)
+    begin_control(step, at, is_leaving=is_leaving)
     update_visit(step, at, Cause.PLUGGED_IN)
     return True
 

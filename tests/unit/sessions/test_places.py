@@ -3,7 +3,7 @@
 import pytest
 
 from models.ids import LocationId
-from sessions.events import Event, TelemetryReceived
+from sessions.events import Event, SessionChanged, TelemetryReceived
 from tests.builders import HOME, WORK, bounds, kwh_sum, minute, plug, policy, run, sample, timer, unplug
 
 
@@ -110,10 +110,12 @@ def test_learnt_late() -> None:
 
 
 def test_learnt_while_the_unplug_is_pending() -> None:
-    """A place told before the unplug is confirmed still makes the visit managed."""
+    """A place told before the unplug is confirmed still makes the visit managed, and it says how its target stands."""
     story = run(policy(0), plug(10), unplug(40), sample(40.5, where=HOME), timer(41))
     assert story.states == ["p1 UPCOMING 1", "p1 ACTIVE:REGULAR 2", "p1 SETTLED 3", "p1 UPCOMING 1"]
     assert bounds(story.settled[0]) == (10, 40)
+    active = next(output.head for output in story.outputs if isinstance(output, SessionChanged) and output.version == 2)
+    assert active.outcome.latest is not None
 
 
 # What is told of a visit that began at minute 30 at an unknown place -> its place once it is over.

@@ -136,6 +136,27 @@ def test_reasons() -> None:
     assert night(idle(11), *on, sample(260, 1.5, level=80, charging=True)).commands[-1] == "260 STOP TARGET_REACHED"
 
 
+@pytest.mark.parametrize("reserve", [0.0, 60.0])
+def test_an_unplug_that_is_the_first_to_tell_the_place_is_answered_with_nothing(reserve: float) -> None:
+    """10..300|  A visit that becomes managed by its own unplug has a session, and no command; back within the debounce,
+    it goes on by its plan.
+    """
+    first = policy(0, by="18:00", percent=80.0, zone=ZONE, rate=6, capacity=60, reserve=reserve)
+    told: list[Event] = [first, plug(10, level=50), idle(20)]
+    gone = plug(290, is_plugged_in=False, where=HOME)
+    for rest in ([gone, timer(300)], [idle(300), gone]):
+        story = run(*told, *rest, rules=LOSSLESS)
+        assert [state.split()[1].split(":")[0] for state in story.states] == [
+            "UPCOMING",
+            "ACTIVE",
+            "SETTLED",
+            "UPCOMING",
+        ]
+        assert story.commands == []
+    back = run(*told, gone, plug(290.5), idle(291), rules=LOSSLESS)
+    assert [command.split()[:2] for command in back.commands] == [["290.5", "START"]]
+
+
 def test_an_unplugged_vehicle_hears_nothing() -> None:
     """From the first evidence on, though the visit is still open; a re-plug is asked again."""
     assert night(idle(11), unplug(239.5), timer(240.2)).commands == ["10 STOP WAITING"]

@@ -53,7 +53,7 @@ def test_a_stay_that_nobody_can_miss() -> None:
 def test_what_says_nothing_of_a_plug_is_no_word() -> None:
     """A message without plug and power, or with words that nobody knows, tells nothing; a plug event tells all."""
     found = Heard()
-    for state in (None, "charging", "UNKNOWN"):
+    for state in (None, "charging", "UNKNOWN", "PLUGGED_IN:MAGIC"):
         found.take(1, 1, ChargeSample(**_WHO, at=moment(1), power_delivery_state=state))  # type: ignore[arg-type]
     assert not found.was_in(0, 9)
     assert not found.was_out(0, 9)
@@ -61,3 +61,49 @@ def test_what_says_nothing_of_a_plug_is_no_word() -> None:
     assert found.was_out(0, 9)
     found.take(3 * MINUTE_MS, 3 * MINUTE_MS, ChargeSample(**_WHO, at=moment(3), is_charging=True))  # type: ignore[arg-type]
     assert found.was_in(9, NEVER_MS)
+
+
+def test_the_first_field_that_is_present_decides() -> None:
+    """`isPluggedIn` goes before the state, the state before a charge; power that flows tells of a plug as well."""
+    for fields, is_in in (
+        ({"is_plugged_in": False, "power_delivery_state": "PLUGGED_IN:STOPPED"}, False),
+        ({"power_delivery_state": "UNPLUGGED", "is_charging": True}, False),
+        ({"power_delivery_state": "PLUGGED_IN:STOPPED", "is_charging": False}, True),
+        ({"charge_rate": 3.7}, True),
+    ):
+        found = Heard()
+        found.take(1, 1, ChargeSample(**_WHO, at=moment(1), **fields))  # type: ignore[arg-type]
+        assert (found.was_in(0, 9), found.was_out(0, 9)) == (is_in, not is_in)
+
+
+@pytest.mark.parametrize(
+    ("words", "first"),
+    [
+        (((12, 12, True), (15, 15, True)), 12),
+        (((5, 5, True), (12, 12, False), (15, 15, True)), 15),
+        # A session that lasts since minute 13 had come at minute 14: no visit begins before it.
+        (((12, 14, True), (15, 15, True)), 15),
+        (((12, 14, True), (13, 20, True)), None),
+        (((5, 5, True), (25, 25, True)), None),
+    ],
+)
+def test_the_first_word_that_can_begin_a_visit(words: tuple[tuple[float, float, bool], ...], first: int | None) -> None:
+    """Between minutes 10 and 20: the first word that it is in, but for one that came after a session of later on."""
+    came = [(14 * MINUTE_MS, 13 * MINUTE_MS)]
+    found = heard(*words).first_in(10 * MINUTE_MS, 20 * MINUTE_MS, came)
+    assert found == (None if first is None else first * MINUTE_MS)
+
+
+@pytest.mark.parametrize(
+    ("words", "is_in"),
+    [
+        (((5, 5, True),), True),
+        (((5, 5, True), (8, 8, False)), False),
+        (((5, 5, False), (8, 8, True)), True),
+        (((5, 5, False), (10, 10, True)), False),
+        ((), False),
+    ],
+)
+def test_a_plug_that_was_in_for_all_that_was_told(words: tuple[tuple[float, float, bool], ...], *, is_in: bool) -> None:
+    """Before minute 10 the newest word is that it is in, and nothing took that back."""
+    assert heard(*words).is_in_before(10 * MINUTE_MS) is is_in
