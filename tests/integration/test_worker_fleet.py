@@ -20,9 +20,9 @@ VEHICLES = 48
 # Nobody refuses a command, presses a button or pulls the plug.
 LIVE = ("simulate", "--vehicles", str(VEHICLES), "--start-ago", "20", "--unruly", "0")
 # The worker takes nearly a day of the past first.
-FIRST_S = 120
-# A command waits for the one before it, 2 min at most, and takes effect within another.
-OBEYED_S = 200
+FIRST_S = 240
+# A command waits for the one before it, 2 min at most, and takes effect within another: on a busy machine, later.
+OBEYED_S = 320
 
 
 def newest(system: System) -> dict[str, dict[str, Any]]:
