@@ -137,7 +137,9 @@ class Run:
         acts = Life(who, self._start_ms).acts() if options.acts is None else iter(options.acts[number])
         feed = feed_of(who)
         car = Car(who, acts, self._start_ms)
-        comparison = Comparison(car.oracle, who.vehicle_id, feed.bounds, self._market, self._report, feed.heard)
+        comparison = Comparison(
+            car.oracle, who.vehicle_id, feed.bounds, self._market, self._report, feed.heard, feed.metered
+        )
         return Lane(car, feed, comparison, self._report)
 
     def _run_until(self, heap: list[tuple[int, int]], until_ms: int) -> None:

@@ -5,10 +5,12 @@ from typing import Final
 
 from msgspec import structs
 
+from models.telemetry import ChargeSample
 from simulator.feeds.defects import SPOILERS, Arrival, Message, Skew, Spoiler
 from simulator.feeds.feed import Feed
 from simulator.judge.bounds import Bounds
 from simulator.judge.heard import Heard
+from simulator.judge.metered import Metered
 from simulator.world.car import Car
 from simulator.world.people import Person
 
@@ -70,6 +72,8 @@ _ORDERED: Final = frozenset(
 )  # fmt: skip
 # Values that no message may have pass the same door as in a worker, which takes them out.
 _COARSE: Final = frozenset({"out-of-range", ALL})
+# Readings of the counter are missing, each at its time, and no bound of the clock allows for that.
+_UNREAD: Final = frozenset({"out-of-range"})
 NAMES: Final = tuple(BOUNDS)
 
 
@@ -84,6 +88,7 @@ class DirtyFeed(Feed):
         skew_ms = next((spoiler.off_ms for spoiler in spoilers if isinstance(spoiler, Skew)), 0)
         self.bounds = structs.replace(BOUNDS[name], skew_ms=skew_ms)
         self.heard = Heard() if self.bounds.blind_s else None
+        self.metered = Metered() if name in _UNREAD else None
         self._spoilers = spoilers
 
     def tell(self, car: Car, message: Message, now_ms: int) -> Sequence[Arrival]:
@@ -93,6 +98,10 @@ class DirtyFeed(Feed):
         if self.heard is not None:
             for arrives_ms, told in arrivals:
                 self.heard.take(now_ms, arrives_ms, told)
+        if self.metered is not None and isinstance(message, ChargeSample):
+            for _, told in arrivals:
+                if isinstance(told, ChargeSample):
+                    self.metered.take(now_ms, message, told)
         return arrivals
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from models.telemetry import ChargeSample, PlugEvent
 from simulator.judge.bounds import Bounds
 from simulator.judge.heard import Heard
+from simulator.judge.metered import Metered
 from simulator.world.car import Car
 
 Message = PlugEvent | ChargeSample
@@ -15,6 +16,7 @@ class Feed:
 
     `is_ordered`: messages arrive in the order of their time. `is_coarse`: some values are out of their range.
     `heard`: what it delivered of the plug, where some words are lost or late; null: all.
+    `metered`: what it delivered of the meter, where readings are lost; null: all, or the bounds allow for it.
     """
 
     is_clean = True
@@ -22,6 +24,7 @@ class Feed:
     is_coarse = False
     bounds = Bounds()
     heard: Heard | None = None
+    metered: Metered | None = None
 
     def tell(self, car: Car, message: Message, now_ms: int) -> Sequence[tuple[int, Message]]:
         """What reaches the log because of this word, each with its time of arrival (ms), which is never before now."""

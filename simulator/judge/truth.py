@@ -12,6 +12,7 @@ from models.session import Session
 from simulator.judge.bounds import CLEAN_GAP_S, CLEAN_SHARE, ROUNDING_KWH, Bounds
 from simulator.judge.findings import Finding
 from simulator.judge.heard import Heard
+from simulator.judge.metered import Metered
 from simulator.world.market import Market
 from simulator.world.moments import DAY_MS, MINUTE_MS, NEVER_MS, QUARTER_MS, SECOND_MS, millis, moment
 from simulator.world.oracle import Oracle, TruePart
@@ -40,13 +41,15 @@ class Seen(Struct, frozen=True):
 class Comparison:
     """The truth and the sessions of one car, matched as soon as nothing more can come to them.
 
-    `heard`: which words its feed delivered; null: all of them, at once.
+    `heard`: which words its feed delivered; null: all of them, at once. `metered`: what it delivered of the meter;
+    null: all of it, or the bounds allow for what is missing.
     """
 
     __slots__ = (
         "_bounds",
         "_heard",
         "_market",
+        "_metered",
         "_oracle",
         "_parts",
         "_report_to",
@@ -64,9 +67,11 @@ class Comparison:
         market: Market,
         report: Callable[[Finding], None],
         heard: Heard | None = None,
+        metered: Metered | None = None,
     ) -> None:
         self._oracle = oracle
         self._heard = heard
+        self._metered = metered
         self._vehicle_id = vehicle_id
         self._bounds = bounds
         self._market = market
@@ -252,7 +257,8 @@ class Comparison:
         gap_kwh = bounds.energy_gap_s / 3_600 * part.full_kw
         share_kwh = bounds.energy_share * energy + (bounds.energy_share - CLEAN_SHARE) * part.before_kwh
         untold_kwh = sum(stretch.energy_kwh(part.started_ms, told_ms) for stretch in part.stretches)
-        if off > bounds.energy_kwh + share_kwh + gap_kwh + untold_kwh + _slack_kwh(part):
+        unread_kwh = sum(map(self._unread_kwh, parts))
+        if off > bounds.energy_kwh + share_kwh + gap_kwh + untold_kwh + unread_kwh + _slack_kwh(part):
             self._report("a session has its visit's energy", part, f"{totals.kwh_sum} kWh for {energy:.3f}")
         self._check_levels(part, parts[-1], totals.battery_from, totals.battery_to)
 
@@ -290,7 +296,7 @@ class Comparison:
             if is_priced and self._is_priced(part, at_ms):
                 self._report("what has prices has a cost", part, f"{session.id}: {cost:.4f}")
             return
-        if not is_priced:
+        if not is_priced and not self._is_hidden(part, session, zone, at_ms):
             self._report("no price, no cost", part, f"{session.id}: {session.valuation}")
             return
         told = session.valuation.tariff_cost
@@ -331,7 +337,23 @@ class Comparison:
             + bounds.energy_kwh
             - ROUNDING_KWH
         )
-        return told_kwh + (bounds.energy_gap_s - CLEAN_GAP_S) / 3_600 * part.full_kw
+        return told_kwh + (bounds.energy_gap_s - CLEAN_GAP_S) / 3_600 * part.full_kw + self._unread_kwh(part)
+
+    def _unread_kwh(self, part: TruePart) -> float:
+        return 0.0 if self._metered is None else self._metered.off_kwh(part)
+
+    def _is_hidden(self, part: TruePart, session: Session, zone: Zone, at_ms: int) -> bool:
+        """Whether all that lacks a price may be hidden by the feed, and none of it is shown: then it needs none."""
+        lacking = {
+            quarter: energy
+            for quarter, energy in part.by_quarter()
+            if energy >= _PRICED_KWH and self._market.price(zone, quarter, at_ms) is None
+        }
+        is_shown = any(
+            point.kwh >= _PRICED_KWH and millis(point.start_at) // QUARTER_MS in lacking
+            for point in session.statistics.timeseries
+        )
+        return sum(lacking.values()) <= self._off_kwh(part) and not is_shown
 
     def _span(self, session: Session) -> tuple[int, int]:
         """From when to when it lasts, by the true time."""

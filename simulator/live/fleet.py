@@ -126,7 +126,9 @@ class LiveFleet:
         if is_wall and not is_shared and number % _BOXES:
             car.box = self._box
         bounds = _on_the_wall(feed.bounds) if is_wall else feed.bounds
-        comparison = Comparison(car.oracle, who.vehicle_id, bounds, self._market, self._report, feed.heard)
+        comparison = Comparison(
+            car.oracle, who.vehicle_id, bounds, self._market, self._report, feed.heard, feed.metered
+        )
         return JudgedCar(car, feed, comparison, self._report)
 
     def _hear_stop(self, count: int) -> None:

@@ -72,6 +72,13 @@ def quarter_at(readings: Readings, index: int) -> Quarter | None:
     return next((_unpack(packed) for known, packed in reversed(readings.older) if known == index), None)
 
 
+def counter_at(readings: Readings, at_us: int) -> int | None:
+    """What the counter showed at a moment (Wh); null: of that moment no reading is kept."""
+    quarter = quarter_at(readings, at_us // QUARTER_US)
+    kept = () if quarter is None else quarter.counters
+    return next((counter_wh for read_us, counter_wh, _ in kept if read_us == at_us), None)
+
+
 def remember(readings: Readings, at_us: int, seen: Observation) -> Readings:
     """The readings with what a message of that time tells; the same object if that is no news."""
     index = at_us // QUARTER_US

@@ -23,7 +23,7 @@ from sessions.parts import (
     open_session,
     settle_part,
 )
-from sessions.readings import Readings
+from sessions.readings import Readings, counter_at
 from sessions.samples import moved_back
 from sessions.state import Elsewhere, Evidence, Part, Place, Vehicle, Visit
 from sessions.step import Step
@@ -113,7 +113,11 @@ def take_missed_unplug(step: Step, seen: Observation) -> None:
     if visit is None or not seen.is_plugged_in or seen.at < visit.newest_at + MISSED_UNPLUG_SILENCE:
         return
     run = visit.part.totals.tip.run
-    if run is None or seen.counter_wh is None or seen.counter_wh >= run.highest_wh - COUNTER_NOISE_WH:
+    if run is None or seen.counter_wh is None:
+        return
+    # Before the silence it may have stood below its highest already, after a fall that was taken for a drain.
+    stood_wh = counter_at(step.vehicle.readings, run.read_us)
+    if seen.counter_wh >= (run.highest_wh if stood_wh is None else stood_wh) - COUNTER_NOISE_WH:
         return
     if seen.is_charging is False and 2 * seen.counter_wh >= run.highest_wh:
         # It stands full and drains (docs/decisions/0005).

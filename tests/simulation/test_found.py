@@ -43,6 +43,10 @@ FOUND: dict[str, tuple[int, int, int, int, str]] = {
     "the same of a shorter charge": (40040, 2, 6, 12, "polls"),
     "what nobody had told before a cut was priced at the night's price alone": (40040, 4, 6, 12, "clean"),
     "the same after a reserve": (40023, 9, 20, 10, "clean"),
+    "a counter stood below its highest before a silence, and was taken for begun anew": (40000, 6, 6, 12, "all"),
+    "a counter's last reading was lost while the power of a fast charge fell": (50014, 8, 8, 8, "out-of-range"),
+    "a counter's last reading was lost while the car warmed itself": (60020, 4, 6, 12, "out-of-range"),
+    "a drain hid what was drawn in quarter-hours without a price": (60010, 3, 6, 12, "falling-counter"),
 }
 
 

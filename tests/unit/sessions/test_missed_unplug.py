@@ -38,6 +38,31 @@ def test_missed_unplug(told: Event, is_over: bool) -> None:
         assert visit.plugged_in_at == told.message.at  # type: ignore[union-attr]
 
 
+# What the counter shows after a silence before which it had fallen to 5.0 -> whether it fell in the silence.
+FALLEN: dict[str, tuple[float, bool]] = {
+    "where it stood": (5.0, False),
+    "higher, but not where it once was": (7.0, False),
+    "noise below where it stood": (4.9, False),
+    "more than noise below": (4.899, True),
+}
+
+
+@pytest.mark.parametrize(("counter_kwh", "is_over"), FALLEN.values(), ids=FALLEN)
+def test_a_counter_that_had_fallen_before_the_silence(counter_kwh: float, is_over: bool) -> None:
+    """What the counter showed last before a silence tells whether it began anew in it, not what it once had reached."""
+    drained = sample(35, 5.0, charging=False)
+    story = run(*BEFORE, drained, sample(65, counter_kwh, plugged=True, charging=True), unplug(90), timer(91))
+    # What came after, where something did, charged nothing.
+    assert [bounds(session) for session in story.settled] == [(10, 35 if is_over else 90)]
+
+
+def test_what_is_charged_after_a_fall_and_a_silence_counts() -> None:
+    """From where the counter stood before the silence its rise is energy, though it had shown more before."""
+    drained = sample(35, 5.0, charging=False)
+    story = run(*BEFORE, drained, sample(65, 5.0, plugged=True, charging=True), sample(80, 8.0), unplug(90), timer(91))
+    assert [(bounds(session), kwh_sum(session)) for session in story.settled] == [((10, 90), 7.0)]
+
+
 def test_where_it_is_now() -> None:
     """The next visit is where its own messages say, and its energy is its own."""
     story = run(*BEFORE, sample(60, 0.5, plugged=True, where=WORK), sample(70, 1.5), unplug(80), timer(81))
