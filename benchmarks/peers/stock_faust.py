@@ -7,6 +7,7 @@
 
 import os
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,10 @@ from models.topics import SESSION_UPDATED, VEHICLE_CHARGE, VEHICLE_PLUG, VEHICLE
 from runtime.logs import configure_logs
 from runtime.settings import load_settings
 from sessions.events import SessionChanged, new_vehicle
-from streams.inputs import input_record
 from streams.logic import SessionLogic
 from streams.outbox import output_record
 from streams.prices import PriceFeed
-from streams.records import ReadEvent, read
+from streams.records import InputRecord, ReadEvent, read
 from streams.settings import rules_from
 from streams.states import decode_vehicle, encode_vehicle
 from streams.updates import UpdateEncoder
@@ -33,13 +33,11 @@ DECODER = Decoder(Sample)
 HEAD_BYTES = 70
 
 
-class _Record:
+def _record(message: Any, prefix: str) -> InputRecord:
     """A record of Faust as the worker's reader knows it."""
-
-    def __init__(self, message: Any) -> None:
-        self.partition, self.offset = message.partition, message.offset
-        self.key, self.value, self.headers = message.key, message.value, ()
-        self.timestamp = message.timestamp * 1_000
+    logged_at = datetime.fromtimestamp(message.timestamp, UTC)
+    topic = message.topic.removeprefix(prefix)
+    return InputRecord(topic, message.partition, message.offset, message.key, message.value, logged_at)
 
 
 def make_app(kind: str) -> Any:
@@ -90,7 +88,7 @@ def make_app(kind: str) -> Any:
     async def apply(stream: Any) -> None:
         async for event in stream.events():
             message = event.message
-            reading = read(input_record(message.topic.removeprefix(prefix), _Record(message)))
+            reading = read(_record(message, prefix))
             assert isinstance(reading, ReadEvent)
             vehicle_id = reading.vehicle_id
             assert vehicle_id is not None
