@@ -9,7 +9,7 @@ from datetime import UTC, datetime, time, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from models.policy import Deadline, VehiclePolicy
+from models.policy import VehiclePolicy
 from simulator.world.market import Market
 from simulator.world.moments import DAY_MS, HOUR_MS, MINUTE_MS, QUARTER_MS, millis, moment
 from simulator.world.oracle import TruePart
@@ -69,11 +69,7 @@ class Nights:
 
 def _deadline(policy: VehiclePolicy, after_ms: int) -> tuple[int, float] | None:
     """When the car is wanted next (ms), and with how much (%); None: never."""
-    clock, schedule = ZoneInfo(policy.timezone_name), policy.schedule
-    week: tuple[Deadline | None, ...] = (
-        schedule.monday, schedule.tuesday, schedule.wednesday, schedule.thursday, schedule.friday, schedule.saturday,
-        schedule.sunday,
-    )  # fmt: skip
+    clock, week = ZoneInfo(policy.timezone_name), policy.schedule.by_weekday()
     today = moment(after_ms).astimezone(clock).date()
     for day in (today + timedelta(days=ahead) for ahead in range(8)):
         wish = week[day.weekday()]

@@ -61,18 +61,9 @@ class SmartBox:
 def _next_wish(policy: VehiclePolicy, at_ms: int) -> tuple[int, float] | None:
     """The next deadline (ms) of the schedule, and its target in %; null where there is none within a day."""
     schedule, clock = policy.schedule, ZoneInfo(policy.timezone_name)
-    days = (
-        schedule.monday,
-        schedule.tuesday,
-        schedule.wednesday,
-        schedule.thursday,
-        schedule.friday,
-        schedule.saturday,
-        schedule.sunday,
-    )
     today = moment(at_ms).astimezone(clock).date()
     for day in (today, today + timedelta(days=1)):
-        wish = days[day.weekday()]
+        wish = schedule.by_weekday()[day.weekday()]
         if wish is None:
             continue
         wall = datetime.combine(day, time.fromisoformat(wish.deadline), clock)

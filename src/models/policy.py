@@ -32,6 +32,10 @@ class Schedule(Struct, frozen=True, rename="camel", kw_only=True):
     saturday: Deadline | None = None
     sunday: Deadline | None = None
 
+    def by_weekday(self) -> tuple[Deadline | None, ...]:
+        """Monday's first, as `date.weekday` counts."""
+        return self.monday, self.tuesday, self.wednesday, self.thursday, self.friday, self.saturday, self.sunday
+
 
 class VehiclePolicy(Struct, frozen=True, rename="camel", kw_only=True):
     """One record of `flex.vehicle-policies`. `at` is when this version was written."""

@@ -33,7 +33,7 @@ def next_deadline(schedule: Schedule, timezone_name: str, after: datetime) -> Du
     `timezone_name` is one that a policy may have: whatever else raises what ZoneInfo raises. Of two deadlines that a
     clock change brings to one instant, the higher target counts.
     """
-    week = _week(schedule)
+    week = schedule.by_weekday()
     if not any(week):
         return None
     zone = _zone(timezone_name)
@@ -51,18 +51,6 @@ def next_deadline(schedule: Schedule, timezone_name: str, after: datetime) -> Du
             return best if due is None else _earlier(best, due)
         best = due
     return best
-
-
-def _week(schedule: Schedule) -> tuple[Deadline | None, ...]:
-    return (
-        schedule.monday,
-        schedule.tuesday,
-        schedule.wednesday,
-        schedule.thursday,
-        schedule.friday,
-        schedule.saturday,
-        schedule.sunday,
-    )
 
 
 @lru_cache(maxsize=_ZONES_LIMIT)

@@ -3,7 +3,6 @@
 Read once, at the start, from the setting `crash_at`; without it nothing here costs or does anything.
 """
 
-import os
 import signal
 from threading import Event
 from typing import Literal
@@ -30,12 +29,13 @@ class CrashPlan:
             return
         self._left -= 1
         if self._fault == "freeze":
-            # The whole process stands still, until somebody continues it: once.
+            # The whole process stands still, until somebody continues it: once. The signal goes to this thread, which
+            # does not come back before it has stopped: sent to the process, another thread may take it, later.
             if self._left == 0:
-                os.kill(os.getpid(), signal.SIGSTOP)
+                signal.raise_signal(signal.SIGSTOP)
         elif self._left <= 0:
             if self._fault == "hang":
                 # This thread goes no further, and the others know nothing of it.
                 Event().wait()
             # As if by kill -9, with nothing tidied up.
-            os.kill(os.getpid(), signal.SIGKILL)
+            signal.raise_signal(signal.SIGKILL)

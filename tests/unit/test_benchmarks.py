@@ -17,6 +17,12 @@ def test_each_module_measures(name: str) -> None:
     assert not inspect.signature(measure).parameters
 
 
+@pytest.mark.parametrize("name", ["bare_loop", "engine_thin", "kafka_streams", "stock_faust"])
+def test_each_peer_can_be_loaded(name: str) -> None:
+    """What the peers take from the worker is there: they run in processes of their own, where nobody else would see."""
+    assert importlib.import_module(f"benchmarks.peers.{name}").__doc__
+
+
 def test_no_measure_hides_another() -> None:
     """The measures of all modules share one file: one name for two of them is an error."""
     assert joined({"a": FIGURE}, {"b": FIGURE}) == {"a": FIGURE, "b": FIGURE}
