@@ -5,6 +5,8 @@ held to the next one; else the rise of the level. A better source that comes lat
 so beside the energies stands what may still be replaced, and from where the next source goes on.
 """
 
+from collections.abc import Callable
+
 from msgspec import Struct, structs
 
 from sessions.counters import Run
@@ -16,8 +18,8 @@ class Frame(Struct, frozen=True):
     """What bounds a part while it is walked.
 
     Readings before `baseline_us` say nothing of it; those before `open_us` only tell where its counter stands. States
-    up to `states_after_us` have been taken. `limit_wh`: more than its battery takes. `first_level`: when and with which
-    level it begins.
+    up to `states_after_us` have been taken. `limit_wh`: more than its battery takes. `planned`: see `totals.Context`.
+    `first_level`: when and with which level it begins.
     """
 
     started_us: int
@@ -27,7 +29,7 @@ class Frame(Struct, frozen=True):
     unplugged_us: int | None
     limit_wh: float
     wh_per_percent: float
-    planned: tuple[Span, ...] = ()
+    planned: Callable[[], tuple[Span, ...]] = tuple
     first_level: tuple[int, float] | None = None
 
 
@@ -92,3 +94,16 @@ def charging_spans(energy: Energy) -> tuple[SpanUs, ...]:
     if charging.is_on and charging.since_us < energy.passed_us:
         return (*charging.spans, (charging.since_us, energy.passed_us))
     return charging.spans
+
+
+def joined(energy_wh: tuple[int, ...], place: int, tail_wh: list[int]) -> tuple[int, ...]:
+    """Energies with others from a place on; what has none at the end ends before."""
+    missing = place - len(energy_wh)
+    if not tail_wh:
+        joined = energy_wh[:place]
+        while joined and not joined[-1]:
+            joined = joined[:-1]
+        return joined
+    if missing > 0:
+        return (*energy_wh, *(0,) * missing, *tail_wh)
+    return (*energy_wh[:place], *tail_wh)

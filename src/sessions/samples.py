@@ -4,12 +4,10 @@ Most messages are the newest of their vehicle and walk one quarter-hour again; o
 remembered. Either way the totals are what a walk over the remembered readings gives, and nothing else.
 """
 
-from math import inf
-
 from msgspec import structs
 
 from sessions.counters import STEP_LIMIT_W, Run
-from sessions.energy import Energy, Frame, continued
+from sessions.energy import Energy, Frame, continued, joined
 from sessions.events import Counted
 from sessions.evidence import Observation
 from sessions.grid import QUARTER_US, micros
@@ -26,8 +24,8 @@ from sessions.readings import (
     remember,
 )
 from sessions.steady import taken_steadily
-from sessions.totals import BASELINE_US, FULL_PERCENT, Context, Totals, with_level, with_level_from
-from sessions.walk import RATE_HOLDS_US, walk
+from sessions.totals import BASELINE_US, Context, Totals, frame_of, with_level, with_level_from
+from sessions.walk import RATE_HOLDS_US, walk, walk_newest
 
 
 def begin(
@@ -76,7 +74,7 @@ def take(
     """
     at_us = micros(seen.at)
     if totals is not None and context is not None and context.unplugged_at is None:
-        steadily = taken_steadily(readings, totals, at_us, seen, _limit_wh(context))
+        steadily = taken_steadily(readings, totals, at_us, seen, context)
         if steadily is not None:
             return *steadily, ()
     known = remember(readings, at_us, seen)
@@ -114,27 +112,6 @@ def moved_back(readings: Readings, totals: Totals, context: Context, *, level_pe
     return rewalked(totals, readings, frame_of(totals, context))
 
 
-def _limit_wh(context: Context) -> float:
-    """More than that a battery does not take."""
-    return inf if context.capacity_wh is None else context.capacity_wh / context.efficiency
-
-
-def frame_of(totals: Totals, context: Context) -> Frame:
-    """What bounds a walk over the part."""
-    capacity_wh = context.capacity_wh
-    return Frame(
-        totals.started_us,
-        totals.baseline_us,
-        totals.open_us,
-        totals.states_after_us,
-        None if context.unplugged_at is None else micros(context.unplugged_at),
-        _limit_wh(context),
-        (capacity_wh or context.default_capacity_wh) / context.efficiency / FULL_PERCENT,
-        context.planned(),
-        None if totals.level_from is None else (totals.level_from_us, totals.level_from),
-    )
-
-
 def _walked(told: Totals, before: Totals, readings: tuple[Readings, Readings], at_us: int, context: Context) -> Totals:
     """The totals after a message; `told` has its level already. `readings`: those before it, and those with it."""
     were, known = readings
@@ -158,11 +135,13 @@ def _walked_on(totals: Totals, before: Readings, known: Readings, frame: Frame) 
     if over is not None and totals.walked_from <= over.index < newest.index:
         following, tail_wh = walk(tail, over, frame)
         # Plans and capacity may have changed since it was walked: what it gives now is what holds.
-        energy_wh = _joined(energy_wh, changed_from, tail_wh)
+        energy_wh = joined(energy_wh, changed_from, tail_wh)
         tail = following
-    tip, tail_wh = walk(tail, newest, frame, known.newest_us)
-    energy_wh = _joined(energy_wh, tail.tail_from - first, tail_wh)
-    return structs.replace(totals, tail=tail, tip=tip, energy_wh=energy_wh, changed_from=changed_from)
+    tip, tail_wh, unlevelled = walk_newest(tail, newest, frame, known.newest_us)
+    energy_wh = joined(energy_wh, tail.tail_from - first, tail_wh)
+    return structs.replace(
+        totals, tail=tail, tip=tip, unlevelled=unlevelled, energy_wh=energy_wh, changed_from=changed_from
+    )
 
 
 def rewalked(totals: Totals, known: Readings, frame: Frame, index: int = 0) -> Totals:
@@ -172,15 +151,17 @@ def rewalked(totals: Totals, known: Readings, frame: Frame, index: int = 0) -> T
     for quarter in quarters_of(known, totals.walked_from):
         if quarter.index < newest.index:
             following, tail_wh = walk(tail, quarter, frame)
-            energy_wh = _joined(energy_wh, tail.tail_from - first, tail_wh)
+            energy_wh = joined(energy_wh, tail.tail_from - first, tail_wh)
             tail = following
-    tip, tail_wh = walk(tail, newest, frame, known.newest_us)
-    energy_wh = _joined(energy_wh, tail.tail_from - first, tail_wh)
+    tip, tail_wh, unlevelled = walk_newest(tail, newest, frame, known.newest_us)
+    energy_wh = joined(energy_wh, tail.tail_from - first, tail_wh)
     pairs = enumerate(zip(totals.energy_wh, energy_wh, strict=False))
     # A series that became shorter has lost what it had beyond its new end.
     same = min(len(totals.energy_wh), len(energy_wh))
     changed_from = min(max(index - first, 0), next((place for place, (old, new) in pairs if old != new), same))
-    return structs.replace(totals, tail=tail, tip=tip, energy_wh=energy_wh, changed_from=changed_from)
+    return structs.replace(
+        totals, tail=tail, tip=tip, unlevelled=unlevelled, energy_wh=energy_wh, changed_from=changed_from
+    )
 
 
 def _newest(totals: Totals, readings: Readings) -> Quarter:
@@ -208,18 +189,6 @@ def _settled(totals: Totals, known: Readings, frame: Frame, before: int) -> Tota
             base, _ = walk(base, quarter, frame)
     tail = base if known.newest is not None and known.newest.index < before else totals.tail
     return structs.replace(totals, base=base, tail=tail, walked_from=max(totals.walked_from, before))
-
-
-def _joined(energy_wh: tuple[int, ...], place: int, tail_wh: list[int]) -> tuple[int, ...]:
-    missing = place - len(energy_wh)
-    if not tail_wh:
-        joined = energy_wh[:place]
-        while joined and not joined[-1]:
-            joined = joined[:-1]
-        return joined
-    if missing > 0:
-        return (*energy_wh, *(0,) * missing, *tail_wh)
-    return (*energy_wh[:place], *tail_wh)
 
 
 def _with_told_level(totals: Totals, known: Readings, at_us: int, percent: float) -> Totals:

@@ -5,12 +5,12 @@ A message's level finds its place here; energies come from a walk over the readi
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from math import floor
+from math import floor, inf
 from typing import Final
 
 from msgspec import Struct, structs
 
-from sessions.energy import Energy
+from sessions.energy import Energy, Frame
 from sessions.grid import QUARTER_US, Span, micros
 from sessions.power import Power
 from sessions.readings import Quarter
@@ -43,7 +43,8 @@ class Totals(Struct, frozen=True, kw_only=True):
     Beyond their end there is no energy, and no level was told. `levels`: the last of each quarter-hour, rounded down.
     `level_from_us`, `level_to_us`: when those were told. `changed_from`: the first quarter-hour of which the newest
     `take` may have changed the energy or when the vehicle charged in it. Readings of quarter-hours from `walked_from`
-    on are walked, from `base`; `tail` is where the newest of them begins, and `tip` where it ends.
+    on are walked, from `base`; `tail` is where the newest of them begins, and `tip` where it ends. `unlevelled`: see
+    `walk_newest`.
     """
 
     started_us: int
@@ -54,6 +55,7 @@ class Totals(Struct, frozen=True, kw_only=True):
     base: Energy
     tail: Energy
     tip: Energy
+    unlevelled: Energy | None = None
     energy_wh: tuple[int, ...] = ()
     levels: tuple[int | None, ...] = ()
     level_from: float | None = None
@@ -77,6 +79,27 @@ class Totals(Struct, frozen=True, kw_only=True):
     def peak_w(self) -> int | None:
         """The highest mean power over at least five minutes."""
         return self.power.peak_w
+
+
+def limit_wh(context: Context) -> float:
+    """More than that a battery does not take."""
+    return inf if context.capacity_wh is None else context.capacity_wh / context.efficiency
+
+
+def frame_of(totals: Totals, context: Context) -> Frame:
+    """What bounds a walk over the part."""
+    capacity_wh = context.capacity_wh
+    return Frame(
+        totals.started_us,
+        totals.baseline_us,
+        totals.open_us,
+        totals.states_after_us,
+        None if context.unplugged_at is None else micros(context.unplugged_at),
+        limit_wh(context),
+        (capacity_wh or context.default_capacity_wh) / context.efficiency / FULL_PERCENT,
+        context.planned,
+        None if totals.level_from is None else (totals.level_from_us, totals.level_from),
+    )
 
 
 def cut_off(totals: Totals, ended_at: datetime) -> Totals:

@@ -29,24 +29,46 @@ SPANS_LIMIT: Final = 64
 _OFF, _ON, _COUNTER, _RATE, _LEVEL = range(5)
 
 
-def walk(energy: Energy, quarter: Quarter, frame: Frame, until_us: int | None = None) -> tuple[Energy, list[int]]:
-    """Take the readings of one quarter-hour: what comes of them, and the energies from `energy.tail_from` on.
+def walk(energy: Energy, quarter: Quarter, frame: Frame) -> tuple[Energy, list[int]]:
+    """Take the readings of one quarter-hour: what comes of them, and the energies from `energy.tail_from` on."""
+    walker = _Walk(energy, frame, quarter.levels[-1] if quarter.levels else None)
+    for told in _told(quarter, energy, frame):
+        walker.take(*told)
+    return walker.end()
 
-    `until_us`: how far time is known to have passed, if this is the newest quarter-hour.
+
+def walk_newest(
+    energy: Energy, quarter: Quarter, frame: Frame, until_us: int
+) -> tuple[Energy, list[int], Energy | None]:
+    """The same for the newest quarter-hour; time is known to have passed until `until_us`.
+
+    Third: the walk before its last step, if that was a level which found time that the counter does not cover. The next
+    level takes its place: then `walk_on` goes on from there.
     """
     walker = _Walk(energy, frame, quarter.levels[-1] if quarter.levels else None)
-    for at_us, kind, value in _told(quarter, energy, frame):
-        if kind == _COUNTER:
-            walker.read_counter(at_us, int(value))
-        elif kind == _RATE:
-            walker.take_rate(at_us, int(value))
-        elif kind == _LEVEL:
-            walker.take_level(at_us, value)
-        else:
-            walker.take_state(at_us, is_on=kind == _ON)
-    if until_us is not None:
-        walker.pass_to(until_us)
-    return walker.end()
+    told, unlevelled = _told(quarter, energy, frame), None
+    for each in told[:-1]:
+        walker.take(*each)
+    if told:
+        last = told[-1]
+        if last[:2] == (until_us, _LEVEL) and walker.has_bare_before_counter() and frame.unplugged_us is None:
+            unlevelled, _ = walker.end()
+        walker.take(*last)
+    walker.pass_to(until_us)
+    return *walker.end(), unlevelled
+
+
+def walk_on(
+    unlevelled: Energy, at_us: int, counter_wh: int, rate_w: int | None, percent: float, frame: Frame
+) -> tuple[Energy, list[int], Energy]:
+    """Take one message more, with a level too, of the same quarter-hour: what `walk_newest` gives for all of it."""
+    walker = _Walk(unlevelled, frame, (at_us, percent))
+    walker.read_counter(at_us, counter_wh)
+    if rate_w is not None:
+        walker.take_rate(at_us, rate_w)
+    following, _ = walker.end()
+    walker.take_level(at_us, percent)
+    return *walker.end(), following
 
 
 def _told(quarter: Quarter, energy: Energy, frame: Frame) -> list[tuple[int, int, float]]:
@@ -113,6 +135,21 @@ class _Walk:
             self._restarts,
         )
         return energy, tail_wh
+
+    def has_bare_before_counter(self) -> bool:
+        """Whether the counter was read, and time before that is covered by nothing."""
+        return self._run is not None and bool(self._bare) and self._bare[0][0] < self._run.read_us
+
+    def take(self, at_us: int, kind: int, value: float) -> None:
+        """Take one reading of that kind."""
+        if kind == _COUNTER:
+            self.read_counter(at_us, int(value))
+        elif kind == _RATE:
+            self.take_rate(at_us, int(value))
+        elif kind == _LEVEL:
+            self.take_level(at_us, value)
+        else:
+            self.take_state(at_us, is_on=kind == _ON)
 
     def take_state(self, at_us: int, *, is_on: bool) -> None:
         """The vehicle is said to charge or not to; that holds until it is said to do otherwise."""
@@ -303,7 +340,7 @@ class _Walk:
             self._put(quarter, share_wh)
 
     def _planned(self, spans: list[SpanUs]) -> list[SpanUs]:
-        planned = [(micros(start), micros(end)) for start, end in self._frame.planned]
+        planned = [(micros(start), micros(end)) for start, end in self._frame.planned()]
         return [inside for start_us, end_us in spans for inside in clipped(planned, start_us, end_us)]
 
     def _integrate(self, start_us: int, end_us: int, rate_w: int) -> None:

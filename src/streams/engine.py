@@ -176,7 +176,7 @@ class Engine:
         }
 
     def recoveries(self) -> dict[int, tuple[str, int]]:
-        """By partition number that is not recovered yet, what that is at, and a count that grows while it moves."""
+        """By partition number that is not recovered yet, what that is at, and a number that changes while it moves."""
         return {
             worker.number: (worker.restoring.step, worker.restoring.moves)
             for worker in list(self.workers.values())

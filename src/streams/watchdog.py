@@ -64,7 +64,7 @@ class Standstill:
     def look_at_recoveries(self, recoveries: dict[int, tuple[str, int]], now_s: float) -> None:
         """Raises WorkerError where one stands still, whoever it waits for.
 
-        `recoveries`: by partition number, what it is at, and a count that grows while it moves.
+        `recoveries`: by partition number, what it is at, and a number that changes while it moves.
         """
         known = self._recoveries
         self._recoveries = {

@@ -15,9 +15,9 @@ from sessions.events import Event, Rules, SessionChanged, TelemetryReceived
 from sessions.evidence import Observation
 from sessions.lifecycle import apply
 from sessions.readings import Readings
-from sessions.samples import begin, frame_of, rewalked, take
+from sessions.samples import begin, rewalked, take
 from sessions.state import Vehicle
-from sessions.totals import Context, Totals
+from sessions.totals import Context, Totals, frame_of
 from streams.updates import UpdateEncoder
 from tests.builders import HOME, VEHICLE, minute, plug, policy, sample, unplug
 from tests.properties.histories import CHECK

@@ -7,7 +7,7 @@ from models.units import kwh_from_wh
 from sessions.events import Counted, TelemetryReceived
 from sessions.grid import QUARTER_US, micros
 from sessions.readings import Quarter, Readings, forget, has_before, quarter_at, quarters_of, remember
-from sessions.samples import frame_of, rewalked
+from sessions.samples import rewalked
 from tests.builders import minute, plug, sample, unplug
 from tests.support.statistics import Visit, context, seen, told
 

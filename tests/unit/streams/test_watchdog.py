@@ -3,6 +3,7 @@
 import pytest
 
 from streams.errors import WorkerError
+from streams.restoring import Restoring
 from streams.watchdog import Standstill
 
 AT = ("t", 0)
@@ -88,3 +89,12 @@ def test_a_recovery_that_moves_may_take_its_time() -> None:
         standstill.look_at_recoveries({3: ("reads the log", step)}, step * 59.0)
     standstill.look_at_recoveries({}, 300.0)
     standstill.look_at_recoveries({3: ("reads the log", 4)}, 400.0)
+
+
+def test_a_recovery_that_begins_anew_is_another_one() -> None:
+    """A partition that is lost and comes back at the same step, as often moved, has not stood still meanwhile."""
+    standstill, lost, regained = Standstill(limit_s=60.0), Restoring(), Restoring()
+    for restoring, now_s in ((lost, 0.0), (lost, 59.0), (regained, 61.0)):
+        standstill.look_at_recoveries({3: (restoring.step, restoring.moves)}, now_s)
+    with pytest.raises(WorkerError, match="partition 3 cannot be recovered"):
+        standstill.look_at_recoveries({3: (regained.step, regained.moves)}, 122.0)
