@@ -307,13 +307,19 @@ class _Walk:
         if is_step_steep(energy_wh, bare_us):
             self._implausible_steps += 1
         elif energy_wh:
-            charging = [(start_us, end_us) for start_us, end_us, is_charging in bare if is_charging]
-            self._place_lift(energy_wh, charging or self._planned(spans) or spans)
+            self._place_lift(energy_wh, bare, spans)
         self._rise = Rise(at_us, percent, at_us, next_highest(rise.highest_percent, percent), self._sum_wh)
 
-    def _place_lift(self, energy_wh: int, spans: list[SpanUs]) -> None:
+    def _place_lift(self, energy_wh: int, bare: tuple[Bare, ...], spans: list[SpanUs]) -> None:
         """Put what a level adds; a counter that goes on may replace it from its last reading on, but not before."""
         read_us = 0 if self._run is None else self._run.read_us
+        quarter, end_us = spans[0][0] // QUARTER_US, spans[-1][1]
+        if end_us <= read_us and (end_us - 1) // QUARTER_US == quarter:
+            # When within a quarter-hour it was charged makes no difference.
+            self._put(quarter, energy_wh)
+            return
+        charging = [(start_us, end_us) for start_us, end_us, is_charging in bare if is_charging]
+        spans = charging or self._planned(spans) or spans
         final = clipped(spans, 0, read_us)
         final_wh = energy_wh * _length_us(final) // _length_us(spans)
         if final:

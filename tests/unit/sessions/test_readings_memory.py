@@ -8,6 +8,7 @@ from sessions.events import Counted, TelemetryReceived
 from sessions.grid import QUARTER_US, micros
 from sessions.readings import Quarter, Readings, forget, has_before, quarter_at, quarters_of, remember
 from sessions.samples import rewalked
+from sessions.totals import frame_of
 from tests.builders import minute, plug, sample, unplug
 from tests.support.statistics import Visit, context, seen, told
 
