@@ -74,14 +74,18 @@ ARBITRARY = (
 
 
 @CHECK
-@given(ARBITRARY)
-def test_totals_are_what_a_walk_over_the_readings_gives(told: list[Observation]) -> None:
-    """After every sample, the totals equal those that come of walking all that is remembered again."""
-    readings, totals = fold([])
+@given(ARBITRARY, st.none() | st.sampled_from([18.0, 21.9]))
+def test_totals_are_what_a_walk_over_the_readings_gives(told: list[Observation], level: float | None) -> None:
+    """After every sample, the totals equal those that come of walking all that is remembered again.
+
+    `level`: told with the plug-in, before a counter was.
+    """
+    readings, totals = Readings(), begin(Readings(), CONTEXT, level_percent=level)
     for each in told:
         readings, totals = taken(readings, totals, each)
         again = rewalked(totals, readings, frame_of(totals, CONTEXT))
         assert (totals.energy_wh, totals.tail, totals.tip) == (again.energy_wh, again.tail, again.tip)
+        assert totals.unlevelled in {None, again.unlevelled}
 
 
 @CHECK
