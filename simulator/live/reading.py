@@ -143,16 +143,28 @@ class KafkaOutputs:
         self._group.close()
 
     def _beginning(self, part: TopicPartition, since: Mapping[int, int] | None) -> int:
-        try:
-            low, end = self._group.get_watermark_offsets(part, timeout=CONNECT_LIMIT_S, cached=False)
-        except KafkaException as error:
-            raise WriteError(f"cannot read {part.topic}: {error.args[0].str()}") from error
+        low, end = self._bounds(part)
         if since is None:
-            return int(end)
+            return end
         if part.topic != self._commands:
-            return int(low)
+            return low
         # What was deleted meanwhile holds no longer; and the topic may have been made anew.
-        return int(min(max(since.get(part.partition, end), low), end))
+        return min(max(since.get(part.partition, end), low), end)
+
+    def _bounds(self, part: TopicPartition) -> tuple[int, int]:
+        """Where its log begins and ends; of a topic just made the broker may not know for a moment who leads it."""
+        deadline = monotonic_s() + CONNECT_LIMIT_S
+        while True:
+            try:
+                low, end = self._group.get_watermark_offsets(part, timeout=_QUESTION_S, cached=False)
+            except KafkaException as error:
+                if self._interrupted():
+                    raise WriteInterrupted from error
+                if monotonic_s() >= deadline:
+                    raise WriteError(f"cannot read {part.topic}: {error.args[0].str()}") from error
+                self._consumer.poll(0.2)
+            else:
+                return int(low), int(end)
 
     def _end(self, part: TopicPartition) -> int:
         end: int = self._group.get_watermark_offsets(part, timeout=_QUESTION_S, cached=False)[1]
