@@ -28,8 +28,8 @@ ROOT = Path(__file__).resolve().parent.parent
 MODULES = ("visits", "timers", "policies", "parts", "inferred", "dedup", "lifecycle", "transitions")
 # The statistics; `statistics` names them all.
 STATISTICS = (
-    "samples", "walk", "readings", "energy", "block_energy", "rates", "levels", "counters", "steady", "power", "totals",
-    "grid", "states",
+    "samples", "walk", "walker", "readings", "energy", "block_energy", "rates", "levels", "counters", "steady", "power",
+    "totals", "grid", "states",
 )  # fmt: skip
 # Those that fail first for most mutants.
 TESTS = (

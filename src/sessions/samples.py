@@ -25,7 +25,8 @@ from sessions.readings import (
 )
 from sessions.steady import taken_steadily
 from sessions.totals import BASELINE_US, Context, Totals, frame_of, with_level, with_level_from
-from sessions.walk import RATE_HOLDS_US, walk, walk_newest
+from sessions.walk import walk, walk_newest
+from sessions.walker import RATE_HOLDS_US
 
 
 def begin(

@@ -8,7 +8,7 @@ from sessions.events import TelemetryReceived
 from sessions.grid import micros
 from sessions.samples import moved_back
 from sessions.totals import cut_off
-from sessions.walk import SPANS_LIMIT
+from sessions.walker import SPANS_LIMIT
 from tests.builders import minute, plug, sample
 from tests.support.statistics import Visit, context, told
 

@@ -4,7 +4,7 @@ import pytest
 
 from sessions.events import Event
 from sessions.state import Vehicle
-from sessions.walk import SPANS_LIMIT
+from sessions.walker import SPANS_LIMIT
 from tests.builders import HOME, VEHICLE, kwh, kwh_sum, minute, plug, policy, run, sample, timer, unplug
 
 
