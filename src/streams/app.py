@@ -19,6 +19,7 @@ from streams.garbage import Garbage
 from streams.home import Home
 from streams.inputs import MERGED_TOPICS
 from streams.kafka_topics import FoundTopics
+from streams.log_offsets import LogOffsets
 from streams.logic import SessionLogic
 from streams.metrics import WorkerCollector, serve_metrics
 from streams.prices import PriceFeed
@@ -83,7 +84,7 @@ def create_app(
     around = Surroundings(
         settings=settings,
         logic=SessionLogic(rules_from(settings), prices.book, prices.counts),
-        admin=found.admin,
+        offsets=LogOffsets(settings.kafka_bootstrap_servers),
         folder=home.folder,
         owner=home.instance_id,
         generation=found.generation,
@@ -93,7 +94,7 @@ def create_app(
         processor=processor,
     )
     engine = Engine(around)
-    watchdog = Watchdog(found.admin, engine, settings.stall_limit_s, leave)
+    watchdog = Watchdog(around.offsets, engine, settings.stall_limit_s, leave)
     if settings.worker_metrics_port:
         collector = WorkerCollector(around.figures, lambda: engine.gauges(watchdog.lag))
         serve_metrics(settings.worker_metrics_port, collector)

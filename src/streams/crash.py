@@ -1,4 +1,5 @@
-"""Faults on purpose: at a named step of a batch the process kills itself, freezes or hangs, so that tests can aim.
+"""Faults on purpose, so that tests can aim: at a named step of a batch the process kills itself, freezes or hangs, or
+gives the batch up.
 
 Read once, at the start, from the setting `crash_at`; without it nothing here costs or does anything.
 """
@@ -6,6 +7,8 @@ Read once, at the start, from the setting `crash_at`; without it nothing here co
 import signal
 from threading import Event
 from typing import Literal
+
+from streams.errors import AbortedError
 
 # In the order in which a batch goes through them.
 Step = Literal["produced", "committed", "stored"]
@@ -15,7 +18,7 @@ class CrashPlan:
     """At which step, the how many-th time it is reached in this process, what happens to it."""
 
     def __init__(self, plan: str) -> None:
-        """`plan`: "step:count" (it dies), "step:count:freeze", "step:count:hang", or empty for nothing."""
+        """`plan`: "step:count" (it dies), "step:count:" with "freeze", "hang" or "undo", or empty for nothing."""
         self._step, count, self._fault = (*plan.split(":"), "", "")[:3] if plan else ("", "", "")
         self._left = int(count) if count else 0
 
@@ -24,7 +27,7 @@ class CrashPlan:
         return step == self._step
 
     def reach(self, step: Step) -> None:
-        """Fail here, if it is time."""
+        """Fail here, if it is time. Raises AbortedError where the batch is to be given up."""
         if step != self._step:
             return
         self._left -= 1
@@ -33,6 +36,10 @@ class CrashPlan:
             # does not come back before it has stopped: sent to the process, another thread may take it, later.
             if self._left == 0:
                 signal.raise_signal(signal.SIGSTOP)
+        elif self._fault == "undo":
+            # As if the broker had refused a part of it: once.
+            if self._left == 0:
+                raise AbortedError("given up on purpose")
         elif self._left <= 0:
             if self._fault == "hang":
                 # This thread goes no further, and the others know nothing of it.

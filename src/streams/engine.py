@@ -74,8 +74,7 @@ class Engine:
         lost = [self.workers.pop(number) for number in list(self.workers) if number not in numbers]
         await self._stop(lost)
         for number in sorted(numbers - self.workers.keys()):
-            worker = self.workers[number] = PartitionWorker(number, self._around, self)
-            worker.start()
+            self._start(number)
         self._is_quiet = False
         self._quiet_s = None
         log.info("partitions assigned", partitions=sorted(numbers))
@@ -210,6 +209,11 @@ class Engine:
         assert self._loop is not None
         asyncio.run_coroutine_threadsafe(self._begin(worker), self._loop)
 
+    def undone(self, worker: PartitionWorker) -> None:
+        """A worker has ended over a transaction that failed: its partition begins anew, as after a restart."""
+        assert self._loop is not None
+        asyncio.run_coroutine_threadsafe(self._begin_anew(worker), self._loop)
+
     def failed(self, error: BaseException) -> None:
         """A worker cannot go on: leave at once, so that whoever starts us again finds what is committed."""
         leave(error)
@@ -220,6 +224,18 @@ class Engine:
         offsets = worker.resume()
         await self._consumer.seek_to({self._tp(topic, worker.number): offset for topic, offset in offsets.items()})
         self._tell_ready()
+
+    async def _begin_anew(self, worker: PartitionWorker) -> None:
+        if worker.is_stopping or self.workers.get(worker.number) is not worker:
+            return
+        del self.workers[worker.number]
+        # While partitions are given out anew it may move: who has it then is told by `assigned`.
+        if not self._is_quiet:
+            self._start(worker.number)
+
+    def _start(self, number: int) -> None:
+        worker = self.workers[number] = PartitionWorker(number, self._around, self)
+        worker.start()
 
     def _tell_ready(self) -> None:
         if not self._ready_told and not self._is_quiet and all(each.is_recovered for each in self.workers.values()):

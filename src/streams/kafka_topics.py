@@ -16,7 +16,6 @@ METADATA_TIMEOUT_S: Final = 10.0
 class FoundTopics(Struct, frozen=True):
     """`ids`: by topic, named without the prefix: one that is made anew has another. `generation`: of the changelog."""
 
-    admin: Any
     ids: dict[str, str]
     generation: bytes
 
@@ -36,7 +35,7 @@ def require_topics(settings: Settings) -> FoundTopics:
         ids = {names[name]: str(future.result().topic_id) for name, future in asked.items()}
     except KafkaException as error:
         raise WorkerError(f"no Kafka broker at {servers}: {error.args[0].str()}") from error
-    return FoundTopics(admin, ids, f"1 {metadata.cluster_id} {ids[CHANGELOG]}".encode())
+    return FoundTopics(ids, f"1 {metadata.cluster_id} {ids[CHANGELOG]}".encode())
 
 
 def _check(settings: Settings, found: Any) -> None:

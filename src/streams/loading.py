@@ -10,9 +10,10 @@ from models.topics import CHANGELOG, topic_name
 from runtime.clock import monotonic_s
 from runtime.logs import get_log
 from streams.inputs import MERGED_TOPICS
+from streams.log_offsets import At
 from streams.processor import PartitionProcessor
 from streams.progress import Progress, TopicProgress, decode_progress, start_of
-from streams.recovery import At, Bounds, Recovery, bounds_of
+from streams.recovery import Bounds, Recovery, bounds_of
 from streams.restoring import Restoring
 from streams.states import PROGRESS_KEY
 from streams.store import Store, StoreDamagedError, remove_store
@@ -111,7 +112,7 @@ class Loading:
         """Where the inputs begin and end. A broker that has just come back may tell too low ends for a while."""
         asked, until_s = [(name, self._number) for name in names.values()], monotonic_s() + END_LIMIT_S
         while True:
-            bounds = bounds_of(self._around.admin, asked, self._stopping.is_set)
+            bounds = bounds_of(self._around.offsets, asked, self._stopping.is_set)
             if (
                 all(bounds[name, self._number].end >= offset for name, offset in done.items())
                 or monotonic_s() > until_s

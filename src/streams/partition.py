@@ -20,7 +20,7 @@ from runtime.clock import monotonic_s, utc_now
 from runtime.logs import get_log
 from sessions.events import TimerDue
 from streams.batch_size import INPUT_BYTES, BatchSize
-from streams.errors import WorkerError
+from streams.errors import AbortedError, WorkerError
 from streams.inputs import MERGED_TOPICS, Fetched, Inputs
 from streams.loading import Loaded, Loading
 from streams.merge import Merge
@@ -34,7 +34,7 @@ from streams.restoring import Restoring
 from streams.states import OWNER_KEY, PROGRESS_KEY
 from streams.store import StoreDamagedError, remove_store
 from streams.surroundings import Surroundings
-from streams.transactions import AbortedError, StoppedError, Transactions
+from streams.transactions import StoppedError, Transactions
 from streams.turns import Turns
 
 log: Final = get_log()
@@ -59,6 +59,7 @@ class Listener(Protocol):
     """Who hears of a worker; called from the worker's thread."""
 
     def recovered(self, worker: "PartitionWorker") -> None: ...
+    def undone(self, worker: "PartitionWorker") -> None: ...
     def failed(self, error: BaseException) -> None: ...
 
 
@@ -130,6 +131,11 @@ class PartitionWorker:
         """How many open visits it manages, and how many vehicles have a timer; only after recovery."""
         return len(self._processor.visits), len(self._processor.timers)
 
+    @property
+    def is_stopping(self) -> bool:
+        """Whether it was told to end."""
+        return self._stopping.is_set()
+
     def stop(self) -> None:
         """Finish the batch in hand, and end; `join` waits for it."""
         self._stopping.set()
@@ -148,6 +154,13 @@ class PartitionWorker:
             self._work()
         except StoppedError as stopped:
             log.warning("partition left", partition=self.number, reason=str(stopped))
+        except AbortedError as error:
+            log.warning("partition begins anew", partition=self.number, reason=str(error))
+            self._around.figures.aborted(self.number)
+            self.is_recovered = False
+            self._is_paused.set()
+            if not self._stopping.wait(TICK_S):
+                self._listener.undone(self)
         except BaseException as error:  # noqa: BLE001  # whatever it is, the process must not go on without this thread
             self._listener.failed(error)
 
@@ -213,13 +226,7 @@ class PartitionWorker:
 
     def _claim(self) -> int:
         """Commit a record to the changelog, behind everything that an earlier owner wrote. Its offset."""
-        while True:
-            try:
-                return self._transactions.claim(self._state_record(OWNER_KEY, self._around.owner.encode()))
-            except AbortedError as error:
-                log.warning("partition is claimed again", partition=self.number, reason=str(error))
-                if self._stopping.wait(TICK_S):
-                    raise StoppedError("stopped while it claimed its partition") from error
+        return self._transactions.claim(self._state_record(OWNER_KEY, self._around.owner.encode()))
 
     def _new_merge(self) -> Merge[Arrived]:
         merge: Merge[Arrived] = Merge(MERGED_TOPICS, self._settings.merge_window_records)
@@ -336,21 +343,12 @@ class PartitionWorker:
         began_s, crash, processor = monotonic_s(), self._around.crash, self._processor
         done = self._progress()
         progress = (PROGRESS_KEY, encode_progress(done))
-        while True:
-            with self._around.logic.lock:
-                batch = decide()
-                states = processor.states(batch)
-            decided_s = monotonic_s()
-            try:
-                written = [*(self._state_record(*state) for state in states), *batch.outputs]
-                position = self._transactions.commit(written, self._state_record(*progress))
-            except AbortedError as error:
-                log.warning("batch is taken again", partition=self.number, reason=str(error))
-                self._around.figures.aborted(self.number)
-                if self._stopping.wait(TICK_S):
-                    raise StoppedError("stopped while a batch was to be taken again") from error
-            else:
-                break
+        with self._around.logic.lock:
+            batch = decide()
+            states = processor.states(batch)
+        decided_s = monotonic_s()
+        written = [*(self._state_record(*state) for state in states), *batch.outputs]
+        position = self._transactions.commit(written, self._state_record(*progress))
         committed_s = monotonic_s()
         crash.reach("committed")
         self._store.write([*states, progress], position + 1, now_ms())

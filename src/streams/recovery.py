@@ -7,18 +7,20 @@ The end is a record of our own: whoever takes a partition commits one to the cha
 out, and reads up to it. What a broker that has just come back says of the log's end is not asked: it may be too low.
 """
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, IsolationLevel, KafkaError, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import OffsetSpec
 from msgspec import Struct
 
 from models.topics import DAY_MS
 from runtime.clock import monotonic_s, utc_now
 from runtime.logs import get_log
 from streams.errors import WorkerError
+from streams.log_offsets import At, LogOffsets
 from streams.restoring import Restoring
 from streams.store import Store, StoreDamagedError, remove_store
 from streams.transactions import StoppedError
@@ -32,6 +34,8 @@ POLL_S: Final = 0.02
 FETCHED_KIB: Final = 16_384
 # A question to the broker, and how long it is asked again.
 QUESTION_S: Final = 5.0
+# The pause before a question is asked again.
+STEP_S: Final = 0.2
 # Without a record or the end for so long, reading has failed.
 STALL_LIMIT_S: Final = 60.0
 # A deletion stays on the changelog for 7 d (models.topics): a store that was last written earlier may have missed one.
@@ -45,22 +49,20 @@ class Bounds(Struct, frozen=True):
     end: int
 
 
-# A topic as on the broker, and a partition.
-At = tuple[str, int]
-
-
-def bounds_of(admin: AdminClient, partitions: list[At], is_stopping: Callable[[], bool]) -> dict[At, Bounds]:
+def bounds_of(offsets: LogOffsets, partitions: list[At], is_stopping: Callable[[], bool]) -> dict[At, Bounds]:
     """Where partitions begin and end. Raises WorkerError where nobody answers, StoppedError."""
     until_s = monotonic_s() + STALL_LIMIT_S
-    asked = [TopicPartition(topic, number) for topic, number in partitions]
     while True:
         try:
-            first, end = (_offsets(admin, asked, spec) for spec in (OffsetSpec.earliest(), OffsetSpec.latest()))
+            first, end = (
+                offsets.ask(partitions, spec, QUESTION_S) for spec in (OffsetSpec.earliest(), OffsetSpec.latest())
+            )
         except KafkaException as error:
             if is_stopping():
                 raise StoppedError("stopped while it looked where topics end") from error
             if monotonic_s() >= until_s:
                 raise WorkerError(f"Kafka does not say where topics end: {error.args[0].str()}") from error
+            time.sleep(STEP_S)
         else:
             return {at: Bounds(first[at], end[at]) for at in first}
 
@@ -218,13 +220,6 @@ def _new_store(folder: Path) -> Store:
         return Store(folder)
     except StoreDamagedError as error:
         raise WorkerError(f"cannot keep state in {folder}: {error}") from error
-
-
-def _offsets(admin: AdminClient, partitions: list[Any], spec: Any) -> dict[tuple[str, int], int]:
-    asked = admin.list_offsets(
-        dict.fromkeys(partitions, spec), isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=QUESTION_S
-    )
-    return {(at.topic, at.partition): future.result().offset for at, future in asked.items()}
 
 
 # What no further attempt cures.

@@ -1,23 +1,23 @@
 """What the workers of a process share."""
 
 from pathlib import Path
-from typing import Any
 
 from msgspec import Struct
 
 from runtime.settings import Settings
 from streams.crash import CrashPlan
 from streams.figures import Figures
+from streams.log_offsets import LogOffsets
 from streams.logic import SessionLogic
 from streams.processor import PartitionProcessor
 
 
 class Surroundings(Struct, frozen=True):
-    """`topic_ids`: by topic, named without the prefix. `admin`: Kafka's client. `owner`: who we are, to the group."""
+    """`topic_ids`: by topic, named without the prefix. `owner`: who we are, to the group."""
 
     settings: Settings
     logic: SessionLogic
-    admin: Any
+    offsets: LogOffsets
     folder: Path
     owner: str
     generation: bytes

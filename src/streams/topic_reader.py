@@ -9,11 +9,12 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from runtime.clock import monotonic_s
 from streams.errors import WorkerError
+from streams.log_offsets import At, LogOffsets
 
 # Records per batch.
 BATCH_RECORDS: Final = 1_000
@@ -141,12 +142,13 @@ class TopicReader:
     def _bounds(self) -> tuple[dict[tuple[str, int], int], dict[tuple[str, int], int]]:
         """Where each partition begins, and where it ends for who reads committed records."""
         admin = AdminClient({"bootstrap.servers": self._servers, "log_level": 0})
+        offsets = LogOffsets(self._servers)
         until_s = monotonic_s() + CONNECT_LIMIT_S
         while True:
             try:
                 partitions = self._partitions(admin.list_topics(timeout=QUESTION_S).topics)
                 first, end = (
-                    _offsets(admin, partitions, spec) for spec in (OffsetSpec.earliest(), OffsetSpec.latest())
+                    offsets.ask(partitions, spec, QUESTION_S) for spec in (OffsetSpec.earliest(), OffsetSpec.latest())
                 )
             except KafkaException as error:
                 # Also a topic that was made a moment ago and has no leader yet.
@@ -157,17 +159,8 @@ class TopicReader:
                 # An empty partition has no end to wait for.
                 return first, {at: offset for at, offset in end.items() if offset > first[at]}
 
-    def _partitions(self, found: dict[str, Any]) -> list[Any]:
+    def _partitions(self, found: dict[str, Any]) -> list[At]:
         for topic in self._topics:
             if topic not in found:
                 raise WorkerError(f"topic {topic} is missing: create the topics with `flex-sessions topics`")
-        return [TopicPartition(topic, number) for topic in self._topics for number in found[topic].partitions]
-
-
-def _offsets(admin: Any, partitions: list[Any], spec: Any) -> dict[tuple[str, int], int]:
-    asked = admin.list_offsets(
-        dict.fromkeys(partitions, spec),
-        isolation_level=IsolationLevel.READ_COMMITTED,
-        request_timeout=QUESTION_S,
-    )
-    return {(at.topic, at.partition): future.result().offset for at, future in asked.items()}
+        return [(topic, number) for topic in self._topics for number in found[topic].partitions]

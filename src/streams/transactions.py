@@ -14,7 +14,7 @@ from models.topics import DEAD_LETTER_LIMIT_BYTES, MIB
 from runtime.clock import monotonic_s
 from runtime.logs import get_log
 from streams.crash import CrashPlan
-from streams.errors import WorkerError
+from streams.errors import AbortedError, WorkerError
 from streams.outbox import OutputRecord
 
 log: Final = get_log()
@@ -54,10 +54,6 @@ _REFUSED: Final = frozenset(
         KafkaError._UNKNOWN_PARTITION,  # noqa: SLF001
     }
 )
-
-
-class AbortedError(RuntimeError):
-    """The transaction is undone, and nobody saw anything of it: the batch may be taken again."""
 
 
 class StoppedError(RuntimeError):
@@ -145,7 +141,7 @@ class Transactions:
                 self._producer.poll(STEP_S)
                 self._give_way("produce")
             except KafkaException as error:
-                self._abort_or_leave(error.args[0], f"produce {len(record.value or b'')} bytes to {record.topic}")
+                self._give_up(error.args[0], f"produce {len(record.value or b'')} bytes to {record.topic}")
             else:
                 return
 
@@ -158,7 +154,7 @@ class Transactions:
             except KafkaException as error:
                 cause = error.args[0]
                 if not cause.retriable():
-                    self._abort_or_leave(cause, what)
+                    self._give_up(cause, what)
                 self._give_way(what)
                 if monotonic_s() - told_s >= COMPLAINT_S:
                     told_s = monotonic_s()
@@ -175,8 +171,8 @@ class Transactions:
         if self._is_stopping():
             raise StoppedError(f"{self._id}: stopped while it could not {what}")
 
-    def _abort_or_leave(self, cause: Any, what: str) -> None:
-        """Raise what a failed call means. Undoes the transaction where that is possible.
+    def _give_up(self, cause: Any, what: str) -> None:
+        """Raise what a failed call means.
 
         What the broker refuses for good ends the worker: it would be refused again and again, and be in no word.
         """
@@ -192,9 +188,7 @@ class Transactions:
             )
         if not cause.txn_requires_abort():
             raise KafkaException(cause)
-        log.warning("transaction is undone", step=what, error=cause.str())
-        self._call("abort", self._producer.abort_transaction)
-        raise AbortedError(f"{self._id}: {cause.str()}")
+        raise AbortedError(f"{self._id} could not {what}: {cause.str()}")
 
     def _note(self, error: Any) -> None:
         self.fault = str(error.str())

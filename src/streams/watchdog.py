@@ -8,22 +8,21 @@ A recovery has nobody to wait for, not even Kafka: whoever starts us again finds
 
 import threading
 from collections.abc import Callable
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
-from confluent_kafka import IsolationLevel, KafkaException, TopicPartition
+from confluent_kafka import KafkaException
 from confluent_kafka.admin import OffsetSpec
 
 from runtime.clock import monotonic_s
 from runtime.logs import get_log
 from streams.errors import WorkerError
+from streams.log_offsets import At, LogOffsets
 
 log: Final = get_log()
 
 # How often it looks, and how long the broker may take to answer.
 ROUND_S: Final = 5.0
 QUESTION_S: Final = 3.0
-
-At = tuple[str, int]
 
 
 class Standstill:
@@ -94,9 +93,11 @@ class Watched(Protocol):
 class Watchdog:
     """A thread of its own, which asks Kafka and looks."""
 
-    def __init__(self, admin: Any, watched: Watched, limit_s: float, leave: Callable[[BaseException], None]) -> None:
+    def __init__(
+        self, offsets: LogOffsets, watched: Watched, limit_s: float, leave: Callable[[BaseException], None]
+    ) -> None:
         """`leave`: ends the process."""
-        self._admin = admin
+        self._offsets = offsets
         self._watched = watched
         self._standstill = Standstill(limit_s)
         self._round_s = min(ROUND_S, limit_s / 4)
@@ -130,12 +131,7 @@ class Watchdog:
     def _ends(self, asked: list[At]) -> dict[At, int] | None:
         """Where the logs end; None: the broker does not answer."""
         try:
-            answers = self._admin.list_offsets(
-                {TopicPartition(topic, number): OffsetSpec.latest() for topic, number in asked},
-                isolation_level=IsolationLevel.READ_COMMITTED,
-                request_timeout=QUESTION_S,
-            )
-            ends = {(at.topic, at.partition): future.result().offset for at, future in answers.items()} if asked else {}
+            ends = self._offsets.ask(asked, OffsetSpec.latest(), QUESTION_S)
         except KafkaException as error:
             if not self._is_deaf:
                 self._is_deaf = True

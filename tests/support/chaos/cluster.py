@@ -1,5 +1,8 @@
 """Brokers that may be killed: one or three nodes of the embedded Kafka, and whether all their replicas are in sync."""
 
+import os
+import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,6 +39,19 @@ class Cluster:
     def start(self, number: int) -> None:
         """Start a node again, without waiting."""
         self._kafka.start_node(number)
+
+    def freeze(self, number: int, freeze_s: float) -> None:
+        """SIGSTOP of a node for so long."""
+        pid = self._kafka.children[number].pid
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            time.sleep(freeze_s)
+        finally:
+            os.kill(pid, signal.SIGCONT)
+
+    def log(self, number: int) -> str:
+        """What a node has written to its log."""
+        return self._kafka.children[number].log.read_text()
 
     def is_in_sync(self) -> bool:
         """Whether every node answers and no partition lacks a replica."""

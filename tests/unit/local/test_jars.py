@@ -16,7 +16,7 @@ from tests.support.command import COMMAND, clean_environ
 POM = "{http://maven.apache.org/POM/4.0.0}"
 # Writes its jars slowly, in two steps, and a line into $RUNS for each run.
 GOOD = 'for a; do case $a in -DoutputDirectory=*) d=${a#*=};; esac; done; echo run >>"$RUNS"; mkdir -p "$d"; \
-: >"$d/other.jar"; sleep 0.3; : >"$d/kafka_2.13-4.3.1.jar"'
+: >"$d/other.jar"; sleep 0.3; : >"$d/kafka_2.13-4.2.1.jar"'
 FAILS = GOOD.split("sleep", maxsplit=1)[0] + 'echo "[ERROR] no route to host"; exit 1'
 
 
@@ -35,10 +35,10 @@ def maven(cache: Path, body: str) -> None:
 
 
 def test_every_version_in_the_pom_is_pinned() -> None:
-    """The POM names exact versions only: no range, no snapshot, no latest, and Kafka is 4.3.1."""
+    """The POM names exact versions only: no range, no snapshot, no latest, and Kafka is 4.2.1."""
     root = ET.fromstring(kafka_file("pom.xml").read_text())
     names = {item.tag.removeprefix(POM): item.text for item in root.iter() if item.tag.endswith(".version")}
-    assert names == {"kafka.version": "4.3.1", "log4j.version": "2.24.3"}
+    assert names == {"kafka.version": "4.2.1", "log4j.version": "2.24.3"}
     versions = [
         item.findtext(f"{POM}version") or "" for kind in ("dependency", "plugin") for item in root.iter(POM + kind)
     ]
@@ -82,7 +82,7 @@ def test_a_failed_fetch_leaves_nothing_that_counts(cache: Path) -> None:
     assert not jars_folder(cache).exists()
     assert [path.name for path in cache.iterdir()] == ["kafka.lock"]
     maven(cache, GOOD)
-    assert {path.name for path in fetch_jars(cache, StopRequest()).iterdir()} == {"other.jar", "kafka_2.13-4.3.1.jar"}
+    assert {path.name for path in fetch_jars(cache, StopRequest()).iterdir()} == {"other.jar", "kafka_2.13-4.2.1.jar"}
 
 
 def test_a_maven_that_brings_no_kafka_is_a_failure(cache: Path) -> None:
