@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-MODULES: Final = ("sample", "plan", "engine", "memory", "partitions", "api")
+MODULES: Final = ("sample", "plan", "engine", "memory", "partitions", "fleet", "api")
 RESULTS: Final = Path(__file__).parent / "results" / "latest.json"
 
 Measures = dict[str, dict[str, Any]]
