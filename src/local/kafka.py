@@ -99,7 +99,8 @@ class Kafka:
         while not self.answers():
             for number, child in self.children.items():
                 if not child.running():
-                    raise LocalError(f"Kafka node {number} ended while starting: see {child.log}")
+                    said = last_line(child.log)
+                    raise LocalError(f"Kafka node {number} ended while starting: {said} (log: {child.log})")
             if monotonic_s() >= until_s:
                 raise LocalError(f"Kafka did not answer within {_READY_TIMEOUT_S} s: see {self._log_dir}")
             stop.pause(0.05)

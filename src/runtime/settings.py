@@ -47,7 +47,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     session_timeout_s: Annotated[float, Meta(ge=6, le=300)]
     worker_metrics_port: Annotated[int, Meta(ge=0, le=65_535)]
     state_cache_vehicles: Annotated[int, Meta(ge=100, le=10_000_000)]
-    crash_at: Annotated[str, Meta(pattern=r"\A((produced|committed|stored):[1-9][0-9]{0,8}(:(freeze|hang|undo))?)?\Z")]
+    crash_at: Annotated[
+        str, Meta(pattern=r"\A((produced|committed|stored):[1-9][0-9]{0,8}(:(freeze|hang|undo|refuse))?)?\Z")
+    ]
     api_host: Annotated[str, Meta(min_length=1)]
     api_port: Port
     first_session_wait_s: Annotated[float, Meta(ge=0.1, le=10)]

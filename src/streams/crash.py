@@ -18,7 +18,7 @@ class CrashPlan:
     """At which step, the how many-th time it is reached in this process, what happens to it."""
 
     def __init__(self, plan: str) -> None:
-        """`plan`: "step:count" (it dies), "step:count:" with "freeze", "hang" or "undo", or empty for nothing."""
+        """`plan`: "step:count" (it dies), "step:count:" with "freeze", "hang", "undo" or "refuse", or empty."""
         self._step, count, self._fault = (*plan.split(":"), "", "")[:3] if plan else ("", "", "")
         self._left = int(count) if count else 0
 
@@ -36,9 +36,9 @@ class CrashPlan:
             # does not come back before it has stopped: sent to the process, another thread may take it, later.
             if self._left == 0:
                 signal.raise_signal(signal.SIGSTOP)
-        elif self._fault == "undo":
-            # As if the broker had refused a part of it: once.
-            if self._left == 0:
+        elif self._fault in {"undo", "refuse"}:
+            # As if the broker had refused a part of it: once, or from now on each time.
+            if self._left == 0 or (self._left < 0 and self._fault == "refuse"):
                 raise AbortedError("given up on purpose")
         elif self._left <= 0:
             if self._fault == "hang":

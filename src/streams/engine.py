@@ -6,6 +6,7 @@ A worker that stays ours across a rebalance keeps its store, its producer and wh
 
 import asyncio
 import os
+from collections import Counter
 from typing import Any, Final
 
 from faust.types import TP
@@ -23,6 +24,8 @@ log: Final = get_log()
 QUIESCE_LIMIT_S: Final = 10.0
 # How long a worker may take to let go of its store and its producer.
 STOP_LIMIT_S: Final = 4.0
+# How often in a row a partition may begin anew without one batch that gets through: some seconds.
+UNDONE_LIMIT: Final = 10
 # How often the positions of fetcher and workers are compared.
 REPAIR_S: Final = 1.0
 # Exit status after a defect of ours: the supervisor starts the worker again, and nothing is lost.
@@ -44,6 +47,8 @@ class Engine:
         self._quiet_s: float | None = None
         self._ready_told = False
         self._left: dict[TP, int] = {}
+        # By partition number, how often in a row it has begun anew for nothing.
+        self._undone = Counter[int]()
         # Where the fetcher is ahead of a worker: of which offset, and since when in monotonic seconds.
         self._ahead_since: dict[tuple[int, str], tuple[int, float]] = {}
 
@@ -229,6 +234,9 @@ class Engine:
         if worker.is_stopping or self.workers.get(worker.number) is not worker:
             return
         del self.workers[worker.number]
+        self._undone[worker.number] = 1 if worker.has_committed else self._undone[worker.number] + 1
+        if self._undone[worker.number] > UNDONE_LIMIT:
+            leave(WorkerError(f"partition {worker.number}: {UNDONE_LIMIT} transactions in a row have failed"))
         # While partitions are given out anew it may move: who has it then is told by `assigned`.
         if not self._is_quiet:
             self._start(worker.number)

@@ -81,6 +81,8 @@ class PartitionWorker:
         self._is_paused = threading.Event()
         self._begins_anew = False
         self.is_recovered = False
+        # Whether it has got a batch through.
+        self.has_committed = False
         self.restoring = Restoring()
         # What is done, by topic: replaced whole with every batch.
         self.done: Progress = {}
@@ -350,6 +352,7 @@ class PartitionWorker:
         written = [*(self._state_record(*state) for state in states), *batch.outputs]
         position = self._transactions.commit(written, self._state_record(*progress))
         committed_s = monotonic_s()
+        self.has_committed = True
         crash.reach("committed")
         self._store.write([*states, progress], position + 1, now_ms())
         crash.reach("stored")
