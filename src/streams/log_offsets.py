@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from confluent_kafka import IsolationLevel, KafkaException, TopicPartition
+from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 # A topic as on the broker, and a partition.
@@ -28,6 +28,9 @@ class LogOffsets:
                 asked, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=timeout_s
             )
             found = {(at.topic, at.partition): future.result().offset for at, future in answers.items()}
+            if any(offset < 0 for offset in found.values()):
+                # So the client answers where it was given no answer in time.
+                raise KafkaException(KafkaError(KafkaError._TIMED_OUT))  # noqa: SLF001, TRY301  # its only name
         except KafkaException:
             # One that knew the broker before its death may ask by the old leaders' epochs, and be refused, for ever.
             self._admin = None

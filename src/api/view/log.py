@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from confluent_kafka import Consumer, IsolationLevel, TopicCollection, TopicPartition
+from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from api.view.meta import LogBounds
@@ -61,7 +61,11 @@ class SessionLog:
             isolation_level=IsolationLevel.READ_COMMITTED,
             request_timeout=_REQUEST_TIMEOUT_S,
         )
-        return {(at.topic, at.partition): future.result().offset for at, future in asked.items()}
+        found = {(at.topic, at.partition): future.result().offset for at, future in asked.items()}
+        if any(offset < 0 for offset in found.values()):
+            # So the client answers where it was given no answer in time.
+            raise KafkaException(KafkaError(KafkaError._TIMED_OUT))  # noqa: SLF001  # librdkafka's codes have no other name
+        return found
 
 
 class LogReader:

@@ -49,6 +49,11 @@ class Cluster:
         finally:
             os.kill(pid, signal.SIGCONT)
 
+    def is_frozen(self, number: int) -> bool:
+        """Whether a node stands still at present."""
+        status = Path(f"/proc/{self._kafka.children[number].pid}/stat").read_text(encoding="ascii")
+        return status.rsplit(")", 1)[1].split()[0] == "T"
+
     def log(self, number: int) -> str:
         """What a node has written to its log."""
         return self._kafka.children[number].log.read_text()
