@@ -24,7 +24,7 @@ log: Final = get_log()
 QUIESCE_LIMIT_S: Final = 10.0
 # How long a worker may take to let go of its store and its producer.
 STOP_LIMIT_S: Final = 4.0
-# How often in a row a partition may begin anew without one batch that gets through: some seconds.
+# So many transactions of a partition may fail in a row: each takes at most what a transaction may last.
 UNDONE_LIMIT: Final = 10
 # How often the positions of fetcher and workers are compared.
 REPAIR_S: Final = 1.0
@@ -78,6 +78,8 @@ class Engine:
         numbers = self._numbers(tps)
         lost = [self.workers.pop(number) for number in list(self.workers) if number not in numbers]
         await self._stop(lost)
+        for worker in lost:
+            del self._undone[worker.number]
         for number in sorted(numbers - self.workers.keys()):
             self._start(number)
         self._is_quiet = False
@@ -120,7 +122,7 @@ class Engine:
 
     async def repair(self) -> None:
         """Fetch again what was fetched and never came, with no later batch to show it."""
-        for worker in self.workers.values():
+        for worker in list(self.workers.values()):
             for topic, offset in worker.inputs.expected().items():
                 at = (worker.number, topic)
                 if worker.inputs.is_end(topic, offset) or not worker.inputs.is_wanted(topic):
@@ -235,7 +237,7 @@ class Engine:
             return
         del self.workers[worker.number]
         self._undone[worker.number] = 1 if worker.has_committed else self._undone[worker.number] + 1
-        if self._undone[worker.number] > UNDONE_LIMIT:
+        if self._undone[worker.number] >= UNDONE_LIMIT:
             leave(WorkerError(f"partition {worker.number}: {UNDONE_LIMIT} transactions in a row have failed"))
         # While partitions are given out anew it may move: who has it then is told by `assigned`.
         if not self._is_quiet:

@@ -6,7 +6,7 @@ class WorkerError(RuntimeError):
 
 
 class AbortedError(RuntimeError):
-    """The transaction failed: nobody sees anything of it, and the next session undoes it. The client must be let go.
+    """The transaction failed and is undone: nobody saw anything of it. The client must be let go.
 
     A client that goes on after an abort may lose what it writes next: librdkafka (2.16) gives the sequence numbers of
     records that it gave up to the next ones, and where the broker had got those, it takes the next ones for copies.

@@ -1,6 +1,6 @@
 """Where partitions begin and end, for who reads committed records."""
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from typing import Any
 
 from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicPartition
@@ -17,23 +17,25 @@ class LogOffsets:
         self._servers = bootstrap_servers
         self._admin: Any = None
 
-    def ask(self, partitions: Iterable[At], spec: Any, timeout_s: float) -> dict[At, int]:
+    def ask(self, partitions: Collection[At], spec: Any, timeout_s: float) -> dict[At, int]:
         """The offset of each partition that `spec` (confluent_kafka.admin.OffsetSpec) means. Raises KafkaException."""
-        admin = self._admin or AdminClient({"bootstrap.servers": self._servers, "log_level": 0})
-        asked = {TopicPartition(topic, number): spec for topic, number in partitions}
-        if not asked:
+        if not partitions:
             return {}
-        try:
-            answers = admin.list_offsets(
-                asked, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=timeout_s
-            )
-            found = {(at.topic, at.partition): future.result().offset for at, future in answers.items()}
-            if any(offset < 0 for offset in found.values()):
-                # So the client answers where it was given no answer in time.
-                raise KafkaException(KafkaError(KafkaError._TIMED_OUT))  # noqa: SLF001, TRY301  # its only name
-        except KafkaException:
-            # One that knew the broker before its death may ask by the old leaders' epochs, and be refused, for ever.
+        known = self._admin
+        admin = known or AdminClient({"bootstrap.servers": self._servers, "log_level": 0})
+        asked = {TopicPartition(topic, number): spec for topic, number in partitions}
+        answers = admin.list_offsets(asked, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=timeout_s)
+        failed = next((error for answer in answers.values() if (error := answer.exception()) is not None), None)
+        found = {} if failed else {(at.topic, at.partition): answer.result().offset for at, answer in answers.items()}
+        if failed is None and any(offset < 0 for offset in found.values()):
+            # So the client answers where it was given no answer in time.
+            failed = KafkaException(KafkaError(KafkaError._TIMED_OUT))  # noqa: SLF001  # its only name
+        if failed is not None:
+            # Who knew the broker before its death may ask by the old leaders' epochs, and be refused, for ever.
             self._admin = None
-            raise
-        self._admin = admin
+            # Another one: raised itself, it would refer to this frame, which refers to the answers, which refer to it.
+            # A worker looks for no such circles, and the client with its threads would stay.
+            raise KafkaException(*failed.args)
+        if known is None:
+            self._admin = admin
         return found

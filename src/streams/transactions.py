@@ -172,7 +172,7 @@ class Transactions:
             raise StoppedError(f"{self._id}: stopped while it could not {what}")
 
     def _give_up(self, cause: Any, what: str) -> None:
-        """Raise what a failed call means.
+        """Raise what a failed call means. Undoes the transaction where that is possible.
 
         What the broker refuses for good ends the worker: it would be refused again and again, and be in no word.
         """
@@ -188,6 +188,8 @@ class Transactions:
             )
         if not cause.txn_requires_abort():
             raise KafkaException(cause)
+        # Also to learn whether another has the partition by now: a new session would take it from that one.
+        self._call("abort", self._producer.abort_transaction)
         raise AbortedError(f"{self._id} could not {what}: {cause.str()}")
 
     def _note(self, error: Any) -> None:

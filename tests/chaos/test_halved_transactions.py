@@ -56,21 +56,16 @@ class Writer(threading.Thread):
                 session.begin_session()
                 while not self._stopping.is_set():
                     self._write(session)
-            except WorkerError:
+            except (AbortedError, WorkerError, StoppedError):
                 self.unsure.add(self.ended)
-            except StoppedError:
-                return
             finally:
                 session.close()
 
     def _write(self, session: Transactions) -> None:
         value = b"%d" % (self.ended + 1)
         self.ended += 1
-        try:
-            session.commit([self._record(SESSION_UPDATED, value)], self._record(CHANGELOG, value))
-            self._take_back(session)
-        except AbortedError:
-            self.unsure.add(self.ended)
+        session.commit([self._record(SESSION_UPDATED, value)], self._record(CHANGELOG, value))
+        self._take_back(session)
 
     def _take_back(self, session: Transactions) -> None:
         """An abort right behind a commit: were that without its marker, both would be undone."""
@@ -142,7 +137,8 @@ def _judged(writer: Writer, updates: dict[int, list[bytes | None]], states: dict
     number = writer._number
     if updates[number] != states[number]:
         return [f"partition {number} differs from one topic to the other"]
-    seen = [value for value in states[number] if value not in {b"%d" % each for each in writer.unsure}]
+    unsure = {b"%d" % each for each in writer.unsure}
+    seen = [value for value in states[number] if value not in unsure]
     if seen != [b"%d" % each for each in range(1, writer.ended + 1) if each not in writer.unsure]:
         return [f"partition {number} has not every number once and in order"]
     return []

@@ -39,6 +39,8 @@ def test_a_batch_that_is_undone_is_taken_again_by_a_new_client(topics: Topics, t
                 plug(vehicle, T0, True, locationId="home", batteryLevel=40),
                 sample(vehicle, T0 + minutes(20), isPluggedIn=True, energyAdded=1.0),
             )
+            # So that the next one's records are in another transaction.
+            system.wait_for_states(vehicle, "UPCOMING", "ACTIVE:REGULAR", timeout_s=LIMIT_S)
         wait_until(lambda: "partition begins anew" in system.worker.stderr, LIMIT_S, "a partition to begin anew")
         for vehicle in vehicles:
             system.send(plug(vehicle, T0 + minutes(70), False), sample(vehicle, T0 + minutes(80)))
