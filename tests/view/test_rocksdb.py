@@ -1,6 +1,8 @@
 """The real store: order, atomic writes, what survives, and what is noticed when files are broken."""
 
 import re
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -74,3 +76,24 @@ def test_closing_twice(tmp_path: Path) -> None:
     store = RocksStore(tmp_path / "s")
     store.close()
     store.close()
+
+
+def test_closing_waits_for_a_read_that_is_under_way(tmp_path: Path) -> None:
+    """Who closes a store is not refused because another thread reads from it at that moment."""
+    keys = [b"%06d" % number for number in range(100_000)]
+    store = RocksStore(tmp_path / "s")
+    store.write(dict.fromkeys(keys, b"x" * 100))
+    reading, read = threading.Event(), list[int]()
+
+    def read_all() -> None:
+        reading.set()
+        read.append(len(store.get_all(keys)))
+
+    reader = threading.Thread(target=read_all, daemon=True)
+    reader.start()
+    reading.wait(10)
+    # The interpreter changes threads every 5 ms, and the read takes many times as long.
+    time.sleep(0)
+    store.close()
+    reader.join(10)
+    assert read == [len(keys)]

@@ -4,6 +4,7 @@ One column family, so that one WriteBatch is atomic without further care. A proc
 written; a machine that dies may lose the newest batches, each with its offsets, so they are simply read again.
 """
 
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -22,8 +23,13 @@ from rocksdict import (
 )
 
 from api.view.store import StoreDamagedError
+from runtime.clock import monotonic_s
 
 _MIB: Final = 1024 * 1024
+# How long closing waits for reads that are under way, each of milliseconds; how it is told of them.
+_CLOSE_LIMIT_S: Final = 5.0
+_CLOSE_STEP_S: Final = 0.001
+_BORROWED: Final = "Already borrowed"
 # Blocks read, index and filter blocks included: the bound of what reading costs in memory.
 _CACHE_BYTES: Final = 128 * _MIB
 # Larger than the default of 4 KiB, since a body has 3 KB: a page of one vehicle's bodies reads a quarter of the blocks.
@@ -129,12 +135,21 @@ class RocksStore:
         return not any(self._db.property_int_value(f"rocksdb.{name}") for name in names)
 
     def close(self) -> None:
+        until_s = monotonic_s() + _CLOSE_LIMIT_S
+        while not self._is_closed(is_last_try=monotonic_s() >= until_s):
+            time.sleep(_CLOSE_STEP_S)
+
+    def _is_closed(self, *, is_last_try: bool) -> bool:
+        """Close it, unless another thread reads from it at this very moment: rocksdict refuses then."""
         try:
             self._db.close()
         except DbClosedError:
-            return  # closing twice is closed
+            return True  # closing twice is closed
         except Exception as error:  # as above
-            raise StoreDamagedError(f"cannot be closed: {error}") from error
+            if is_last_try or _BORROWED not in str(error):
+                raise StoreDamagedError(f"cannot be closed: {error}") from error
+            return False
+        return True
 
 
 def _options() -> Any:
