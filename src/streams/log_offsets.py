@@ -14,28 +14,28 @@ class LogOffsets:
     """Asks the broker. Any thread may call it."""
 
     def __init__(self, bootstrap_servers: str) -> None:
-        self._servers = bootstrap_servers
-        self._admin: Any = None
+        self._admin: Any = AdminClient({"bootstrap.servers": bootstrap_servers, "log_level": 0})
+        self._has_failed = False
 
     def ask(self, partitions: Collection[At], spec: Any, timeout_s: float) -> dict[At, int]:
         """The offset of each partition that `spec` (confluent_kafka.admin.OffsetSpec) means. Raises KafkaException."""
         if not partitions:
             return {}
-        known = self._admin
-        admin = known or AdminClient({"bootstrap.servers": self._servers, "log_level": 0})
+        if self._has_failed:
+            # Who knew the broker before its death would ask by the old leaders' epochs, and be refused, for ever.
+            self._admin.list_topics(timeout=timeout_s)
         asked = {TopicPartition(topic, number): spec for topic, number in partitions}
-        answers = admin.list_offsets(asked, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=timeout_s)
+        answers = self._admin.list_offsets(
+            asked, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=timeout_s
+        )
         failed = next((error for answer in answers.values() if (error := answer.exception()) is not None), None)
         found = {} if failed else {(at.topic, at.partition): answer.result().offset for at, answer in answers.items()}
         if failed is None and any(offset < 0 for offset in found.values()):
             # So the client answers where it was given no answer in time.
             failed = KafkaException(KafkaError(KafkaError._TIMED_OUT))  # noqa: SLF001  # its only name
+        self._has_failed = failed is not None
         if failed is not None:
-            # Who knew the broker before its death may ask by the old leaders' epochs, and be refused, for ever.
-            self._admin = None
             # Another one: raised itself, it would refer to this frame, which refers to the answers, which refer to it.
-            # A worker looks for no such circles, and the client with its threads would stay.
+            # A worker looks for no such circles.
             raise KafkaException(*failed.args)
-        if known is None:
-            self._admin = admin
         return found
