@@ -20,7 +20,7 @@ def threads() -> int:
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="counts threads as Linux lists them")
 def test_questions_without_an_answer_leave_nothing_behind() -> None:
-    """A worker looks for no circles of old objects: while no broker answers, none may keep a client with its threads."""
+    """A worker looks for no circles of old objects: none may keep a client while no broker answers."""
     offsets = LogOffsets(f"127.0.0.1:{free_port()}")
     before = threads()
     gc.disable()
