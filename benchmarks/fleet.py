@@ -19,10 +19,10 @@ SEED: Final = 1
 # A search on one core: all rules, wall clock, commands obeyed, a death now and then.
 SEARCHED_VEHICLES: Final = 20
 SEARCHED_DAYS: Final = 10
-# Told to a worker over Kafka: mixed feeds of good and bad habits, days of history as fast as it takes them.
+# Told to a worker over Kafka: days of history as fast as it takes them.
 TOLD_VEHICLES: Final = 100
 TOLD_DAYS: Final = 3
-TOLD_FEED: Final = "all"
+TOLD_FEED: Final = "clean"
 TOLD_LIMIT_S: Final = 300
 
 Measures = dict[str, dict[str, Any]]
