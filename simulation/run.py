@@ -112,7 +112,7 @@ class Run:
         self.nights = Nights(self._market)
         self._published_ms = self._start_ms - 2 * DAY_MS
         self._book = PriceBook()
-        self._rules = Rules()
+        self._rules = Rules(is_wall=options.is_wall)
         self._steps_left = options.crash_every
         numbers = options.numbers or tuple(range(1, options.vehicles + 1))
         self.lanes = [self._lane(number, feed_of) for number in numbers]

@@ -22,7 +22,8 @@ class Rules(Struct, frozen=True, kw_only=True):
     `visit_timeout`: silence after which a visit is over. `visit_max`: no part of a visit, and so no session, is longer.
     `efficiency`: the share of the counted energy that reaches the battery. `default_capacity_wh`: of a vehicle of which
     neither it nor its policy tells the capacity. `forget_after`: silence after which a vehicle without policy and open
-    visit is as one that was never heard of.
+    visit is as one that was never heard of. `is_wall`: commands reach vehicles; false: the event clock, on which
+    nothing may depend on whether time or a message fires a timer.
     """
 
     unplug_debounce: timedelta = timedelta(seconds=60)
@@ -32,6 +33,7 @@ class Rules(Struct, frozen=True, kw_only=True):
     efficiency: float = 0.9
     default_capacity_wh: int = 60_000
     forget_after: timedelta = timedelta(days=7)
+    is_wall: bool = True
 
 
 class TelemetryReceived(Struct, frozen=True):

@@ -73,10 +73,10 @@ def _apply_policy(vehicle: Vehicle, event: PolicyWritten, rules: Rules, prices: 
         return Decision(vehicle=vehicle)
     step = Step(vehicle, rules, prices)
     at = effective_at(vehicle, event.policy.at, known)
-    fire_before(step, at)
+    fire_before(step, at, event.logged_at)
     step.decided_at = event.logged_at
     write_policy(step, event, at)
-    fire_before(step, at)
+    fire_before(step, at, event.logged_at)
     return step.decision()
 
 
@@ -86,7 +86,7 @@ def _apply_deletion(vehicle: Vehicle, event: PolicyDeleted, rules: Rules, prices
         return refuse_policy(vehicle, event.policy_id, refused)
     step = Step(vehicle, rules, prices)
     at = effective_at(vehicle, event.logged_at, managed_by(vehicle, event.policy_id))
-    fire_before(step, at)
+    fire_before(step, at, event.logged_at)
     step.decided_at = event.logged_at
     delete_policy(step, event, at)
     return step.decision()
@@ -99,7 +99,7 @@ def _apply_target(vehicle: Vehicle, event: TargetWritten, rules: Rules, prices: 
         return Decision(vehicle=vehicle, refused=refused)
     step = Step(vehicle, rules, prices)
     at = step.now(record.at)
-    fire_before(step, at)
+    fire_before(step, at, event.logged_at)
     step.decided_at = event.logged_at
     for managed in step.vehicle.policies:
         session = managed.session
@@ -118,7 +118,7 @@ def _apply_target(vehicle: Vehicle, event: TargetWritten, rules: Rules, prices: 
                 update_visit(step, at)
         elif with_target(session, managed.policy, at) != session:
             await_visit(step, managed.policy.id, at)
-        fire_before(step, at)
+        fire_before(step, at, event.logged_at)
         return step.decision()
     step.counted.append(Counted.TARGET_TOO_LATE)
     return step.decision()
@@ -130,7 +130,7 @@ def _apply_telemetry(vehicle: Vehicle, event: TelemetryReceived, rules: Rules, p
     if refused is not None:
         return Decision(vehicle=vehicle, refused=refused)
     step = Step(vehicle, rules, prices)
-    has_fired = fire_before(step, at)
+    has_fired = fire_before(step, at, event.logged_at)
     step.decided_at = event.logged_at
     _take_message(step, observe(event.message), has_fired=has_fired)
     newest_at = step.vehicle.newest_at
@@ -140,7 +140,7 @@ def _apply_telemetry(vehicle: Vehicle, event: TelemetryReceived, rules: Rules, p
         step.vehicle.delay_s = delay_s(at, event.logged_at)
     if _may_be_overdue(step):
         # What comes next, news or not, must not matter to it.
-        fire_before(step, newest_at)
+        fire_before(step, newest_at, event.logged_at)
     return step.decision()
 
 

@@ -161,17 +161,21 @@ def totals_differ(old: Totals, new: Totals) -> bool:
         return True
     if old.energy_wh is new.energy_wh and old.levels is new.levels:
         return False
-    charged, charged_now = _charged_quarters(old.energy_wh), _charged_quarters(new.energy_wh)
-    before = old.energy_wh[:charged], old.levels[:charged]
-    return before != (new.energy_wh[:charged_now], new.levels[:charged_now])
+    return _charged(old) != _charged(new)
 
 
-def _charged_quarters(energy_wh: tuple[int, ...]) -> int:
-    """How many there are up to the last one with energy."""
-    end = len(energy_wh)
-    while end and not energy_wh[end - 1]:
-        end -= 1
-    return end
+def _charged(totals: Totals) -> tuple[tuple[int, ...], tuple[int | None, ...]]:
+    """Energies up to the last interval with any, and its levels up to the last one told: behind it there may be rows
+    without one, or none.
+    """
+    energy_wh, levels = totals.energy_wh, totals.levels
+    charged = len(energy_wh)
+    while charged and not energy_wh[charged - 1]:
+        charged -= 1
+    told = min(len(levels), charged)
+    while told and levels[told - 1] is None:
+        told -= 1
+    return energy_wh[:charged], levels[:told]
 
 
 def _have_blocks_changed(before: Shown, after: Shown, part: Part, until: datetime) -> bool:

@@ -93,13 +93,13 @@ def wake(vehicle: Vehicle, rules: Rules, prices: PriceBook) -> Wake | None:
     return None if earliest_at is None else Wake(earliest_at, vehicle.delay_s)
 
 
-def fire_before(step: Step, before: datetime) -> bool:
-    """Fire what is due before a message of that time; tell whether anything was."""
+def fire_before(step: Step, before: datetime, logged_at: datetime) -> bool:
+    """Fire what is due before a message of that time, taken by the log at `logged_at`; tell whether anything was."""
     has_fired = False
     while _is_any_due(step.vehicle, step.rules, step.prices, before):
         timer = _first(timers(step.vehicle, step.rules, step.prices))
         assert timer is not None
-        _fire(step, timer)
+        _fire(step, timer, logged_at)
         has_fired = True
     return has_fired
 
@@ -228,10 +228,14 @@ def _delay(vehicle: Vehicle, timer: Timer) -> timedelta:
     return min(delay, DELAY_LIMIT) if timer.kind is Kind.UNPLUG else delay
 
 
-def _fire(step: Step, timer: Timer) -> None:
+def _fire(step: Step, timer: Timer, logged_at: datetime | None = None) -> None:
+    """`logged_at`: when the log took the message that makes it fire; None: time alone does."""
     due_at = timer.due_at
-    # Whenever it really fires: what comes of it must not depend on that.
+    # Whenever it really fires: what comes of it must not depend on that. On the wall clock a next message that is in
+    # the log before the wait for one is over ends that wait.
     step.decided_at = due_at + _delay(step.vehicle, timer)
+    if logged_at is not None and logged_at < step.decided_at and step.rules.is_wall:
+        step.decided_at = logged_at
     match timer.kind:
         case Kind.UNPLUG:
             confirm_unplug(step)

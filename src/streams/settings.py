@@ -16,4 +16,5 @@ def rules_from(settings: Settings) -> Rules:
         late_limit=timedelta(hours=settings.late_limit_h),
         efficiency=settings.charging_efficiency,
         default_capacity_wh=round(settings.default_capacity_kwh * WH_PER_KWH),
+        is_wall=settings.clock == "wall",
     )

@@ -7,7 +7,7 @@ Policies have deadlines, reserves and prices; users change their minds; the cloc
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import count
 from typing import Final
 from unittest.mock import patch
@@ -199,9 +199,9 @@ def bounded_timers() -> Iterator[None]:
     """Within it, a vehicle that fires timers without end fails."""
     fire, fired = timers._fire, count()
 
-    def counted(step: Step, timer: timers.Timer) -> None:
+    def counted(step: Step, timer: timers.Timer, logged_at: datetime | None = None) -> None:
         assert next(fired) < FIRED_LIMIT, timer
-        fire(step, timer)
+        fire(step, timer, logged_at)
 
     with patch.object(timers, "_fire", counted):
         yield

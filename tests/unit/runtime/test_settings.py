@@ -30,6 +30,7 @@ def test_every_rule_follows_its_setting() -> None:
         "FLEX_LATE_LIMIT_H": "12",
         "FLEX_CHARGING_EFFICIENCY": "0.85",
         "FLEX_DEFAULT_CAPACITY_KWH": "52.5",
+        "FLEX_CLOCK": "event",
     }
     assert rules_from(load_settings(environ)) == Rules(
         unplug_debounce=timedelta(seconds=90),
@@ -38,6 +39,7 @@ def test_every_rule_follows_its_setting() -> None:
         late_limit=timedelta(hours=12),
         efficiency=0.85,
         default_capacity_wh=52_500,
+        is_wall=False,
     )
 
 

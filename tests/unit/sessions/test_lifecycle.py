@@ -149,6 +149,15 @@ def test_a_sample_that_changes_nothing_is_not_published() -> None:
     assert bounds(story.latest) == (10, None)
 
 
+def test_a_level_of_an_idle_interval_is_not_published() -> None:
+    """Nor is it where intervals before it had energy but no level (seen over Kafka: seed 1, car 75, feed `all`)."""
+    told = [plug(10, where=HOME, level=50), sample(12, 1.0, level=50), sample(20, 1.5), sample(50, 2.0), sample(61)]
+    story = run(policy(0), *told, out(70, level=50), timer(80))
+    assert [len(decision.outputs) for decision in story.decisions[-2:]] == [0, 2]
+    levels = [point.battery_level for point in story.settled[0].statistics.timeseries]
+    assert levels == [50, None, None, None, 50]
+
+
 def test_another_user_ends_the_visit() -> None:
     """A message of another user ends the open visit at its last evidence, and a visit of that user may begin."""
     story = run(policy(0), plug(10, where=HOME), sample(20, 1.0), sample(30, 2.0), plug(40, where=HOME, user=BOB))

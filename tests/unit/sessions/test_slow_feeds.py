@@ -82,6 +82,14 @@ def test_a_vehicle_that_could_obey_is_blamed() -> None:
     assert (error.code, error.occurred_at) == ("START_FAILED", minute(140))
 
 
+def test_what_comes_all_at_once_is_decided_at_once() -> None:
+    """Of messages that the log took together no command holds longer than 2 min from then: nothing waits for it."""
+    told = [sample(at, level=40, charging=True, plugged=True, logged=50) for at in range(10, 50, 10)]
+    (*_, command) = issued(follow(plug(0, where=HOME, level=40, capacity=60, logged=50), *told))
+    assert command.at > minute(20)
+    assert command.valid_until == minute(52)
+
+
 def test_what_a_user_asks_holds_as_short_as_ever() -> None:
     """A wish of now is no old news, though the vehicle's are: its command holds for 2 min from now."""
     story = follow(plug(0, where=HOME, level=40, capacity=60, logged=9), sample(1, level=40, charging=False, logged=10))
