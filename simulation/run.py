@@ -7,8 +7,9 @@ At chosen steps the process dies before anything was written: the state is read 
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from heapq import heapify, heapreplace
+from itertools import takewhile
 from time import perf_counter
 from typing import Final
 
@@ -39,16 +40,18 @@ from simulator.feeds.feed import Feed
 from simulator.judge.findings import Finding, Update
 from simulator.judge.nights import Nights
 from simulator.judge.truth import Comparison
-from simulator.world.acts import Act, DeletePolicy, Wish, WritePolicy
+from simulator.world.acts import Act, DeletePolicy, PlugOut, Wish, WritePolicy
 from simulator.world.car import Car, Told
 from simulator.world.life import Life
 from simulator.world.market import Market
-from simulator.world.moments import DAY_MS, HOUR_MS, NEVER_MS, millis, moment, start_of
+from simulator.world.moments import DAY_MS, HOUR_MS, NEVER_MS, SECOND_MS, millis, moment, start_of
 from simulator.world.people import Person, person
 from simulator.world.wishes import target_of
 
 # Findings of one run at most; a broken core would fill the memory.
 FINDINGS_LIMIT: Final = 1_000
+# After the last act: the plug is known to be out, and what settles late does.
+_AFTER_MS: Final = 3 * HOUR_MS
 _ENCODER: Final = msgspec.msgpack.Encoder()
 _DECODER: Final = msgspec.msgpack.Decoder(Vehicle)
 
@@ -73,6 +76,7 @@ class Options(Struct, frozen=True, kw_only=True):
 class Summary(Struct, kw_only=True):
     """What a run came to. `visits`, `savings`: how many were held against the truth.
 
+    `parts`: all there were in truth. `skipped`: those that could not be compared, by why. `unjudged`: nothing was said of.
     `core_s`: of `elapsed_s`, what the session logic took.
     """
 
@@ -82,6 +86,9 @@ class Summary(Struct, kw_only=True):
     commands: int = 0
     crashes: int = 0
     visits: int = 0
+    parts: int = 0
+    unjudged: int = 0
+    skipped: Counter[str] = msgspec.field(default_factory=Counter)
     savings: int = 0
     refused: int = 0
     elapsed_s: float = 0.0
@@ -128,15 +135,29 @@ class Run:
                 self._judge(lane, day_ms)
             self.summary.elapsed_s = perf_counter() - began_s
             yield (day_ms - self._start_ms) / (self._end_ms - self._start_ms)
-        self.summary.visits = sum(lane.comparison.matched for lane in self.lanes)
-        self.summary.savings = sum(lane.comparison.valued for lane in self.lanes)
+        self._finish(heap)
+        self.summary.elapsed_s = perf_counter() - began_s
+
+    def _finish(self, heap: list[tuple[int, int]]) -> None:
+        """Nobody does anything any more; whatever is on its way comes, and all there was is judged."""
+        summary = self.summary
+        over_ms = self._end_ms + max(int(lane.feed.bounds.settle_s) for lane in self.lanes) * SECOND_MS + _AFTER_MS
+        self._run_until(heap, over_ms)
+        for lane in self.lanes:
+            self._judge(lane, over_ms, is_last=True)
+            judged = lane.comparison
+            summary.visits += judged.compared
+            summary.savings += judged.valued
+            summary.unjudged += judged.unjudged
+            summary.skipped.update(judged.skipped)
+        summary.parts = summary.visits + summary.unjudged + sum(summary.skipped.values())
 
     def _lane(self, number: int, feed_of: Callable[[Person], Feed]) -> Lane:
         options = self._options
         who = person(options.seed, number, unruly=options.unruly)
-        acts = Life(who, self._start_ms).acts() if options.acts is None else iter(options.acts[number])
+        acts = Life(who, self._start_ms).acts() if options.acts is None else options.acts[number]
         feed = feed_of(who)
-        car = Car(who, acts, self._start_ms)
+        car = Car(who, _until(acts, self._end_ms), self._start_ms)
         comparison = Comparison(
             car.oracle, who.vehicle_id, feed.bounds, self._market, self._report, feed.heard, feed.metered
         )
@@ -263,14 +284,15 @@ class Run:
         if again != decision:
             self._find(lane, "a step done again comes to the same", now_ms, type(event).__name__)
 
-    def _judge(self, lane: Lane, now_ms: int) -> None:
+    def _judge(self, lane: Lane, now_ms: int, *, is_last: bool = False) -> None:
         parts = lane.car.oracle.finished(now_ms)
         for part in parts:
             self.nights.add(part, lane.car.person.limit_percent)
         lane.comparison.happened(parts)
         if not lane.is_broken:
-            active_since = None if now_ms >= self._end_ms else lane.ledger.active_since
-            lane.comparison.judge(now_ms - HOUR_MS, None if active_since is None else millis(active_since))
+            active_since = None if is_last else lane.ledger.active_since
+            until_ms = NEVER_MS if is_last else now_ms - HOUR_MS
+            lane.comparison.judge(until_ms, None if active_since is None else millis(active_since))
 
     def _find(self, lane: Lane, law: str, now_ms: int, detail: str) -> None:
         self._report(Finding(law=law, vehicle_id=lane.car.person.vehicle_id, at=moment(now_ms), detail=detail))
@@ -278,6 +300,12 @@ class Run:
     def _report(self, finding: Finding) -> None:
         if len(self.summary.findings) < FINDINGS_LIMIT:
             self.summary.findings.append(finding)
+
+
+def _until(acts: Iterable[Act], end_ms: int) -> Iterator[Act]:
+    """The acts up to the end, at which every plug that is in goes out: all that there was is over then."""
+    yield from takewhile(lambda act: act.at_ms < end_ms, acts)
+    yield PlugOut(end_ms)
 
 
 def _update(output: SessionChanged) -> Update:
