@@ -6,12 +6,15 @@ from itertools import islice
 from typing import Final
 
 from models.telemetry import POWER_DELIVERY_STATES, ChargeSample, PlugEvent, PowerDeliveryState
+from simulator.world.moments import MINUTE_MS
 from simulator.world.oracle import DEBOUNCE_MS
 
 # Words remembered of one car: at one a minute, a fortnight of them.
 _LIMIT_WORDS: Final = 20_000
 # When it was true, when it reaches the log (ms), and whether the plug was in.
 Word = tuple[int, int, bool]
+# A place that was told so long before a plug-in is the visit's.
+_PLACE_MS: Final = 10 * MINUTE_MS
 _UNKNOWN: Final = PowerDeliveryState.UNKNOWN
 _OUT: Final = PowerDeliveryState.UNPLUGGED
 
@@ -19,18 +22,20 @@ _OUT: Final = PowerDeliveryState.UNPLUGGED
 class Heard:
     """The words of one car's plug, in the order in which they became true."""
 
-    __slots__ = ("_words",)
+    __slots__ = ("_places", "_words")
 
     def __init__(self) -> None:
         self._words: list[Word] = []
+        # Words of a place: when it was true, when it reaches the log (ms), and whether it said that the plug was out.
+        self._places: list[Word] = []
 
     def take(self, true_ms: int, arrives_ms: int, message: PlugEvent | ChargeSample) -> None:
         """A message that was true then reaches the log then."""
         is_in = _said(message)
         if is_in is not None:
-            self._words.append((true_ms, arrives_ms, is_in))
-            if len(self._words) > _LIMIT_WORDS:
-                del self._words[: _LIMIT_WORDS // 4]
+            _keep(self._words, (true_ms, arrives_ms, is_in))
+        if message.location_id is not None:
+            _keep(self._places, (true_ms, arrives_ms, is_in is False and not isinstance(message, PlugEvent)))
 
     def was_out(self, from_ms: int, to_ms: int) -> bool:
         """Whether an unplug between these moments was told so that nobody can miss it.
@@ -55,11 +60,31 @@ class Heard:
                 return true_ms
         return None
 
+    def came_in(self, from_ms: int, to_ms: int, at_ms: int) -> bool:
+        """Whether by then a word of these times that the plug was in had reached the log."""
+        return any(
+            says_in and arrives_ms <= at_ms
+            for true_ms, arrives_ms, says_in in _since(self._words, from_ms)
+            if true_ms <= to_ms
+        )
+
     def is_in_before(self, at_ms: int) -> bool:
         """Whether the plug was in for all that was told of the time before: nothing took the newest such word back."""
         words = self._words
         newest = next((word for word in reversed(words[: bisect_left(words, (at_ms,))]) if word[2]), None)
         return newest is not None and not self.was_out(newest[0], at_ms - 1)
+
+    def was_placed(self, plugged_in_ms: int, ended_ms: int) -> bool | None:
+        """Whether a visit's place was told while it lasted, or just before it; null: only later, and it depends.
+
+        A sample that finds the plug out does not tell where it was in.
+        """
+        came = [
+            arrives_ms
+            for true_ms, arrives_ms, is_out in _since(self._places, plugged_in_ms - _PLACE_MS)
+            if true_ms <= ended_ms + DEBOUNCE_MS and not (is_out and true_ms >= plugged_in_ms)
+        ]
+        return None if came and min(came) > ended_ms else bool(came)
 
     def _was(self, from_ms: int, to_ms: int, *, is_in: bool) -> bool:
         words = self._words
@@ -71,16 +96,25 @@ class Heard:
         return False
 
 
+def _keep(words: list[Word], word: Word) -> None:
+    words.append(word)
+    if len(words) > _LIMIT_WORDS:
+        del words[: _LIMIT_WORDS // 4]
+
+
 def _since(words: list[Word], from_ms: int) -> Iterator[Word]:
     return islice(words, bisect_left(words, (from_ms,)), None)
 
 
 def _stands(words: list[Word], said_ms: int, heard_ms: int, *, is_in: bool) -> bool:
-    """Whether no word of the contrary takes it back, or came before it."""
+    """Whether no word of the contrary takes it back, and no later word came before it."""
     for true_ms, arrives_ms, says_in in _since(words, said_ms):
         if true_ms > max(heard_ms, said_ms + DEBOUNCE_MS):
             return True
         if says_in is is_in:
+            # Evidence that is older than what is known already changes nothing: then the newer word is what counts.
+            if true_ms > said_ms and arrives_ms < heard_ms:
+                return False
             continue
         if true_ms == said_ms and arrives_ms > heard_ms:
             return False

@@ -143,7 +143,7 @@ class Comparison:
                 taken.setdefault(found, []).append(part)
         for place, seen in enumerate(sessions):
             if place in taken:
-                self._compare(taken[place], seen.session, came, self._crowded(parts))
+                self._compare(taken[place], seen, came, self._crowded(parts))
             else:
                 self._check_invented(seen.session, parts)
 
@@ -156,13 +156,15 @@ class Comparison:
             start_ms, end_ms = self._span(seen.session)
             if seen.session.user_id != part.user_id:
                 continue
-            shared_ms = min(ended_ms + after_ms, end_ms) - max(part.started_ms - before_ms, start_ms)
+            near_ms = min(ended_ms + after_ms, end_ms) - max(part.started_ms - before_ms, start_ms)
+            # What a boundary may be off counts only where nothing was there in the part's own time.
+            shared_ms = min(ended_ms, end_ms) - max(part.started_ms, start_ms)
             is_same = start_ms == part.started_ms
-            if is_same or shared_ms > 0:
-                if is_same:
-                    shared_ms += DAY_MS * 100
-                if shared_ms > most_ms:
-                    best, most_ms = place, shared_ms
+            rank_ms = shared_ms + DAY_MS * 100 if shared_ms > 0 else near_ms
+            if is_same:
+                rank_ms = near_ms + DAY_MS * 1_000
+            if (is_same or near_ms > 0) and rank_ms > most_ms:
+                best, most_ms = place, rank_ms
         return best
 
     def _crowded(self, parts: list[TruePart]) -> set[int]:
@@ -178,7 +180,7 @@ class Comparison:
             self.skipped[cause] += 1
             return
         if self._heard is not None:
-            is_told = self._heard.was_in(part.started_ms, _ended(part))
+            is_told = self._is_told(part)
             # Of whose end nobody was told yet, that goes on, for all that anybody can know.
             if not is_told or not self._heard.was_out(_ended(part), NEVER_MS):
                 self.skipped["nobody was told"] += 1
@@ -218,9 +220,9 @@ class Comparison:
         )
 
     def _compare(
-        self, parts: list[TruePart], session: Session, came: list[tuple[int, int]], crowded: set[int]
+        self, parts: list[TruePart], seen: Seen, came: list[tuple[int, int]], crowded: set[int]
     ) -> None:
-        bounds, part = self._bounds, parts[0]
+        bounds, part, session = self._bounds, parts[0], seen.session
         if len(parts) > 1:
             begun_ms, over_ms = self._span(session)
             whole = [
@@ -231,8 +233,8 @@ class Comparison:
                 and part.started_ms < over_ms
                 and begun_ms < _ended(part)
             ]
-            seen = [self._is_gap_seen(_ended(one), later.started_ms) for one, later in pairwise(whole)]
-            if any(seen) and not any(map(self._is_touched, whole)):
+            gaps = [self._is_gap_seen(_ended(one), later.started_ms) for one, later in pairwise(whole)]
+            if any(gaps) and not any(map(self._is_touched, whole)):
                 self._report("a visit comes out once", part, f"{session.id} stands for {len(whole)}")
             part = whole[0] if len(whole) == 1 else part
         last = parts[-1] if len(parts) > 1 and part is parts[0] else part
@@ -242,10 +244,12 @@ class Comparison:
         cause = self._cause(part)
         if cause is None and part.started_ms in crowded:
             cause = "one with another"
-        elif cause is None and _ended(part) - part.started_ms <= bounds.blind_s * SECOND_MS:
-            cause = "too short for its feed"
+        elif cause is None and (told_ms is None or not self._is_told(part)):
+            cause = "nobody was told"
+        elif cause is None and self._heard is not None and not self._heard.came_in(part.started_ms, end_ms, seen.at_ms):
+            cause = "a charge was inferred before its plug was told"
         if cause is not None or told_ms is None:
-            self.skipped[cause or "nobody was told"] += 1
+            self.skipped[cause or ""] += 1
             return
         self.compared += 1
         is_joined = self._is_joined(part, start_ms)
@@ -253,16 +257,21 @@ class Comparison:
             self._check_time("a session begins with its visit", part, start_ms - part.started_ms, bounds.start_s)
         self._check_time("a session ends with its visit", part, end_ms - _ended(last), bounds.end_s)
         if bounds.knows_place and not is_joined:
-            policy_id = part.policy and part.policy.id
-            if (policy_id, part.location_id) != (session.policy_id, session.location_id):
-                self._report(
-                    "a session has its visit's place and policy",
-                    part,
-                    f"{session.policy_id} at {session.location_id} for {policy_id} at {part.location_id}",
-                )
+            self._check_place(part, session)
         self._amounts.check_totals(parts if last is not part else [part], session, told_ms)
         if last is part:
             self.valued += self._amounts.check_cost(part, session)
+
+    def _check_place(self, part: TruePart, session: Session) -> None:
+        place, policy_id = part.location_id, part.policy and part.policy.id
+        if self._heard is not None:
+            is_told = self._heard.was_placed(max(part.plugged_in_ms, self._span(session)[0]), _ended(part))
+            if is_told is None:
+                return
+            place, policy_id = (place, policy_id) if is_told else (None, None)
+        if (policy_id, place) != (session.policy_id, session.location_id):
+            detail = f"{session.policy_id} at {session.location_id} for {policy_id} at {place}"
+            self._report("a session has its visit's place and policy", part, detail)
 
     def _cause(self, part: TruePart) -> str | None:
         """Why nobody can say what a session should show of the part; null: it can be said."""
@@ -277,6 +286,10 @@ class Comparison:
         if self._heard is None:
             return part.started_ms
         return self._heard.first_in(part.started_ms, _ended(part), came)
+
+    def _is_told(self, part: TruePart) -> bool:
+        """Whether a word of its plug arrived that nobody can miss."""
+        return self._heard is None or self._heard.was_in(part.started_ms, _ended(part))
 
     def _is_joined(self, part: TruePart, start_ms: int) -> bool:
         """Of no unplug before it anybody was told: to all that anybody knew, an earlier visit went on."""
