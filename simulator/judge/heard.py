@@ -6,7 +6,7 @@ from itertools import islice
 from typing import Final
 
 from models.telemetry import POWER_DELIVERY_STATES, ChargeSample, PlugEvent, PowerDeliveryState
-from simulator.world.moments import MINUTE_MS
+from simulator.world.moments import MINUTE_MS, NEVER_MS
 from simulator.world.oracle import DEBOUNCE_MS
 
 # Words remembered of one car: at one a minute, a fortnight of them.
@@ -22,16 +22,19 @@ _OUT: Final = PowerDeliveryState.UNPLUGGED
 class Heard:
     """The words of one car's plug, in the order in which they became true."""
 
-    __slots__ = ("_places", "_words")
+    __slots__ = ("_places", "_told", "_words")
 
     def __init__(self) -> None:
         self._words: list[Word] = []
         # Words of a place: when it was true, when it reaches the log (ms), and whether it said that the plug was out.
         self._places: list[Word] = []
+        # Everything that was told, whatever of.
+        self._told: list[Word] = []
 
     def take(self, true_ms: int, arrives_ms: int, message: PlugEvent | ChargeSample) -> None:
         """A message that was true then reaches the log then."""
         is_in = _said(message)
+        _keep(self._told, (true_ms, arrives_ms, False))
         if is_in is not None:
             _keep(self._words, (true_ms, arrives_ms, is_in))
         if message.location_id is not None:
@@ -73,6 +76,26 @@ class Heard:
         words = self._words
         newest = next((word for word in reversed(words[: bisect_left(words, (at_ms,))]) if word[2]), None)
         return newest is not None and not self.was_out(newest[0], at_ms - 1)
+
+    def is_mixed(self, from_ms: int, to_ms: int) -> bool:
+        """Whether what was true after `to_ms` reached the log before the unplug between these moments did.
+
+        Until then it counts for the visit that was over: its counters, levels and rates.
+        """
+        out_ms = min(
+            (
+                arrives_ms
+                for true_ms, arrives_ms, says_in in _since(self._words, from_ms)
+                if true_ms <= to_ms and not says_in and _stands(self._words, true_ms, arrives_ms, is_in=False)
+            ),
+            default=NEVER_MS,
+        )
+        for true_ms, arrives_ms, _ in _since(self._told, to_ms):
+            if true_ms > out_ms:
+                break
+            if arrives_ms < out_ms:
+                return True
+        return False
 
     def was_placed(self, plugged_in_ms: int, ended_ms: int) -> bool | None:
         """Whether a visit's place was told while it lasted, or just before it; null: only later, and it depends.

@@ -123,7 +123,12 @@ class Comparison:
         """Whether nothing that ended then can be one with what begins there. By `horizon_ms` all words had come."""
         if start_ms > end_ms + int(self._bounds.blind_s * SECOND_MS):
             return True
-        return self._heard is not None and self._is_gap_seen(end_ms, min(start_ms, horizon_ms))
+        return self._heard is not None and self._is_clear(end_ms, min(start_ms, horizon_ms))
+
+    def _is_clear(self, end_ms: int, start_ms: int) -> bool:
+        """Whether a visit that ended then has nothing of one that begins there: that was told, and in order."""
+        heard = self._heard
+        return self._is_gap_seen(end_ms, start_ms) and (heard is None or not heard.is_mixed(end_ms, start_ms))
 
     def _close(self, cluster: list[TruePart | Seen], *, is_over: bool) -> None:
         """Compare what lies together in time, or keep it for later."""
@@ -171,7 +176,7 @@ class Comparison:
         """When those began that may be one with their neighbours: nobody was told of what lay between."""
         if self._heard is None:
             return set()
-        pairs = [pair for pair in pairwise(parts) if not self._is_gap_seen(_ended(pair[0]), pair[1].started_ms)]
+        pairs = [pair for pair in pairwise(parts) if not self._is_clear(_ended(pair[0]), pair[1].started_ms)]
         return {part.started_ms for pair in pairs for part in pair}
 
     def _check_missing(self, part: TruePart) -> None:
