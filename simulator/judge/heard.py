@@ -2,11 +2,11 @@
 
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from itertools import islice
+from itertools import islice, takewhile
 from typing import Final
 
 from models.telemetry import POWER_DELIVERY_STATES, ChargeSample, PlugEvent, PowerDeliveryState
-from simulator.world.moments import MINUTE_MS, NEVER_MS
+from simulator.world.moments import MINUTE_MS, NEVER_MS, SECOND_MS
 from simulator.world.oracle import DEBOUNCE_MS
 
 # Words remembered of one car: at one a minute, a fortnight of them.
@@ -15,6 +15,8 @@ _LIMIT_WORDS: Final = 20_000
 Word = tuple[int, int, bool]
 # A place that was told so long before a plug-in is the visit's.
 _PLACE_MS: Final = 10 * MINUTE_MS
+# After a silence of that length, a counter that began anew ends a visit at its last word.
+_SILENCE_MS: Final = 30 * MINUTE_MS
 _UNKNOWN: Final = PowerDeliveryState.UNKNOWN
 _OUT: Final = PowerDeliveryState.UNPLUGGED
 
@@ -51,25 +53,30 @@ class Heard:
         """Whether a plug-in between these moments was told so, and the plug was not out again at once."""
         return self._was(from_ms, to_ms, is_in=True)
 
-    def first_in(self, from_ms: int, to_ms: int, came: Sequence[tuple[int, int]]) -> int | None:
+    def first_in(
+        self, from_ms: int, to_ms: int, came: Sequence[tuple[int, int]], by_ms: int = NEVER_MS
+    ) -> int | None:
         """When first, between these moments, a word that the plug is in was true that can begin a visit; null: never.
 
+        `by_ms`: it reached the log by then.
         `came`: of sessions, when each came and since when it lasts (ms). No visit begins before one that had come.
         """
         for true_ms, arrives_ms, says_in in _since(self._words, from_ms):
             if true_ms > to_ms:
                 break
-            if says_in and not any(at_ms <= arrives_ms and true_ms <= start_ms for at_ms, start_ms in came):
+            if says_in and arrives_ms <= by_ms and not any(at_ms <= arrives_ms and true_ms <= start_ms for at_ms, start_ms in came):
                 return true_ms
         return None
 
-    def came_in(self, from_ms: int, to_ms: int, at_ms: int) -> bool:
-        """Whether by then a word of these times that the plug was in had reached the log."""
-        return any(
-            says_in and arrives_ms <= at_ms
-            for true_ms, arrives_ms, says_in in _since(self._words, from_ms)
-            if true_ms <= to_ms
-        )
+    def is_silent(self, from_ms: int, to_ms: int) -> bool:
+        """Whether nothing of the half-hour after `from_ms` was told before something later was, up to `to_ms`."""
+        until_ms, later_ms = from_ms + _SILENCE_MS, NEVER_MS
+        for true_ms, arrives_ms, _ in _since(self._told, until_ms):
+            if true_ms > to_ms:
+                break
+            later_ms = min(later_ms, arrives_ms)
+        between = takewhile(lambda word: word[0] < until_ms, _since(self._told, from_ms + SECOND_MS))
+        return later_ms < NEVER_MS and all(arrives_ms >= later_ms for _, arrives_ms, _ in between)
 
     def is_in_before(self, at_ms: int) -> bool:
         """Whether the plug was in for all that was told of the time before: nothing took the newest such word back."""

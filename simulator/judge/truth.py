@@ -180,17 +180,19 @@ class Comparison:
         return {part.started_ms for pair in pairs for part in pair}
 
     def _check_missing(self, part: TruePart) -> None:
-        energy = part.energy_kwh()
+        energy, heard = part.energy_kwh(), self._heard
         if cause := self._cause(part):
             self.skipped[cause] += 1
             return
-        if self._heard is not None:
-            is_told = self._is_told(part)
+        is_unmanaged = part.policy is None or not self._bounds.knows_place
+        if heard is not None:
+            told_ms = heard.first_in(part.started_ms, _ended(part), [])
             # Of whose end nobody was told yet, that goes on, for all that anybody can know.
-            if not is_told or not self._heard.was_out(_ended(part), NEVER_MS):
+            if told_ms is None or not self._is_told(part) or not heard.was_out(_ended(part), NEVER_MS):
                 self.skipped["nobody was told"] += 1
                 return
-        is_unmanaged = part.policy is None or not self._bounds.knows_place
+            is_unmanaged = is_unmanaged or not heard.was_placed(told_ms, _ended(part))
+            energy -= sum(stretch.energy_kwh(part.started_ms, told_ms) for stretch in part.stretches)
         least = _OBSERVED_KWH + max(ROUNDING_KWH, self._bounds.energy_kwh * 2)
         least += self._bounds.energy_gap_s / 3_600 * part.full_kw
         self.skipped["hardly charged" if is_unmanaged else "missing"] += 1
@@ -251,8 +253,8 @@ class Comparison:
             cause = "one with another"
         elif cause is None and (told_ms is None or not self._is_told(part)):
             cause = "nobody was told"
-        elif cause is None and self._heard is not None and not self._heard.came_in(part.started_ms, end_ms, seen.at_ms):
-            cause = "a charge was inferred before its plug was told"
+        elif cause is None and self._heard is not None:
+            cause = self._muddled(part, seen, came)
         if cause is not None or told_ms is None:
             self.skipped[cause or ""] += 1
             return
@@ -266,6 +268,17 @@ class Comparison:
         self._amounts.check_totals(parts if last is not part else [part], session, told_ms)
         if last is part:
             self.valued += self._amounts.check_cost(part, session)
+
+    def _muddled(self, part: TruePart, seen: Seen, came: list[tuple[int, int]]) -> str | None:
+        """Why what came late, and in any order, made another session of the part than its own; null: it did not."""
+        heard, end_ms = self._heard, self._span(seen.session)[1]
+        if heard is None:
+            return None
+        if heard.first_in(part.started_ms, _ended(part), came, seen.at_ms) is None:
+            return "a charge was inferred before its plug was told"
+        if self._bounds.may_split and end_ms < _ended(part) and heard.is_silent(end_ms, _ended(part)):
+            return "silent, then another counter"
+        return None
 
     def _check_place(self, part: TruePart, session: Session) -> None:
         place, policy_id = part.location_id, part.policy and part.policy.id
