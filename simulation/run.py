@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from heapq import heapify, heapreplace
 from itertools import takewhile
+from random import Random
 from time import perf_counter
 from typing import Final
 
@@ -57,7 +58,8 @@ _DECODER: Final = msgspec.msgpack.Decoder(Vehicle)
 
 
 class Options(Struct, frozen=True, kw_only=True):
-    """What to run. `numbers`: only these of the vehicles. `crash_every`: steps between two deaths (0: none).
+    """What to run. `numbers`: only these of the vehicles. `crash_every`: steps between two deaths, on the mean
+    (0: none).
 
     `acts`: instead of those of their lives, the acts of each car by its number.
     """
@@ -120,7 +122,8 @@ class Run:
         self._published_ms = self._start_ms - 2 * DAY_MS
         self._book = PriceBook()
         self._rules = Rules(is_wall=options.is_wall)
-        self._steps_left = options.crash_every
+        self._deaths = Random(f"{options.seed}/deaths")
+        self._steps_left = self._next_death()
         numbers = options.numbers or tuple(range(1, options.vehicles + 1))
         self.lanes = [self._lane(number, feed_of) for number in numbers]
 
@@ -244,7 +247,7 @@ class Run:
         summary.core_s += perf_counter() - began_s
         self._steps_left -= 1
         if self._steps_left == 0:
-            self._crash(lane, event, decision, now_ms)
+            decision = self._crash(lane, event, decision, now_ms)
         if self._on_step is not None:
             self._on_step(now_ms, lane, event, decision)
         lane.vehicle = decision.vehicle
@@ -276,13 +279,19 @@ class Run:
                 lane.ledger.command(output.command, moment(now_ms))
                 lane.car.take(output.command, now_ms)
 
-    def _crash(self, lane: Lane, event: Event, decision: Decision, now_ms: int) -> None:
-        """Nothing was written: what was remembered is read again, and the step comes to the same."""
-        self._steps_left = self._options.crash_every
+    def _next_death(self) -> int:
+        """In how many steps the process dies next: any number, as many as asked for on the mean."""
+        every = self._options.crash_every
+        return self._deaths.randrange(1, 2 * every) if every else 0
+
+    def _crash(self, lane: Lane, event: Event, decision: Decision, now_ms: int) -> Decision:
+        """Nothing was written: what was remembered is read again, and the step comes to the same. With that it goes on."""
+        self._steps_left = self._next_death()
         self.summary.crashes += 1
         again = apply(_DECODER.decode(_ENCODER.encode(lane.vehicle)), event, self._rules, self._book)
         if again != decision:
             self._find(lane, "a step done again comes to the same", now_ms, type(event).__name__)
+        return again
 
     def _judge(self, lane: Lane, now_ms: int, *, is_last: bool = False) -> None:
         parts = lane.car.oracle.finished(now_ms)

@@ -58,4 +58,14 @@ def shrink(options: Options, feed_of: Callable[[Person], Feed], finding: Finding
                 best, is_smaller = smaller, True
         if not is_smaller or monotonic() >= ends_s:
             size //= 2
+    return best and _shorter(best, shows)
+
+
+def _shorter(best: Shrunk, shows: Callable[[Sequence[Act], int], Shrunk | None]) -> Shrunk:
+    """Without the idle days behind what is left."""
+    days = (millis(best.finding.at) - start_of(best.options.seed)) // DAY_MS
+    for fewer in range(max(1, days), best.options.days):
+        shorter = shows(best.acts, fewer)
+        if shorter is not None:
+            return shorter
     return best

@@ -5,7 +5,7 @@ from typing import Final
 
 from models.ids import Zone
 from models.session import Session
-from simulator.judge.bounds import CLEAN_GAP_S, CLEAN_SHARE, ROUNDING_KWH, Bounds
+from simulator.judge.bounds import CLEAN_SHARE, ROUNDING_KWH, Bounds
 from simulator.judge.metered import Metered
 from simulator.world.market import Market
 from simulator.world.moments import DAY_MS, MINUTE_MS, QUARTER_MS, millis
@@ -79,8 +79,7 @@ class Amounts:
             return False
         told = session.valuation.tariff_cost
         loose = (_slack_kwh(part) + self._off_kwh(part)) * dearest + (0.05 if part.is_flat else 0.0)
-        share = CLEAN_SHARE
-        if abs(told.actual - cost) > bound + share * abs(cost) + loose:
+        if abs(told.actual - cost) > bound + loose:
             self._report("a session costs what its energy cost", part, f"{session.id}: {told.actual} for {cost:.4f}")
         knows_power = self._bounds.knows_power and self._off_kwh(part) < 1e-9 and not part.is_flat
         if not knows_power or part.steady_ms() < _STEADY_MS:
@@ -89,7 +88,7 @@ class Amounts:
         reference, dearest, _ = self._cost(part.at_full_power(), zone, at_ms)
         # What nobody had told is missing in both, at the price of each.
         loose += (_POWER_SHARE * part.energy_kwh() + _slack_kwh(part)) * dearest
-        if abs(told.savings - (reference - cost)) > bound + share * (abs(cost) + abs(reference)) + loose:
+        if abs(told.savings - (reference - cost)) > bound + loose:
             detail = f"{session.id}: {told} for {reference:.4f} less {cost:.4f}"
             self._report("a session saves what its shift in time saved", part, detail)
         return True
@@ -115,7 +114,7 @@ class Amounts:
             + bounds.energy_kwh
             - ROUNDING_KWH
         )
-        return told_kwh + (bounds.energy_gap_s - CLEAN_GAP_S) / 3_600 * part.full_kw + self._unread_kwh(part)
+        return told_kwh + bounds.energy_gap_s / 3_600 * part.full_kw + self._unread_kwh(part)
 
     def _unread_kwh(self, part: TruePart) -> float:
         return 0.0 if self._metered is None else self._metered.off_kwh(part)

@@ -7,8 +7,6 @@ from msgspec import Struct
 # What the seconds between the plug and the first reading may come to, by the level alone.
 ROUNDING_KWH: Final = 0.015
 CLEAN_SHARE: Final = 0.005
-# Between the plug and the first reading, at full power.
-CLEAN_GAP_S: Final = 2.5
 
 
 class Bounds(Struct, frozen=True, kw_only=True):
@@ -34,7 +32,7 @@ class Bounds(Struct, frozen=True, kw_only=True):
     level_percent: float | None = 1.0
     knows_place: bool = True
     knows_power: bool = True
-    energy_gap_s: float = CLEAN_GAP_S
+    energy_gap_s: float = 0.0
     late_s: float = 0.0
     skew_ms: int = 0
     may_split: bool = False
