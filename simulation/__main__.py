@@ -91,12 +91,15 @@ def _add(total: Summary, summary: Summary) -> None:
         "commands",
         "crashes",
         "visits",
+        "parts",
+        "unjudged",
         "savings",
         "refused",
         "elapsed_s",
         "core_s",
     ):
         setattr(total, field, getattr(total, field) + getattr(summary, field))
+    total.skipped.update(summary.skipped)
     total.findings.extend(summary.findings[:_SHOWN])
 
 
@@ -149,10 +152,14 @@ def _conclude(total: Summary, laws: Counter[tuple[str, str]], runs: int) -> None
     core_us = total.core_s / max(1, total.events) * 1e6
     click.echo(
         f"{runs} runs, {total.events:,} events, {total.updates:,} updates, {total.commands:,} commands, "
-        f"{total.crashes:,} crashes, {total.visits:,} true visits compared "
-        f"({total.savings:,} with their savings), {total.refused:,} messages refused; "
+        f"{total.crashes:,} crashes, {total.refused:,} messages refused; "
         f"{total.events / max(total.elapsed_s, 1e-9):,.0f} events/s "
         f"(core {core_us:.0f} us, world and judge {own_us:.0f} us an event)"
+    )
+    skipped = "".join(f", {count:,}: {cause}" for cause, count in total.skipped.most_common())
+    click.echo(
+        f"of {total.parts:,} true visits {total.visits:,} compared ({total.savings:,} with their savings), "
+        f"{total.unjudged:,} not judged{skipped}"
     )
     for (name, law), count in sorted(laws.items()):
         click.echo(f"  {name}: {law}: {count}")

@@ -58,7 +58,7 @@ _DECODER: Final = msgspec.msgpack.Decoder(Vehicle)
 
 
 class Options(Struct, frozen=True, kw_only=True):
-    """What to run. `numbers`: only these of the vehicles. `crash_every`: steps between two deaths, on the mean
+    """What to run. `first_day`: of the `days`, nothing before it is lived (0: all is). `numbers`: only these of the vehicles. `crash_every`: steps between two deaths, on the mean
     (0: none).
 
     `acts`: instead of those of their lives, the acts of each car by its number.
@@ -67,6 +67,7 @@ class Options(Struct, frozen=True, kw_only=True):
     seed: int
     vehicles: int = 20
     days: int = 7
+    first_day: int = 0
     is_wall: bool = True
     unruly: float = 1.0
     is_calm_market: bool = False
@@ -115,8 +116,8 @@ class Run:
         self._options = options
         self._on_step = on_step
         self.summary = Summary()
-        self._start_ms = start_of(options.seed)
-        self._end_ms = self._start_ms + options.days * DAY_MS
+        self._start_ms = start_of(options.seed) + options.first_day * DAY_MS
+        self._end_ms = start_of(options.seed) + options.days * DAY_MS
         self._market = Market(options.seed, self._start_ms, is_calm=options.is_calm_market)
         self.nights = Nights(self._market)
         self._published_ms = self._start_ms - 2 * DAY_MS
@@ -296,7 +297,7 @@ class Run:
     def _judge(self, lane: Lane, now_ms: int, *, is_last: bool = False) -> None:
         parts = lane.car.oracle.finished(now_ms)
         for part in parts:
-            self.nights.add(part, lane.car.person.limit_percent)
+            self.nights.add(part)
         lane.comparison.happened(parts)
         if not lane.is_broken:
             active_since = None if is_last else lane.ledger.active_since

@@ -10,7 +10,7 @@ from time import monotonic
 
 from msgspec import Struct, structs
 
-from simulation.run import Options, Run
+from simulation.run import Options, run
 from simulator.feeds.feed import Feed
 from simulator.judge.findings import Finding
 from simulator.world.acts import Act
@@ -38,12 +38,9 @@ def shrink(options: Options, feed_of: Callable[[Person], Feed], finding: Finding
     acts = list(takewhile(lambda act: act.at_ms < end_ms, Life(who, start_of(options.seed)).acts()))
     alone = structs.replace(options, numbers=(number,), days=days)
 
-    def shows(kept: Sequence[Act]) -> Shrunk | None:
-        trial = structs.replace(alone, acts={number: list(kept)})
-        running = Run(trial, feed_of)
-        for _ in running.days():
-            pass
-        found = next((each for each in running.summary.findings if each.law == finding.law), None)
+    def shows(kept: Sequence[Act], **changes: int) -> Shrunk | None:
+        trial = structs.replace(alone, acts={number: list(kept)}, **changes)
+        found = next((each for each in run(trial, feed_of).findings if each.law == finding.law), None)
         return None if found is None else Shrunk(trial, kept, found)
 
     best = shows(acts)
@@ -61,11 +58,9 @@ def shrink(options: Options, feed_of: Callable[[Person], Feed], finding: Finding
     return best and _shorter(best, shows)
 
 
-def _shorter(best: Shrunk, shows: Callable[[Sequence[Act], int], Shrunk | None]) -> Shrunk:
-    """Without the idle days behind what is left."""
-    days = (millis(best.finding.at) - start_of(best.options.seed)) // DAY_MS
-    for fewer in range(max(1, days), best.options.days):
-        shorter = shows(best.acts, fewer)
-        if shorter is not None:
-            return shorter
-    return best
+def _shorter(best: Shrunk, shows: Callable[..., Shrunk | None]) -> Shrunk:
+    """Without the idle days behind what is left, and before it: what was done before is done as the run begins."""
+    days = next((days for days in range(1, best.options.days) if shows(best.acts, days=days)), best.options.days)
+    firsts = range(days - 1, 0, -1)
+    first_day = next((each for each in firsts if shows(best.acts, days=days, first_day=each)), 0)
+    return shows(best.acts, days=days, first_day=first_day) or best

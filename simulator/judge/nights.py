@@ -1,10 +1,12 @@
 """Managed nights as they really went: was the car ready, and what did it cost against the best that could be done?
 
 The best knows every price beforehand: the same energy, in the cheapest quarter-hours between the plug-in and `readyBy`,
-each as full as the charger allows. Nights that begin below the reserve, that a policy or a person cut short, or whose
-prices are not all known in the end, are no test of a plan and are left out.
+each as full as the charger allows. Nights that need nothing or begin below the reserve, and those in which people did
+what no plan could reckon with, are no test of one: they are left out, and counted by why. What lacks a price in the end,
+or was drawn after `readyBy`, has no cost to compare.
 """
 
+from collections import Counter
 from datetime import UTC, datetime, time, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -20,30 +22,28 @@ _SHORT_PERCENT: Final = 0.5
 
 
 class Nights:
-    """`possible` nights, of which `met` were ready in time; `cost` of the priced ones, and the `best` there was."""
+    """`possible` nights, of which `met` were ready in time; `cost` of the `priced` ones, and the `best` there was.
+
+    `left_out`: the other nights that a policy managed up to its deadline, by why.
+    """
 
     def __init__(self, market: Market) -> None:
         self._market = market
-        self.possible = 0
-        self.met = 0
+        self.possible = self.met = self.priced = 0
+        self.left_out: Counter[str] = Counter()
         self.cost = 0.0
         self.best = 0.0
 
-    def add(self, part: TruePart, limit_percent: float) -> None:
-        """Take a part that is over. `limit_percent`: the car's own."""
-        policy, ended_ms = part.policy, part.ended_ms
-        if policy is None or ended_ms is None:
+    def add(self, part: TruePart) -> None:
+        """Take a part that is over."""
+        policy = part.policy
+        due = None if policy is None else _deadline(policy, part.started_ms)
+        if policy is None or due is None:
             return
-        if part.is_cut or part.is_doubtful or part.started_ms != part.plugged_in_ms:
-            return
-        due = _deadline(policy, part.started_ms)
-        if due is None or due[0] > ended_ms or part.level_from < policy.battery_reserve or not part.stretches:
-            return
-        ready_ms, goal = due[0], min(due[1], limit_percent)
-        curve = part.stretches[0].curve
-        if curve is None or part.is_flat:
-            return
-        if part.started_ms + curve.seconds_to(part.level_from, goal) * 1_000 + _LOST_MS > ready_ms:
+        ready_ms, goal = due[0], min(due[1], part.limit_percent)
+        cause = _left_out(part, policy, ready_ms, goal)
+        if cause is not None:
+            self.left_out[cause] += 1
             return
         self.possible += 1
         self.met += part.level_at(ready_ms) >= goal - _SHORT_PERCENT
@@ -58,6 +58,7 @@ class Nights:
         energies = list(part.by_quarter())
         if any(price is None for price in prices.values()) or any(quarter not in prices for quarter, _ in energies):
             return
+        self.priced += 1
         left = sum(energy for _, energy in energies)
         self.cost += sum(energy * (prices[quarter] or 0.0) for quarter, energy in energies)
         for quarter in sorted(prices, key=lambda quarter: prices[quarter] or 0.0):
@@ -65,6 +66,26 @@ class Nights:
             taken = min(left, part.full_kw * free_ms / HOUR_MS)
             self.best += taken * (prices[quarter] or 0.0)
             left -= taken
+
+
+def _left_out(part: TruePart, policy: VehiclePolicy, ready_ms: int, goal: float) -> str | None:  # noqa: PLR0911
+    """Why the part is no test of a plan; null: it is one."""
+    if part.is_cut or part.is_doubtful or part.started_ms != part.plugged_in_ms:
+        return "policy or owner changed"
+    if part.ended_ms is None or part.ended_ms < ready_ms:
+        return "plug pulled"
+    if part.meddled is not None:
+        return part.meddled
+    if part.is_flat:
+        return "warmed"
+    if part.level_from >= goal:
+        return "needed nothing"
+    if part.level_from < policy.battery_reserve:
+        return "below the reserve"
+    curve = part.curve
+    if curve is None or part.started_ms + curve.seconds_to(part.level_from, goal) * 1_000 + _LOST_MS > ready_ms:
+        return "too little time"
+    return None
 
 
 def _deadline(policy: VehiclePolicy, after_ms: int) -> tuple[int, float] | None:

@@ -59,6 +59,7 @@ class TruePart(Struct, kw_only=True):
     open whether it is a part at all (a policy's change while an unplug waits to be confirmed). `is_flat`: it drew power
     without charging. `replugs`: how often the plug was out and back. `untold_kwh`: what had been drawn but not told
     when it was cut off, at either end. `before_kwh`: what the parts of the visit before it had; its counter goes on.
+    `curve`: what its charger can give, up to the car's `limit_percent`. `meddled`: what people did that no plan could reckon with.
     """
 
     user_id: UserId
@@ -78,6 +79,9 @@ class TruePart(Struct, kw_only=True):
     replugs: int = 0
     untold_kwh: float = 0.0
     before_kwh: float = 0.0
+    curve: ChargeCurve | None = None
+    limit_percent: float = 100.0
+    meddled: str | None = None
 
     def energy_kwh(self) -> float:
         """The grid's energy in this part."""
@@ -184,6 +188,7 @@ class Oracle:
             if not is_other:
                 self._out_ms = None
                 part.replugs += 1
+                part.meddled = "plug pulled"
                 self._charger_id = charger_id or self._charger_id
                 return
             self._close(at_ms)
@@ -241,7 +246,7 @@ class Oracle:
             if not policy.is_enabled or policy.location_id != part.policy.location_id:
                 self._cut(at_ms, percent, untold_kwh)
             else:
-                part.policy = policy
+                part.policy, part.meddled = policy, "policy changed"
         if self._part is not None:
             self._take_over(self._part, at_ms)
 
