@@ -28,6 +28,7 @@ _SHRINK_S = 60.0
 @click.option("--feed", type=click.Choice([*NAMES, _EACH]), default=CLEAN, show_default=True, help="How it is told.")
 @click.option("--clock", type=click.Choice(["wall", "event"]), default="wall", show_default=True)
 @click.option("--unruly", type=click.FloatRange(0, 5), default=1.0, show_default=True, help="How odd lives are.")
+@click.option("--calm", is_flag=True, help="Every day's prices are known at their usual hour.")
 @click.option("--only", type=click.IntRange(1), default=None, help="Only this vehicle of the fleet.")
 @click.option("--minutes", type=click.FloatRange(0.1), default=None, help="No new run after so many minutes.")
 @click.option("--shrink/--no-shrink", "is_shrinking", default=True, help="Look for the shortest history of a finding.")
@@ -41,6 +42,7 @@ def main(  # noqa: PLR0913 - one for each option
     feed: str,
     clock: str,
     unruly: float,
+    calm: bool,
     only: int | None,
     minutes: float | None,
     is_shrinking: bool,
@@ -62,6 +64,7 @@ def main(  # noqa: PLR0913 - one for each option
                 days=days,
                 is_wall=clock == "wall",
                 unruly=unruly,
+                is_calm_market=calm,
                 numbers=None if only is None else (only,),
             )
             summary = _run(options, name)
@@ -99,6 +102,7 @@ def _add(total: Summary, summary: Summary) -> None:
         "core_s",
     ):
         setattr(total, field, getattr(total, field) + getattr(summary, field))
+    total.nights = total.nights.plus(summary.nights)
     total.skipped.update(summary.skipped)
     total.findings.extend(summary.findings[:_SHOWN])
 
@@ -160,6 +164,12 @@ def _conclude(total: Summary, laws: Counter[tuple[str, str]], runs: int) -> None
     click.echo(
         f"of {total.parts:,} true visits {total.visits:,} compared ({total.savings:,} with their savings), "
         f"{total.unjudged:,} not judged{skipped}"
+    )
+    nights = total.nights
+    left_out = "".join(f", {count:,}: {cause}" for cause, count in nights.left_out.most_common())
+    click.echo(
+        f"of {nights.possible:,} managed nights in which it was possible {nights.met:,} ready in time; {nights.priced:,} "
+        f"priced, cost {nights.cost:,.2f}, least {nights.best:,.2f}; left out{left_out or ' none'}"
     )
     for (name, law), count in sorted(laws.items()):
         click.echo(f"  {name}: {law}: {count}")

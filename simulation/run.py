@@ -39,7 +39,7 @@ from sessions.timers import wake
 from simulation.lane import Lane
 from simulator.feeds.feed import Feed
 from simulator.judge.findings import Finding, Update
-from simulator.judge.nights import Nights
+from simulator.judge.nights import NightCount, Nights
 from simulator.judge.truth import Comparison
 from simulator.world.acts import Act, DeletePolicy, PlugOut, Wish, WritePolicy
 from simulator.world.car import Car, Told
@@ -93,6 +93,7 @@ class Summary(Struct, kw_only=True):
     unjudged: int = 0
     skipped: Counter[str] = msgspec.field(default_factory=Counter)
     savings: int = 0
+    nights: NightCount = msgspec.field(default_factory=NightCount)
     refused: int = 0
     elapsed_s: float = 0.0
     core_s: float = 0.0
@@ -119,7 +120,8 @@ class Run:
         self._start_ms = start_of(options.seed) + options.first_day * DAY_MS
         self._end_ms = start_of(options.seed) + options.days * DAY_MS
         self._market = Market(options.seed, self._start_ms, is_calm=options.is_calm_market)
-        self.nights = Nights(self._market)
+        self._nights = Nights(self._market)
+        self.summary.nights = self._nights.count
         self._published_ms = self._start_ms - 2 * DAY_MS
         self._book = PriceBook()
         self._rules = Rules(is_wall=options.is_wall)
@@ -297,7 +299,7 @@ class Run:
     def _judge(self, lane: Lane, now_ms: int, *, is_last: bool = False) -> None:
         parts = lane.car.oracle.finished(now_ms)
         for part in parts:
-            self.nights.add(part)
+            self._nights.add(part)
         lane.comparison.happened(parts)
         if not lane.is_broken:
             active_since = None if is_last else lane.ledger.active_since

@@ -11,6 +11,8 @@ from datetime import UTC, datetime, time, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from msgspec import Struct, field
+
 from models.policy import VehiclePolicy
 from simulator.world.market import Market
 from simulator.world.moments import DAY_MS, HOUR_MS, MINUTE_MS, QUARTER_MS, millis, moment
@@ -21,18 +23,37 @@ _LOST_MS: Final = 30 * MINUTE_MS
 _SHORT_PERCENT: Final = 0.5
 
 
-class Nights:
+class NightCount(Struct, kw_only=True):
     """`possible` nights, of which `met` were ready in time; `cost` of the `priced` ones, and the `best` there was.
 
     `left_out`: the other nights that a policy managed up to its deadline, by why.
     """
 
+    possible: int = 0
+    met: int = 0
+    priced: int = 0
+    cost: float = 0.0
+    best: float = 0.0
+    left_out: Counter[str] = field(default_factory=Counter)
+
+    def plus(self, other: "NightCount") -> "NightCount":
+        """Both together."""
+        return NightCount(
+            possible=self.possible + other.possible,
+            met=self.met + other.met,
+            priced=self.priced + other.priced,
+            cost=self.cost + other.cost,
+            best=self.best + other.best,
+            left_out=self.left_out + other.left_out,
+        )
+
+
+class Nights:
+    """The nights of a run, counted."""
+
     def __init__(self, market: Market) -> None:
         self._market = market
-        self.possible = self.met = self.priced = 0
-        self.left_out: Counter[str] = Counter()
-        self.cost = 0.0
-        self.best = 0.0
+        self.count = NightCount()
 
     def add(self, part: TruePart) -> None:
         """Take a part that is over."""
@@ -43,10 +64,10 @@ class Nights:
         ready_ms, goal = due[0], min(due[1], part.limit_percent)
         cause = _left_out(part, policy, ready_ms, goal)
         if cause is not None:
-            self.left_out[cause] += 1
+            self.count.left_out[cause] += 1
             return
-        self.possible += 1
-        self.met += part.level_at(ready_ms) >= goal - _SHORT_PERCENT
+        self.count.possible += 1
+        self.count.met += part.level_at(ready_ms) >= goal - _SHORT_PERCENT
         self._add_cost(part, policy, ready_ms)
 
     def _add_cost(self, part: TruePart, policy: VehiclePolicy, ready_ms: int) -> None:
@@ -58,13 +79,13 @@ class Nights:
         energies = list(part.by_quarter())
         if any(price is None for price in prices.values()) or any(quarter not in prices for quarter, _ in energies):
             return
-        self.priced += 1
+        self.count.priced += 1
         left = sum(energy for _, energy in energies)
-        self.cost += sum(energy * (prices[quarter] or 0.0) for quarter, energy in energies)
+        self.count.cost += sum(energy * (prices[quarter] or 0.0) for quarter, energy in energies)
         for quarter in sorted(prices, key=lambda quarter: prices[quarter] or 0.0):
             free_ms = min(ready_ms, (quarter + 1) * QUARTER_MS) - max(part.started_ms, quarter * QUARTER_MS)
             taken = min(left, part.full_kw * free_ms / HOUR_MS)
-            self.best += taken * (prices[quarter] or 0.0)
+            self.count.best += taken * (prices[quarter] or 0.0)
             left -= taken
 
 
