@@ -51,9 +51,11 @@ SEED ?= 1
 VEHICLES ?= 20
 DAYS ?= 7
 FEED ?= clean
+# Of the present, on the wall clock of a running system, which has no end of its own; DAYS are those of the event clock.
+MINUTES ?= 10
 # LIVE=1: not the core in the process, but the running system of FLEX_KAFKA_BOOTSTRAP_SERVERS, on the clock of FLEX_CLOCK.
-simulate: setup ## The core against a fleet whose truth is known (SEED, VEHICLES, DAYS, FEED, LIVE; simulator/README.md)
-	@PYTHONPATH=src:. $(BIN)/$(if $(LIVE),flex-sessions simulate --judge,python -m simulation) --seed $(SEED) \
+simulate: setup ## The core against a fleet whose truth is known (SEED, VEHICLES, DAYS, FEED, LIVE, MINUTES; simulator/README.md)
+	@PYTHONPATH=src:. $(BIN)/$(if $(LIVE),flex-sessions simulate --judge --minutes $(MINUTES),python -m simulation) --seed $(SEED) \
 		--vehicles $(VEHICLES) --days $(DAYS) --feed $(FEED)
 
 clean: ## Remove .venv, caches and the data of `make run`; Kafka's jars stay in their cache

@@ -168,8 +168,8 @@ def _conclude(total: Summary, laws: Counter[tuple[str, str]], runs: int) -> None
     nights = total.nights
     left_out = "".join(f", {count:,}: {cause}" for cause, count in nights.left_out.most_common())
     click.echo(
-        f"of {nights.possible:,} managed nights in which it was possible {nights.met:,} ready in time; {nights.priced:,} "
-        f"priced, cost {nights.cost:,.2f}, least {nights.best:,.2f}; left out{left_out or ' none'}"
+        f"of {nights.possible:,} managed nights in which it was possible {nights.met:,} ready in time; "
+        f"{nights.priced:,} priced, cost {nights.cost:,.2f}, least {nights.best:,.2f}; left out{left_out or ' none'}"
     )
     for (name, law), count in sorted(laws.items()):
         click.echo(f"  {name}: {law}: {count}")

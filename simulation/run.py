@@ -58,8 +58,8 @@ _DECODER: Final = msgspec.msgpack.Decoder(Vehicle)
 
 
 class Options(Struct, frozen=True, kw_only=True):
-    """What to run. `first_day`: of the `days`, nothing before it is lived (0: all is). `numbers`: only these of the vehicles. `crash_every`: steps between two deaths, on the mean
-    (0: none).
+    """What to run. `first_day`: of the `days`, nothing before it is lived (0: all is). `numbers`: only these of the
+    vehicles. `crash_every`: steps between two deaths, on the mean (0: none).
 
     `acts`: instead of those of their lives, the acts of each car by its number.
     """
@@ -79,8 +79,8 @@ class Options(Struct, frozen=True, kw_only=True):
 class Summary(Struct, kw_only=True):
     """What a run came to. `visits`, `savings`: how many were held against the truth.
 
-    `parts`: all there were in truth. `skipped`: those that could not be compared, by why. `unjudged`: nothing was said of.
-    `core_s`: of `elapsed_s`, what the session logic took.
+    `parts`: all there were in truth. `skipped`: those that could not be compared, by why. `unjudged`: those of which
+    nothing was said. `core_s`: of `elapsed_s`, what the session logic took.
     """
 
     events: int = 0
@@ -125,7 +125,7 @@ class Run:
         self._published_ms = self._start_ms - 2 * DAY_MS
         self._book = PriceBook()
         self._rules = Rules(is_wall=options.is_wall)
-        self._deaths = Random(f"{options.seed}/deaths")
+        self._deaths = Random(f"{options.seed}/deaths")  # noqa: S311 - drawn alike in every run
         self._steps_left = self._next_death()
         numbers = options.numbers or tuple(range(1, options.vehicles + 1))
         self.lanes = [self._lane(number, feed_of) for number in numbers]
@@ -288,7 +288,10 @@ class Run:
         return self._deaths.randrange(1, 2 * every) if every else 0
 
     def _crash(self, lane: Lane, event: Event, decision: Decision, now_ms: int) -> Decision:
-        """Nothing was written: what was remembered is read again, and the step comes to the same. With that it goes on."""
+        """Nothing was written: what was remembered is read again, and the step comes to the same.
+
+        Then the run goes on with what came of that.
+        """
         self._steps_left = self._next_death()
         self.summary.crashes += 1
         again = apply(_DECODER.decode(_ENCODER.encode(lane.vehicle)), event, self._rules, self._book)

@@ -53,9 +53,7 @@ class Heard:
         """Whether a plug-in between these moments was told so, and the plug was not out again at once."""
         return self._was(from_ms, to_ms, is_in=True)
 
-    def first_in(
-        self, from_ms: int, to_ms: int, came: Sequence[tuple[int, int]], by_ms: int = NEVER_MS
-    ) -> int | None:
+    def first_in(self, from_ms: int, to_ms: int, came: Sequence[tuple[int, int]], by_ms: int = NEVER_MS) -> int | None:
         """When first, between these moments, a word that the plug is in was true that can begin a visit; null: never.
 
         `by_ms`: it reached the log by then.
@@ -64,7 +62,11 @@ class Heard:
         for true_ms, arrives_ms, says_in in _since(self._words, from_ms):
             if true_ms > to_ms:
                 break
-            if says_in and arrives_ms <= by_ms and not any(at_ms <= arrives_ms and true_ms <= start_ms for at_ms, start_ms in came):
+            if (
+                says_in
+                and arrives_ms <= by_ms
+                and not any(at_ms <= arrives_ms and true_ms <= start_ms for at_ms, start_ms in came)
+            ):
                 return true_ms
         return None
 

@@ -2,8 +2,8 @@
 
 The best knows every price beforehand: the same energy, in the cheapest quarter-hours between the plug-in and `readyBy`,
 each as full as the charger allows. Nights that need nothing or begin below the reserve, and those in which people did
-what no plan could reckon with, are no test of one: they are left out, and counted by why. What lacks a price in the end,
-or was drawn after `readyBy`, has no cost to compare.
+what no plan could reckon with, are no test of one: they are left out, and counted by why. What lacks a price in the
+end, or was drawn after `readyBy`, has no cost to compare.
 """
 
 from collections import Counter

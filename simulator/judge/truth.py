@@ -226,9 +226,7 @@ class Comparison:
             )
         )
 
-    def _compare(
-        self, parts: list[TruePart], seen: Seen, came: list[tuple[int, int]], crowded: set[int]
-    ) -> None:
+    def _compare(self, parts: list[TruePart], seen: Seen, came: list[tuple[int, int]], crowded: set[int]) -> None:
         bounds, part, session = self._bounds, parts[0], seen.session
         if len(parts) > 1:
             begun_ms, over_ms = self._span(session)

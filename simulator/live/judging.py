@@ -71,8 +71,8 @@ class LiveJudge:
 
     @property
     def visits(self) -> int:
-        """True visits that were found among the sessions."""
-        return sum(car.comparison.matched for car in self._cars.values())
+        """True visits whose boundaries and energy were held against a session."""
+        return sum(car.comparison.compared for car in self._cars.values())
 
     @property
     def savings(self) -> int:

@@ -11,7 +11,7 @@ from typing import Final, Protocol
 from msgspec import structs
 
 from models.command import Action, ChargeCommand
-from models.ids import ChargerId, LocationId, PolicyId, UserId
+from models.ids import ChargerId, LocationId, UserId
 from models.policy import VehiclePolicy
 from models.telemetry import ChargeSample, PlugEvent
 from simulator.world.acts import (
@@ -62,8 +62,8 @@ class Car:
     __slots__ = (
         "_act", "_acts", "_capacity_kwh", "_change_ms", "_curve", "_driving_until_ms", "_efficiency", "_heard",
         "_is_manual", "_is_resold", "_order", "_plan", "_plugged_ms", "_preheat", "_since_ms", "_stretch",
-        "_used_per_ms", "_wants", "_wished", "box", "charger_id", "counter_kwh", "is_charging", "is_plugged_in", "level",
-        "lifetime_kwh", "limit_percent", "location_id", "next_ms", "now_ms", "oracle", "person", "ready_ms",
+        "_used_per_ms", "_wants", "box", "charger_id", "counter_kwh", "is_charging", "is_plugged_in",
+        "level", "lifetime_kwh", "limit_percent", "location_id", "next_ms", "now_ms", "oracle", "person", "ready_ms",
         "sample_ms", "told_kwh", "told_ms", "user_id", "vehicle_id",
     )  # fmt: skip
 
@@ -98,8 +98,6 @@ class Car:
         self._change_ms = NEVER_MS
         # Of the visit: when it began, and how many commands were heard in it; both decide what becomes of the next.
         self._plugged_ms, self._heard = start_ms, 0
-        # The policy whose next visit somebody has wished something for.
-        self._wished: PolicyId | None = None
         self._order: Order | None = None
         # Grid energy before `_since_ms`: of this visit, and of all its life.
         self.counter_kwh = 0.0
@@ -138,7 +136,7 @@ class Car:
         delay_ms, is_refused = chance.randrange(2, 70) * SECOND_MS, chance.random() < self.person.refuses_share
         at_ms = now_ms + delay_ms
         if is_refused or self._is_manual:
-            self._meddle("command refused")
+            self.oracle.meddle("command refused")
         if (
             is_refused
             or self._is_manual
@@ -251,17 +249,17 @@ class Car:
                 self.oracle.delete_policy(now_ms, act.policy_id, self.level_at(now_ms), self._untold_kwh())
                 told.append(act)
             case Wish():
-                self._wish(act)
+                self.oracle.wish(act.policy_id)
                 told.append(act)
             case PressStart():
                 if self.is_plugged_in:
-                    self._meddle("started by hand")
+                    self.oracle.meddle("started by hand")
                     self._order, self._plan, self._is_manual = None, None, True
                     self._wants, self.ready_ms = True, max(self.ready_ms, now_ms)
                     self._change(now_ms)
             case SetLimit():
                 self._settle(now_ms)
-                self._meddle("limit changed")
+                self.oracle.meddle("limit changed")
                 self.limit_percent = act.percent
                 self._change(now_ms)
             case Precondition():
@@ -282,29 +280,13 @@ class Car:
         self._order, self._is_manual = None, False
         self.ready_ms = self._change_ms = now_ms + person.chance(f"orders/{now_ms}").randrange(*_READY_S) * SECOND_MS
         self.oracle.plug_in(now_ms, self.user_id, self.location_id, act.charger_id, self.level)
-        part = self.oracle.part
-        if part is not None:
-            part.curve, part.limit_percent = self._curve, self.limit_percent
-            if part.policy is not None and part.policy.id == self._wished:
-                self._wished, part.meddled = None, "target wished"
+        self.oracle.offer(self._curve, self.limit_percent)
         self._plan = self._box_plan()
         self._wants = self._plan is None
         self._next_order()
         self.sample_ms = now_ms + 2 * SECOND_MS
         self.told_ms = now_ms
         return plug_event(self, is_plugged_in=True)
-
-    def _meddle(self, how: str) -> None:
-        part = self.oracle.part
-        if part is not None:
-            part.meddled = how
-
-    def _wish(self, act: Wish) -> None:
-        part = self.oracle.part
-        if part is not None and part.policy is not None and part.policy.id == act.policy_id:
-            part.meddled = "target wished"
-        else:
-            self._wished = act.policy_id
 
     def _plug_out(self) -> PlugEvent:
         now_ms = self.now_ms

@@ -59,7 +59,8 @@ class TruePart(Struct, kw_only=True):
     open whether it is a part at all (a policy's change while an unplug waits to be confirmed). `is_flat`: it drew power
     without charging. `replugs`: how often the plug was out and back. `untold_kwh`: what had been drawn but not told
     when it was cut off, at either end. `before_kwh`: what the parts of the visit before it had; its counter goes on.
-    `curve`: what its charger can give, up to the car's `limit_percent`. `meddled`: what people did that no plan could reckon with.
+    `curve`: what its charger can give, up to the car's `limit_percent`. `meddled`: what people did
+    that no plan could reckon with.
     """
 
     user_id: UserId
@@ -143,7 +144,7 @@ class TruePart(Struct, kw_only=True):
 class Oracle:
     """The truth of one car. Parts that are over are taken away with `finished`."""
 
-    __slots__ = ("_charger_id", "_out_ms", "_out_percent", "_over", "_part", "policies", "touches")
+    __slots__ = ("_charger_id", "_out_ms", "_out_percent", "_over", "_part", "_wished", "policies", "touches")
 
     def __init__(self) -> None:
         self.policies: dict[PolicyId, VehiclePolicy] = {}
@@ -152,6 +153,8 @@ class Oracle:
         self._out_ms: int | None = None
         self._out_percent = 0.0
         self._over: list[TruePart] = []
+        # The policy whose next visit somebody has wished something for.
+        self._wished: PolicyId | None = None
         # When a policy or the owner changed, the newest times (ms).
         self.touches: list[int] = []
 
@@ -215,6 +218,24 @@ class Oracle:
         if self._part is not None:
             self._part.stretches.append(stretch)
 
+    def offer(self, curve: ChargeCurve, limit_percent: float) -> None:
+        """What the charger of the visit that begins can give, and up to where."""
+        if self._part is not None:
+            self._part.curve, self._part.limit_percent = curve, limit_percent
+
+    def meddle(self, how: str) -> None:
+        """Somebody did what no plan could reckon with."""
+        if self._part is not None:
+            self._part.meddled = how
+
+    def wish(self, policy_id: PolicyId) -> None:
+        """Somebody wished something of a policy's session: of the one that is open, or else of the next."""
+        part = self._part
+        if part is not None and part.policy is not None and part.policy.id == policy_id:
+            part.meddled = "target wished"
+        else:
+            self._wished = policy_id
+
     def change_user(self, at_ms: int, last_told_ms: int) -> None:
         """Another user's first word: the open visit was over with the last word of the one before."""
         self._touch(at_ms)
@@ -270,6 +291,8 @@ class Oracle:
         for policy in self.policies.values():
             if policy.is_enabled and (policy.user_id, policy.location_id) == (part.user_id, part.location_id):
                 part.policy, part.managed_ms = policy, at_ms
+                if policy.id == self._wished:
+                    self._wished, part.meddled = None, "target wished"
                 part.is_doubtful = part.is_doubtful or self._out_ms is not None
                 return
 

@@ -46,6 +46,16 @@ FOUND: dict[str, tuple[int, int, int, int, str]] = {
     "a counter stood below its highest before a silence, and was taken for begun anew": (40000, 6, 6, 12, "all"),
     "a counter's last reading was lost while the power of a fast charge fell": (50014, 8, 8, 8, "out-of-range"),
     "a counter's last reading was lost while the car warmed itself": (60020, 4, 6, 12, "out-of-range"),
+    "no word told the place until the unplug, and the visit was nobody's": (30000, 2, 8, 6, "all"),
+    "the plug that went out told where it had been": (30000, 3, 8, 10, "all"),
+    "the session of the next visit was taken for that of a long one before": (104, 3, 8, 10, "all"),
+    "charges were inferred before any word of the plug": (30000, 1, 8, 10, "all"),
+    "the same at home": (40001, 4, 8, 10, "all"),
+    "an older unplug came last, and the plug was back within the debounce of the first": (1, 6, 8, 10, "all"),
+    "the next visit's counter came before the unplug": (15, 6, 8, 10, "all"),
+    "a counter had begun anew in hours that came in any order": (23, 2, 8, 10, "all"),
+    "all had been charged when the first word of the plug came": (23, 3, 8, 10, "all"),
+    "a word of the plug came after the charge it was about was inferred": (29, 2, 8, 10, "all"),
     "a drain hid what was drawn in quarter-hours without a price": (60010, 3, 6, 12, "falling-counter"),
 }
 

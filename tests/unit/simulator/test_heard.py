@@ -33,6 +33,8 @@ def heard(*words: tuple[float, float, bool]) -> Heard:
         # Later than the word of the next visit: older evidence may change nothing.
         (((12, 30, False), (25, 25, True)), False),
         (((12, 24, False), (25, 25, True)), True),
+        # Older than an unplug that is known already: then that one counts, and the plug is back within its debounce.
+        (((12, 14, False), (12.1, 13, False), (13.05, 15, True)), False),
         # One of two is enough.
         (((12, 30, False), (14, 14, False), (25, 25, True)), True),
     ],
@@ -107,3 +109,45 @@ def test_the_first_word_that_can_begin_a_visit(words: tuple[tuple[float, float, 
 def test_a_plug_that_was_in_for_all_that_was_told(words: tuple[tuple[float, float, bool], ...], *, is_in: bool) -> None:
     """Before minute 10 the newest word is that it is in, and nothing took that back."""
     assert heard(*words).is_in_before(10 * MINUTE_MS) is is_in
+
+
+def test_a_visit_is_mixed_with_what_came_before_its_end() -> None:
+    """What was true after a gap and reached the log before the unplug in it counts for the visit that was over."""
+    assert not heard((12, 24, False), (25, 25, True)).is_mixed(10 * MINUTE_MS, 20 * MINUTE_MS)
+    found = heard((12, 24, False))
+    counter = ChargeSample(**_WHO, at=moment(21 * MINUTE_MS), energy_added=1.0)  # type: ignore[arg-type]
+    found.take(21 * MINUTE_MS, 23 * MINUTE_MS, counter)
+    assert found.is_mixed(10 * MINUTE_MS, 20 * MINUTE_MS)
+
+
+def test_half_an_hour_is_silent_if_what_follows_came_first() -> None:
+    """A silence is one of the log: words of the half-hour that come after something later do not break it."""
+    for arrives_min, is_silent in ((15, False), (59, False), (61, True)):
+        found = heard((10, 10, True), (15, arrives_min, True), (50, 60, True))
+        assert found.is_silent(10 * MINUTE_MS, 90 * MINUTE_MS) is is_silent
+    assert not heard((10, 10, True)).is_silent(10 * MINUTE_MS, 90 * MINUTE_MS)
+
+
+@pytest.mark.parametrize(
+    ("true_min", "arrives_min", "is_event", "is_in", "is_placed"),
+    [
+        (15, 15, False, True, True),
+        # Told in the 10 min before the plug-in, by whatever word; not earlier.
+        (8, 8, False, False, True),
+        (4, 4, False, False, False),
+        # A sample that finds the plug out does not tell where it was in; the plug itself does.
+        (20.5, 20.5, False, False, False),
+        (20, 20, True, False, True),
+        # After the visit is over: that depends on when it settled.
+        (15, 90, False, True, None),
+    ],
+)
+def test_a_place_that_was_told(
+    true_min: float, arrives_min: float, is_event: bool, is_in: bool, is_placed: bool | None
+) -> None:
+    """A visit from minute 10 to 20 is known to be at its place if a word of its own, or of shortly before, told so."""
+    at_ms = int(true_min * MINUTE_MS)
+    told: dict[str, object] = {**_WHO, "at": moment(at_ms), "is_plugged_in": is_in, "location_id": "home"}
+    found = Heard()
+    found.take(at_ms, int(arrives_min * MINUTE_MS), (PlugEvent if is_event else ChargeSample)(**told))  # type: ignore[arg-type]
+    assert found.was_placed(15 * MINUTE_MS if true_min < 10 else 10 * MINUTE_MS, 20 * MINUTE_MS) is is_placed

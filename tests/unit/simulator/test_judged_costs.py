@@ -74,7 +74,7 @@ def found(feed: str, unpriced_kwh: float, shown_kwh: float) -> list[str]:
     judged.happened([part])
     judged.settled(session, ended_ms)
     judged.judge(ended_ms + DAY_MS)
-    assert judged.matched == 1
+    assert (judged.compared, judged.unjudged, judged.skipped) == (1, 0, {})
     return laws
 
 
