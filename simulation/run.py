@@ -15,7 +15,7 @@ from time import perf_counter
 from typing import Final
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from models.codec import decode_charge, decode_plug, encode
 from models.telemetry import ChargeSample, PlugEvent
@@ -163,6 +163,8 @@ class Run:
         who = person(options.seed, number, unruly=options.unruly)
         acts = Life(who, self._start_ms).acts() if options.acts is None else options.acts[number]
         feed = feed_of(who)
+        if feed.plugged_every_s is not None:
+            who = structs.replace(who, plugged_every_s=feed.plugged_every_s)
         car = Car(who, _until(acts, self._end_ms), self._start_ms)
         comparison = Comparison(
             car.oracle, who.vehicle_id, feed.bounds, self._market, self._report, feed.heard, feed.metered

@@ -35,12 +35,15 @@ _HALF_HOUR_S: Final = 1_800.0
 BOUNDS: Final[dict[str, Bounds]] = {
     CLEAN: Bounds(),
     "changed-fields": Bounds(),
+    "stream": Bounds(),
     "polls": Bounds(
         start_s=(0, 6_600), end_s=(0, 10_800), energy_gap_s=6_600, money=None, blind_s=6_600, settle_s=9_600,
         level_percent=None, late_s=6_600, may_split=True,
     ),
     "bursts": Bounds(settle_s=3_600, late_s=600, may_split=True),
     "no-level": Bounds(level_percent=None),
+    "rate-only": Bounds(energy_gap_s=180, level_percent=None, knows_power=False),
+    "level-only": Bounds(energy_share=0.06, energy_kwh=0.1, energy_gap_s=1_200, money=None, knows_power=False),
     "lifetime-counter": Bounds(),
     "held-counter": Bounds(energy_kwh=0.12, energy_gap_s=600),
     "falling-counter": Bounds(energy_share=0.025, energy_kwh=0.12),
@@ -66,14 +69,16 @@ BOUNDS: Final[dict[str, Bounds]] = {
 }  # fmt: skip
 _ORDERED: Final = frozenset(
     {
-        "changed-fields", "polls", "no-level", "lifetime-counter", "held-counter", "falling-counter",
+        "changed-fields", "stream", "polls", "no-level", "rate-only", "level-only", "lifetime-counter", "held-counter", "falling-counter",
         "placeholder-zeros", "drops", "wrong-words", "out-of-range", "sleep",
     }
 )  # fmt: skip
 # Values that no message may have pass the same door as in a worker, which takes them out.
 _COARSE: Final = frozenset({"out-of-range", ALL})
 # Readings of the counter are missing, each at its time, and no bound of the clock allows for that.
-_UNREAD: Final = frozenset({"out-of-range"})
+_UNREAD: Final = frozenset({"out-of-range", "rate-only"})
+# Who tells as often as the fastest do, every 1 to 10 s while plugged in.
+_FAST: Final = frozenset({"stream"})
 NAMES: Final = tuple(BOUNDS)
 
 
@@ -114,6 +119,9 @@ def feed_maker(name: str) -> Callable[[Person], Feed]:
     names = _TOGETHER if name == ALL else (name,)
 
     def make(who: Person) -> Feed:
-        return DirtyFeed(name, [SPOILERS[each](who.chance(f"feed/{each}")) for each in names])
+        feed = DirtyFeed(name, [SPOILERS[each](who.chance(f"feed/{each}")) for each in names])
+        if name in _FAST:
+            feed.plugged_every_s = who.chance("feed/every").randrange(1, 11)
+        return feed
 
     return make

@@ -116,6 +116,21 @@ class NoLevel(Spoiler):
         return ((at_ms, structs.replace(message, battery_level=None, charge_limit=None)),)
 
 
+class RateOnly(NoLevel):
+    """A charger that tells its power, and neither counts nor knows the battery."""
+
+    def spoil(self, car: Car, arrival: Arrival) -> Sequence[Arrival]:
+        return [_without(told, energy_added=None) for told in super().spoil(car, arrival)]
+
+
+class LevelOnly(Spoiler):
+    """A car that tells its level, and neither what flows nor what has flowed."""
+
+    def spoil(self, car: Car, arrival: Arrival) -> Sequence[Arrival]:
+        del car
+        return (_without(arrival, energy_added=None, charge_rate=None),)
+
+
 class LifetimeCounter(Spoiler):
     """A counter that has counted since the car was made."""
 
@@ -291,11 +306,19 @@ class Offline(Spoiler):
         return ((max(at_ms, self._until_ms), message),)
 
 
+def _without(arrival: Arrival, **fields: None) -> Arrival:
+    at_ms, message = arrival
+    return arrival if isinstance(message, PlugEvent) else (at_ms, structs.replace(message, **fields))
+
+
 SPOILERS: Final[dict[str, Callable[[Random], Spoiler]]] = {
     "changed-fields": ChangedFields,
+    "stream": ChangedFields,
     "polls": Polls,
     "bursts": Bursts,
     "no-level": NoLevel,
+    "rate-only": RateOnly,
+    "level-only": LevelOnly,
     "lifetime-counter": LifetimeCounter,
     "held-counter": HeldCounter,
     "falling-counter": FallingCounter,

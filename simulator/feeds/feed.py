@@ -17,6 +17,7 @@ class Feed:
     `is_ordered`: messages arrive in the order of their time. `is_coarse`: some values are out of their range.
     `heard`: what it delivered of the plug, where some words are lost or late; null: all.
     `metered`: what it delivered of the meter, where readings are lost; null: all, or the bounds allow for it.
+    `plugged_every_s`: how often a car tells while it is plugged in; null: as it likes.
     """
 
     is_clean = True
@@ -25,6 +26,7 @@ class Feed:
     bounds = Bounds()
     heard: Heard | None = None
     metered: Metered | None = None
+    plugged_every_s: int | None = None
 
     def tell(self, car: Car, message: Message, now_ms: int) -> Sequence[tuple[int, Message]]:
         """What reaches the log because of this word, each with its time of arrival (ms), which is never before now."""

@@ -44,7 +44,7 @@ class Amounts:
         gap_kwh = bounds.energy_gap_s / 3_600 * part.full_kw
         share_kwh = bounds.energy_share * energy + (bounds.energy_share - CLEAN_SHARE) * part.before_kwh
         untold_kwh = sum(stretch.energy_kwh(part.started_ms, told_ms) for stretch in part.stretches)
-        unread_kwh = sum(map(self._unread_kwh, parts))
+        unread_kwh = sum(map(self.unread_kwh, parts))
         if off > bounds.energy_kwh + share_kwh + gap_kwh + untold_kwh + unread_kwh + _slack_kwh(part):
             self._report("a session has its visit's energy", part, f"{totals.kwh_sum} kWh for {energy:.3f}")
         self._check_levels(part, parts[-1], totals.battery_from, totals.battery_to)
@@ -114,9 +114,10 @@ class Amounts:
             + bounds.energy_kwh
             - ROUNDING_KWH
         )
-        return told_kwh + bounds.energy_gap_s / 3_600 * part.full_kw + self._unread_kwh(part)
+        return told_kwh + bounds.energy_gap_s / 3_600 * part.full_kw + self.unread_kwh(part)
 
-    def _unread_kwh(self, part: TruePart) -> float:
+    def unread_kwh(self, part: TruePart) -> float:
+        """How far the part's energy may be off where rates alone told of it."""
         return 0.0 if self._metered is None else self._metered.off_kwh(part)
 
     def _is_hidden(self, part: TruePart, session: Session, zone: Zone, at_ms: int) -> bool:

@@ -180,7 +180,7 @@ class Comparison:
         return {part.started_ms for pair in pairs for part in pair}
 
     def _check_missing(self, part: TruePart) -> None:
-        energy, heard = part.energy_kwh(), self._heard
+        energy, heard = part.energy_kwh() - self._amounts.unread_kwh(part), self._heard
         if cause := self._cause(part):
             self.skipped[cause] += 1
             return

@@ -122,6 +122,8 @@ class LiveFleet:
             who = sharer(who)
         acts = shuttle_acts(who, begun.start_ms, self.pasts) if is_shared else Life(who, begun.start_ms).acts()
         feed = feed_maker(begun.feed)(who)
+        if feed.plugged_every_s is not None:
+            who = structs.replace(who, plugged_every_s=feed.plugged_every_s)
         car = Car(who, _kept(acts), begun.start_ms)
         if is_wall and not is_shared and number % _BOXES:
             car.box = self._box
