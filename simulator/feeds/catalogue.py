@@ -69,8 +69,8 @@ BOUNDS: Final[dict[str, Bounds]] = {
 }  # fmt: skip
 _ORDERED: Final = frozenset(
     {
-        "changed-fields", "stream", "polls", "no-level", "rate-only", "level-only", "lifetime-counter", "held-counter", "falling-counter",
-        "placeholder-zeros", "drops", "wrong-words", "out-of-range", "sleep",
+        "changed-fields", "stream", "polls", "no-level", "rate-only", "level-only", "lifetime-counter", "held-counter",
+        "falling-counter", "placeholder-zeros", "drops", "wrong-words", "out-of-range", "sleep",
     }
 )  # fmt: skip
 # Values that no message may have pass the same door as in a worker, which takes them out.
