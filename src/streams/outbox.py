@@ -82,6 +82,11 @@ def dead_letter(record: InputRecord, refused: Refused) -> OutputRecord:
     return OutputRecord(dead_letter_topic(record.topic), record.partition, key, value, [*original, *ours])
 
 
+def reason_of(letter: OutputRecord) -> str:
+    """Why the record in a dead letter was refused."""
+    return next(text or b"" for name, text in letter.headers if name == "dlq-reason").decode()
+
+
 def _cut(whole: bytes | None, limit_bytes: int, what: str, cuts: list[str]) -> bytes | None:
     if whole is None or len(whole) <= limit_bytes:
         return whole

@@ -253,13 +253,15 @@ class PartitionProcessor:
     def _summary(self, vehicle: Vehicle) -> Summary:
         zone = zone_of(vehicle)
         prices = 0 if zone is None else self._logic.price_counts[zone]
-        return Summary(self._rules_hash, self._logic.wake(vehicle), vehicle.newest_at, zone, prices)
+        return Summary(
+            self._rules_hash, self._logic.wake(vehicle), vehicle.newest_at, zone, prices, vehicle.visit is not None
+        )
 
     def _remember(self, vehicle_id: VehicleId, summary: Summary, heard_s: float) -> None:
         if summary.newest_at is not None:
             self.newest_at = max(summary.newest_at, self.newest_at or summary.newest_at)
         self.timers.schedule(vehicle_id, summary.wake, heard_s)
-        self.visits.put(vehicle_id, summary.zone, heard_s)
+        self.visits.put(vehicle_id, summary.zone, heard_s, is_open=summary.is_open)
 
     def _policy_vehicle(self, batch: Decided, policy_id: PolicyId) -> VehicleId | None:
         return batch.policies[policy_id] if policy_id in batch.policies else self.policy_vehicle(policy_id)

@@ -108,7 +108,7 @@ def test_a_changelog_may_be_compacted_while_it_is_read(broker: Kafka, changelog:
 def test_what_another_owner_wrote_later_does_not_count_as_read(
     broker: Kafka, changelog: Changelog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Who was shut out while it recovered may die at any moment, and its store never says that it has what it has not."""
+    """Who was shut out in its recovery may die at any moment, and its store never says that it has what it has not."""
     own = changelog.claim()
     for _ in range(3):
         changelog.claim()

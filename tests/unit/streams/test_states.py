@@ -48,10 +48,12 @@ def test_a_record_tells_its_timer_without_being_decoded(
     zone: Zone | None, wake: Wake | None, newest_at: datetime | None
 ) -> None:
     """What a vehicle's record begins with comes back as it was, and the vehicle behind it too."""
-    vehicle, summary = plugged_in(), Summary(2**32 - 1, wake, newest_at, zone, prices=2**32 - 2)
-    raw = encode_vehicle(vehicle, summary)
-    assert decode_summary(raw) == summary
-    assert decode_vehicle(raw, None) == vehicle
+    vehicle = plugged_in()
+    for is_open in (True, False):
+        summary = Summary(2**32 - 1, wake, newest_at, zone, prices=2**32 - 2, is_open=is_open)
+        raw = encode_vehicle(vehicle, summary)
+        assert decode_summary(raw) == summary
+        assert decode_vehicle(raw, None) == vehicle
 
 
 def test_other_rules_are_told_apart() -> None:
@@ -84,13 +86,22 @@ def test_the_zone_is_that_of_the_policy_that_manages_the_visit() -> None:
 def test_a_visit_is_found_under_its_present_zone_only() -> None:
     """A visit that changes its zone, or ends, is not found under the old one, and leaves nothing behind."""
     visits = OpenVisits()
-    visits.put(CAR, NORTH, 1.0)
-    visits.put(VAN, NORTH, 2.0)
+    visits.put(CAR, NORTH, 1.0, is_open=True)
+    visits.put(VAN, NORTH, 2.0, is_open=True)
     assert visits.of(NORTH) == {CAR: 1.0, VAN: 2.0}
-    visits.put(CAR, SOUTH, 3.0)
+    visits.put(CAR, SOUTH, 3.0, is_open=True)
     assert (visits.of(NORTH), visits.of(SOUTH)) == ({VAN: 2.0}, {CAR: 3.0})
     assert len(visits) == 2
     for vehicle_id in (CAR, VAN):
-        visits.put(vehicle_id, None, 4.0)
+        visits.put(vehicle_id, None, 4.0, is_open=False)
     assert (visits.of(NORTH), visits.of(SOUTH)) == ({}, {})
-    assert (visits._zones, visits._heard_s) == ({}, {})
+    assert (visits._open, visits._zones, visits._heard_s) == (set(), {}, {})
+
+
+def test_a_visit_that_nobody_manages_is_open_too() -> None:
+    """It counts among the open visits, as long as it lasts, and no prices concern it."""
+    visits = OpenVisits()
+    visits.put(CAR, None, 1.0, is_open=True)
+    assert (len(visits), visits.of(NORTH)) == (1, {})
+    visits.put(CAR, None, 2.0, is_open=False)
+    assert len(visits) == 0
