@@ -114,7 +114,7 @@ def create_app(
 
 
 def leave_on_crash(app: Any) -> None:
-    """What ends Faust ends the process, with a word: Faust itself would wait without a limit for all its parts to stop."""
+    """What ends Faust ends the process, with a word. Faust itself would wait without a limit for all its parts."""
 
     def crashed(reason: BaseException) -> None:
         leave(WorkerError(f"the Kafka client gave up: {reason!r}") if isinstance(reason, KafkaError) else reason)
