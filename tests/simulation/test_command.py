@@ -1,11 +1,13 @@
 """`python -m simulation` and its shrinking, with a session logic that is spoilt on purpose."""
 
+import re
 from collections.abc import Callable
 
 import pytest
 from click.testing import CliRunner, Result
 from msgspec import structs
 
+from models.ids import VehicleId
 from sessions.events import Decision, Event, Rules, SessionChanged
 from sessions.lifecycle import apply
 from sessions.prices import PriceBook
@@ -15,7 +17,9 @@ from simulation.__main__ import main
 from simulation.run import Options, run
 from simulation.shrink import shrink
 from simulator.feeds.catalogue import CLEAN, feed_maker
+from simulator.judge.findings import Finding
 from simulator.world.acts import PlugIn, WritePolicy
+from simulator.world.moments import moment, start_of
 
 LAW = "versions count 1, 2, 3"
 # One of these cars settles a managed session within that time.
@@ -65,7 +69,8 @@ def test_a_run_that_finds_something_ends_with_1_and_tells_how(called: Callable[.
     assert "the shortest history that shows it" in result.stdout
     assert "\n    WritePolicy(" in result.stdout
     assert "\n    PlugIn(" in result.stdout
-    assert " PlugEvent user_id=" in result.stdout
+    assert " events, the last of them:\n    " in result.stdout
+    assert re.search(r"\n    02-2\d [\d:.]+ ChargeSample user_id=user-", result.stdout)
     assert f"  clean: {LAW}: " in result.stdout
     assert result.stdout.endswith(" findings\n")
 
@@ -94,10 +99,5 @@ def test_a_shrunk_history_still_breaks_the_same_law() -> None:
 
 def test_what_its_car_alone_does_not_show_is_not_shrunk() -> None:
     """A finding that does not come again has no shortest history."""
-    findings: list[object] = []
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(running, "apply", _spoilt)
-        findings += run(OPTIONS, feed_maker(CLEAN)).findings
-    found = findings[0]
-    assert isinstance(found, running.Finding)
+    found = Finding(law=LAW, vehicle_id=VehicleId("true-1"), at=moment(start_of(OPTIONS.seed)), detail="")
     assert shrink(OPTIONS, feed_maker(CLEAN), found, 30.0) is None
