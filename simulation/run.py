@@ -72,7 +72,7 @@ class Options(Struct, frozen=True, kw_only=True):
 
 
 class Summary(Struct, kw_only=True):
-    """What a run came to. `visits`, `savings`: how many were held against the truth.
+    """What a run came to. `visits`, `savings`, `verdicts`: how many were held against the truth.
 
     `core_s`: of `elapsed_s`, what the session logic took.
     """
@@ -84,6 +84,7 @@ class Summary(Struct, kw_only=True):
     crashes: int = 0
     visits: int = 0
     savings: int = 0
+    verdicts: int = 0
     refused: int = 0
     elapsed_s: float = 0.0
     core_s: float = 0.0
@@ -131,6 +132,7 @@ class Run:
             yield (day_ms - self._start_ms) / (self._end_ms - self._start_ms)
         self.summary.visits = sum(lane.comparison.matched for lane in self.lanes)
         self.summary.savings = sum(lane.comparison.valued for lane in self.lanes)
+        self.summary.verdicts = sum(lane.verdicts for lane in self.lanes)
 
     def _lane(self, number: int, feed_of: Callable[[Person], Feed]) -> Lane:
         options = self._options

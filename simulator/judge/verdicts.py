@@ -5,6 +5,7 @@ moment nobody can say, and either verdict is taken.
 """
 
 from collections.abc import Sequence
+from math import floor
 from typing import Final
 
 from msgspec import Struct
@@ -101,10 +102,13 @@ def wrong_verdict(course: Course, truth: Truth) -> str | None:
     if outcome.target_id != target.id:
         return f"of target {outcome.target_id} for {target}"
     is_reached = truth.is_reached(target.minimum_charge_target, by_ms)
-    if is_reached is None or (outcome.state == "SUCCEEDED") is is_reached:
-        return None
     level = truth.part.level_at(by_ms)
-    return f"{outcome.state}, {level:.2f} % of {target.minimum_charge_target:g} % at {by_ms} ms for {target}"
+    if is_reached is not None and (outcome.state == "SUCCEEDED") is not is_reached:
+        return f"{outcome.state}, {level:.2f} % of {target.minimum_charge_target:g} % at {by_ms} ms for {target}"
+    told = outcome.battery_level_at_ready_by
+    lowest = floor(truth.part.level_at(max(truth.part.started_ms, by_ms - truth.every_ms)) - _ROUNDED_PERCENT)
+    is_true = told is None if due_ms is None else told is not None and lowest <= told <= level + _ROUNDED_PERCENT
+    return None if is_true else f"{told} % at {by_ms} ms for {level:.2f} %"
 
 
 def wrong_errors(course: Course, truth: Truth) -> str | None:

@@ -107,6 +107,7 @@ def settled(
     kind: str = "REGULAR",
     levels: tuple[int | None, ...] = LEVELS,
     energy_wh: tuple[int, ...] = (2_500,) * 4,
+    level: int | None = 60,
     **fields: Any,
 ) -> Update:
     """The last update: verdict, kind of its one block, and levels of its quarter-hours."""
@@ -114,7 +115,7 @@ def settled(
         target_id=number,
         type="REGULAR",
         state=state,
-        battery_level_at_ready_by=None,
+        battery_level_at_ready_by=level,
         minimum_charge_target_reached_at=None,
     )
     return told(
@@ -177,9 +178,12 @@ CASES: Final[dict[str, tuple[list[Update], list[str]]]] = {
     "said to have failed": ([told(0), settled("FAILED")], [VERDICT]),
     "never reached": ([told(0, target=target(61)), settled("FAILED", target=target(61))], []),
     "said to have succeeded": ([told(0, target=target(61)), settled(target=target(61))], [VERDICT]),
-    "reached too late": ([told(0, target=target(60, 50)), settled("FAILED", target=target(60, 50))], []),
+    "reached too late": ([told(0, target=target(60, 50)), settled("FAILED", target=target(60, 50), level=58)], []),
     "too late, and said to have succeeded": (
         [told(0, target=target(60, 50)), settled(target=target(60, 50))], [VERDICT]),
+    "a level at that time that was none": ([told(0), settled(level=57)], [VERDICT]),
+    "a level that was to come": ([told(0, target=target(60, 50)), settled("FAILED", target=target(60, 50))], [VERDICT]),
+    "no level at that time": ([told(0), settled(level=None)], [VERDICT]),
     # Told every 5 min, 60 % may have been told at minute 55 last, or at 60 sharp.
     "reached with the last word before its time": (
         [told(0, target=target(60, 62)), settled(target=target(60, 62))], []),
@@ -192,8 +196,8 @@ CASES: Final[dict[str, tuple[list[Update], list[str]]]] = {
         [told(0, target=target(95), error=error("TARGET_ABOVE_LIMIT", 0)),
          settled("FAILED", target=target(95), error=error("TARGET_ABOVE_LIMIT", 0))], []),
     "nobody's wish above the limit": (
-        [told(0, target=target(100, None)), settled("FAILED", target=target(100, None))], []),
-    "no time to be ready by": ([told(0, target=target(60, None)), settled(target=target(60, None))], []),
+        [told(0, target=target(100, None)), settled("FAILED", target=target(100, None), level=None)], []),
+    "no time to be ready by": ([told(0, target=target(60, None)), settled(target=target(60, None), level=None)], []),
     "the next target, of which nobody asks yet": (
         [told(0), told(100, target=target(80, 400, 2)), settled(target=target(80, 400, 2))], []),
     "the next target was judged": (
@@ -317,7 +321,7 @@ def night(choose: Callable[[dict[int, float]], list[int]], **spoilt: Any) -> lis
     )
     named = structs.replace(target(50.0), ready_by=moment(NIGHT_MS + 12 * HOUR_MS))
     begun = structs.replace(told(600, target=named).head, plugged_in_at=moment(NIGHT_MS))
-    over = settled(target=named)
+    over = settled(target=named, level=50)
     judged.tell(
         structs.replace(told(600), head=begun),
         structs.replace(
