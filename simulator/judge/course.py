@@ -40,6 +40,11 @@ class Course(Struct, kw_only=True):
         if (errors[-1][1] if errors else None) is not error:
             _add(errors, update.created_at, error)
 
+    @property
+    def active_ms(self) -> int:
+        """Since when it is ACTIVE; what passed before that passed while it waited. It may have begun earlier."""
+        return next((at_ms for at_ms, state in self.states if state is not SessionState.UPCOMING), NEVER_MS)
+
     def in_force(self, from_ms: int, until_ms: int) -> Iterator[tuple[int, int, Target]]:
         """Targets in force between two moments: from when, until when (ms), and which."""
         for place, (since_ms, target) in enumerate(self.targets):

@@ -77,12 +77,13 @@ def judged_target(course: Course, truth: Truth) -> tuple[Target, int] | None:
     """The target that a verdict is about, and by when it was to be reached (ms).
 
     The last one whose time passed in the session while it was in force, else the one in force at the end; null: none.
+    A time that passed while the session waited counts for nothing.
     """
-    started_ms, ended_ms = truth.part.started_ms, truth.ended_ms
+    active_ms, ended_ms = course.active_ms, truth.ended_ms
     passed = last = None
-    for _, next_ms, target in course.in_force(started_ms, ended_ms):
+    for _, next_ms, target in course.in_force(min(active_ms, ended_ms), ended_ms):
         due_ms = _due_ms(target)
-        if due_ms is not None and due_ms <= min(ended_ms, next_ms):
+        if due_ms is not None and active_ms <= due_ms <= min(ended_ms, next_ms):
             passed = target, due_ms
         last = target, ended_ms
     return passed or last
@@ -96,7 +97,7 @@ def wrong_verdict(course: Course, truth: Truth) -> str | None:
         return None
     target, by_ms = named
     due_ms = _due_ms(target)
-    if by_ms < truth.part.started_ms or (due_ms is not None and abs(due_ms - truth.ended_ms) < _CLOSE_MS):
+    if due_ms is not None and (due_ms < course.active_ms + _CLOSE_MS or abs(due_ms - truth.ended_ms) < _CLOSE_MS):
         # An override's time had passed before the plug-in, or passed with the plug-out.
         return None
     if outcome.target_id != target.id:

@@ -205,6 +205,12 @@ CASES: Final[dict[str, tuple[list[Update], list[str]]]] = {
         [VERDICT]),
     "a target that another took the place of": (
         [told(0), told(90, target=target(80, 400, 2)), settled("FAILED", number=2, target=target(80, 400, 2))], []),
+    # A policy that took over at minute 90, of a part that lasts since minute 0.
+    "a time that passed while it waited": (
+        [told(-9, SessionState.UPCOMING, target=target(60, 80)),
+         told(81, SessionState.UPCOMING, target=target(80, 400, 2)),
+         told(90, target=target(80, 400, 2)), settled("FAILED", number=2, kind="REGULAR", target=target(80, 400, 2))],
+        []),
     "at once": ([told(0), told(110, target=NOW), settled(target=NOW)], []),
     "an error that no device of this world tells": ([told(0, error=error("NO_POWER", 5)), settled()], [ERROR]),
     "a fault that nobody told": ([told(0, error=error("FAULT", 5)), settled()], [ERROR]),
