@@ -24,7 +24,7 @@ from simulator.world.oracle import TruePart
 _WAITING_LIMIT: Final = 64
 # Less than that between the dearest and the cheapest way, in money: a night that proves nothing.
 _LEAST_SPAN: Final = 0.2
-# Of what could be saved, a correct core wastes 7 % at most (README.md).
+# Of what could be saved, no correct plan has wasted more than 14 % (README.md).
 _WASTED_LIMIT: Final = 0.25
 # A fast charger's power falls too much between two words to say in which quarter-hour its energy flowed.
 _STEADY_KW: Final = 25
