@@ -92,6 +92,7 @@ def _add(total: Summary, summary: Summary) -> None:
         "crashes",
         "visits",
         "savings",
+        "verdicts",
         "refused",
         "elapsed_s",
         "core_s",
@@ -150,7 +151,7 @@ def _conclude(total: Summary, laws: Counter[tuple[str, str]], runs: int) -> None
     click.echo(
         f"{runs} runs, {total.events:,} events, {total.updates:,} updates, {total.commands:,} commands, "
         f"{total.crashes:,} crashes, {total.visits:,} true visits compared "
-        f"({total.savings:,} with their savings), {total.refused:,} messages refused; "
+        f"({total.savings:,} with their savings), {total.verdicts:,} verdicts, {total.refused:,} messages refused; "
         f"{total.events / max(total.elapsed_s, 1e-9):,.0f} events/s "
         f"(core {core_us:.0f} us, world and judge {own_us:.0f} us an event)"
     )

@@ -36,6 +36,7 @@ from sessions.state import Vehicle
 from sessions.timers import wake
 from simulation.lane import Lane
 from simulator.feeds.feed import Feed
+from simulator.judge.courses import Courses
 from simulator.judge.findings import Finding, Update
 from simulator.judge.nights import Nights
 from simulator.judge.truth import Comparison
@@ -71,7 +72,7 @@ class Options(Struct, frozen=True, kw_only=True):
 
 
 class Summary(Struct, kw_only=True):
-    """What a run came to. `visits`, `savings`: how many were held against the truth.
+    """What a run came to. `visits`, `savings`, `verdicts`: how many were held against the truth.
 
     `core_s`: of `elapsed_s`, what the session logic took.
     """
@@ -83,6 +84,7 @@ class Summary(Struct, kw_only=True):
     crashes: int = 0
     visits: int = 0
     savings: int = 0
+    verdicts: int = 0
     refused: int = 0
     elapsed_s: float = 0.0
     core_s: float = 0.0
@@ -130,6 +132,7 @@ class Run:
             yield (day_ms - self._start_ms) / (self._end_ms - self._start_ms)
         self.summary.visits = sum(lane.comparison.matched for lane in self.lanes)
         self.summary.savings = sum(lane.comparison.valued for lane in self.lanes)
+        self.summary.verdicts = sum(lane.verdicts for lane in self.lanes)
 
     def _lane(self, number: int, feed_of: Callable[[Person], Feed]) -> Lane:
         options = self._options
@@ -140,7 +143,11 @@ class Run:
         comparison = Comparison(
             car.oracle, who.vehicle_id, feed.bounds, self._market, self._report, feed.heard, feed.metered
         )
-        return Lane(car, feed, comparison, self._report)
+        courses = None
+        if feed.tells_levels:
+            is_commanded = options.is_wall
+            courses = Courses(car, self._market, self._report, is_whole=feed.is_clean, is_commanded=is_commanded)
+        return Lane(car, feed, comparison, self._report, courses)
 
     def _run_until(self, heap: list[tuple[int, int]], until_ms: int) -> None:
         lanes = self.lanes
@@ -181,7 +188,7 @@ class Run:
         if lane.is_news:
             # Once all that came at this moment is taken, as the world has moved to it as well.
             lane.is_news = False
-            lane.ledger.after_step(lane.enabled(), moment(now_ms))
+            lane.after_step(now_ms)
         if self._options.is_wall:
             self._set_wake(lane)
 
@@ -240,11 +247,11 @@ class Run:
         for output in decision.outputs:
             if isinstance(output, SessionChanged):
                 self.summary.updates += 1
-                lane.ledger.take(_update(output))
+                lane.take(_update(output))
                 if output.head.plugged_out_at is not None:
                     lane.comparison.settled(output.session, now_ms)
             elif isinstance(output, SessionErased):
-                lane.ledger.erase(output.session_id, moment(now_ms))
+                lane.erase(output.session_id, now_ms)
         if not self._options.is_wall:
             return
         # Once all updates of the step are known: they become visible together.
@@ -252,7 +259,7 @@ class Run:
             # One whose time has passed is not written.
             if isinstance(output, CommandIssued) and millis(output.command.valid_until) >= now_ms:
                 self.summary.commands += 1
-                lane.ledger.command(output.command, moment(now_ms))
+                lane.command(output.command, now_ms)
                 lane.car.take(output.command, now_ms)
 
     def _crash(self, lane: Lane, event: Event, decision: Decision, now_ms: int) -> None:
@@ -267,7 +274,7 @@ class Run:
         parts = lane.car.oracle.finished(now_ms)
         for part in parts:
             self.nights.add(part, lane.car.person.limit_percent)
-        lane.comparison.happened(parts)
+        lane.happened(parts)
         if not lane.is_broken:
             active_since = None if now_ms >= self._end_ms else lane.ledger.active_since
             lane.comparison.judge(now_ms - HOUR_MS, None if active_since is None else millis(active_since))

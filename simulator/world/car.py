@@ -247,14 +247,17 @@ class Car:
                 self.oracle.delete_policy(now_ms, act.policy_id, self.level_at(now_ms), self._untold_kwh())
                 told.append(act)
             case Wish():
+                self.oracle.meddle(now_ms)
                 told.append(act)
             case PressStart():
+                self.oracle.meddle(now_ms)
                 if self.is_plugged_in:
                     self._order, self._plan, self._is_manual = None, None, True
                     self._wants, self.ready_ms = True, max(self.ready_ms, now_ms)
                     self._change(now_ms)
             case SetLimit():
                 self._settle(now_ms)
+                self.oracle.set_limit(now_ms, act.percent)
                 self.limit_percent = act.percent
                 self._change(now_ms)
             case Precondition():

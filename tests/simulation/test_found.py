@@ -46,6 +46,8 @@ FOUND: dict[str, tuple[int, int, int, int, str]] = {
     "a counter stood below its highest before a silence, and was taken for begun anew": (40000, 6, 6, 12, "all"),
     "a counter's last reading was lost while the power of a fast charge fell": (50014, 8, 8, 8, "out-of-range"),
     "a counter's last reading was lost while the car warmed itself": (60020, 4, 6, 12, "out-of-range"),
+    "a deadline passed while a policy was elsewhere": (7004, 9, 20, 8, "clean"),
+    "a plan that was made anew divided energy otherwise, in quarter-hours that were let go": (204, 5, 8, 6, "all"),
     "a drain hid what was drawn in quarter-hours without a price": (60010, 3, 6, 12, "falling-counter"),
 }
 
