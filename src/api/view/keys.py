@@ -11,7 +11,7 @@ from struct import Struct as Layout
 from typing import Final, NamedTuple
 
 # Raised by one whenever a key or a row changes its meaning: a store of another number is rebuilt.
-LAYOUT_VERSION: Final = 4
+LAYOUT_VERSION: Final = 5
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -22,11 +22,14 @@ _END: Final = b"\x00"
 
 
 class Index(bytes, Enum):
-    """The orders in which settled sessions are kept, each by what it starts with; then pluggedInAt, then id."""
+    """The orders in which settled sessions are kept, each by what it starts with; then pluggedInAt, then id.
+
+    Who is limited to one user is served from a list of that user's own: other users' sessions are never even met.
+    """
 
     ALL = b"A"
     USER = b"U"
-    POLICY = b"P"
+    POLICY_USER = b"P"
     VEHICLE = b"V"
     VEHICLE_USER = b"W"
     LOCATION = b"L"

@@ -14,8 +14,8 @@ POSITIONS = st.builds(
 )
 LISTS = st.one_of(
     st.just((Index.ALL, ())),
-    st.tuples(st.sampled_from([Index.USER, Index.POLICY, Index.VEHICLE, Index.LOCATION]), st.tuples(IDS)),
-    st.tuples(st.sampled_from([Index.VEHICLE_USER, Index.LOCATION_USER]), st.tuples(IDS, IDS)),
+    st.tuples(st.sampled_from([Index.USER, Index.VEHICLE, Index.LOCATION]), st.tuples(IDS)),
+    st.tuples(st.sampled_from([Index.POLICY_USER, Index.VEHICLE_USER, Index.LOCATION_USER]), st.tuples(IDS, IDS)),
 )
 
 
