@@ -1,7 +1,8 @@
-"""Where things lie in the view's store: keys whose byte order is the order of the list.
+"""Where things lie in the view's store: keys whose byte order is the order of the list, newest first.
 
 Knows ids, times and bytes only. Ids hold no zero byte (models.ids), so a zero byte ends each of them and no prefix
-can run into its neighbour's rows. Times are signed microseconds since 1970, shifted so that their bytes sort.
+can run into its neighbour's rows. Times are signed microseconds since 1970, shifted so that their bytes sort; in the
+place of a session every bit of time and id is turned over, so that a list is read forwards, as the store does it best.
 """
 
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ _TIME: Final = Layout(">Q")
 _PARTITION: Final = Layout(">I")
 _SHIFT: Final = 1 << 63
 _END: Final = b"\x00"
+_TURN_OVER: Final = bytes(range(256))[::-1]
 
 
 class Index(bytes, Enum):
@@ -89,17 +91,17 @@ def index_prefix(index: Index, ids: Sequence[str]) -> bytes:
 
 
 def position_key(position: Position) -> bytes:
-    """The part of an index key behind its prefix; its bytes compare as positions do."""
+    """The part of an index key behind its prefix; its bytes compare as positions do, the newest first."""
     return place_of(position.plugged_in_us, position.session_id)
 
 
 def place_of(plugged_in_us: int, session_id: str) -> bytes:
     """The same, from the parts of a position."""
-    return _TIME.pack(plugged_in_us + _SHIFT) + session_id.encode()
+    return _TIME.pack(_SHIFT - 1 - plugged_in_us) + session_id.encode().translate(_TURN_OVER)
 
 
 def position_of(prefix: bytes, key: bytes) -> Position:
     """The position that an index key under `prefix` holds."""
     start = len(prefix)
-    (shifted,) = _TIME.unpack_from(key, start)
-    return Position(shifted - _SHIFT, key[start + _TIME.size :].decode())
+    (turned,) = _TIME.unpack_from(key, start)
+    return Position(_SHIFT - 1 - turned, key[start + _TIME.size :].translate(_TURN_OVER).decode())

@@ -174,14 +174,15 @@ def _walk(store: Store, prefixes: list[bytes], selection: Selection, cursor: Cur
 
 def _entries(store: Store, prefix: bytes, selection: Selection, cursor: Cursor) -> _Entries:
     """The same of one list."""
-    lower = prefix + position_key(OLDEST if selection.from_us is None else Position(selection.from_us, ""))
     # A session is plugged in no later than out, so `to` bounds both.
-    upper = prefix + position_key(NEWEST if selection.to_us is None else Position(selection.to_us, "")) + _PAST_ANY_ID
+    newest = prefix + position_key(NEWEST if selection.to_us is None else Position(selection.to_us, ""))
+    oldest = prefix + position_key(OLDEST if selection.from_us is None else Position(selection.from_us, ""))
+    past_oldest = oldest + _PAST_ANY_ID
     edge = prefix + position_key(cursor.position)
     if cursor.direction is Direction.AFTER:
-        found = store.scan(lower, min(upper, edge), backwards=True)
+        found = store.scan(max(newest, edge + b"\x00"), past_oldest, backwards=False)
     else:
-        found = store.scan(max(lower, edge + b"\x00"), upper, backwards=False)
+        found = store.scan(newest, min(past_oldest, edge), backwards=True)
     for key, raw in found:
         yield position_of(prefix, key), unpack_head(raw)
 

@@ -21,14 +21,14 @@ LISTS = st.one_of(
 
 @given(POSITIONS, POSITIONS)
 def test_bytes_sort_as_positions(one: Position, other: Position) -> None:
-    """Two index keys compare as pluggedInAt, then id."""
-    assert (position_key(one) < position_key(other)) == (one < other)
+    """Two index keys compare as pluggedInAt, then id, the newest first."""
+    assert (position_key(one) < position_key(other)) == (one > other)
 
 
 @given(POSITIONS)
 def test_every_position_lies_between_the_ends(position: Position) -> None:
     """No session lies outside the whole range."""
-    assert position_key(OLDEST) < position_key(position) < position_key(NEWEST)
+    assert position_key(NEWEST) < position_key(position) < position_key(OLDEST)
 
 
 @given(LISTS, POSITIONS)
