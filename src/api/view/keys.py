@@ -20,6 +20,7 @@ _TIME: Final = Layout(">Q")
 _PARTITION: Final = Layout(">I")
 _SHIFT: Final = 1 << 63
 _END: Final = b"\x00"
+_PAST_ANY_ID: Final = b"\xff"
 _TURN_OVER: Final = bytes(range(256))[::-1]
 
 
@@ -92,11 +93,13 @@ def index_prefix(index: Index, ids: Sequence[str]) -> bytes:
 
 def position_key(position: Position) -> bytes:
     """The part of an index key behind its prefix; its bytes compare as positions do, the newest first."""
-    return place_of(position.plugged_in_us, position.session_id)
+    place = place_of(position.plugged_in_us, position.session_id)
+    # Without an id it is behind all that have one, as it is before them in a position's own order.
+    return place if position.session_id else place + _PAST_ANY_ID
 
 
 def place_of(plugged_in_us: int, session_id: str) -> bytes:
-    """The same, from the parts of a position."""
+    """The same, from the parts of a session's position."""
     return _TIME.pack(_SHIFT - 1 - plugged_in_us) + session_id.encode().translate(_TURN_OVER)
 
 

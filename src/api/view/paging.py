@@ -175,14 +175,13 @@ def _walk(store: Store, prefixes: list[bytes], selection: Selection, cursor: Cur
 def _entries(store: Store, prefix: bytes, selection: Selection, cursor: Cursor) -> _Entries:
     """The same of one list."""
     # A session is plugged in no later than out, so `to` bounds both.
-    newest = prefix + position_key(NEWEST if selection.to_us is None else Position(selection.to_us, ""))
+    newest = prefix + position_key(NEWEST if selection.to_us is None else Position(selection.to_us + 1, ""))
     oldest = prefix + position_key(OLDEST if selection.from_us is None else Position(selection.from_us, ""))
-    past_oldest = oldest + _PAST_ANY_ID
     edge = prefix + position_key(cursor.position)
     if cursor.direction is Direction.AFTER:
-        found = store.scan(max(newest, edge + b"\x00"), past_oldest, backwards=False)
+        found = store.scan(max(newest, edge + b"\x00"), oldest, backwards=False)
     else:
-        found = store.scan(newest, min(past_oldest, edge), backwards=True)
+        found = store.scan(newest, min(oldest, edge), backwards=True)
     for key, raw in found:
         yield position_of(prefix, key), unpack_head(raw)
 

@@ -1,6 +1,6 @@
 """Keys sort as the list does, and no list's entries lie among another's."""
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from api.view.keys import NEWEST, OLDEST, Index, Position, index_prefix, position_key, position_of
@@ -26,6 +26,8 @@ def test_bytes_sort_as_positions(one: Position, other: Position) -> None:
 
 
 @given(POSITIONS)
+@example(Position(OLDEST.plugged_in_us, session_id(0)))
+@example(Position(NEWEST.plugged_in_us - 1, session_id(2**60)))
 def test_every_position_lies_between_the_ends(position: Position) -> None:
     """No session lies outside the whole range."""
     assert position_key(NEWEST) < position_key(position) < position_key(OLDEST)
