@@ -16,7 +16,7 @@ from api.direct import Answer
 from api.durations import Duration
 from api.heads import Head, read_head
 from api.metrics import Metrics
-from api.problems import ProblemError, respond
+from api.problems import ProblemError, respond, unavailable
 from runtime.clock import monotonic_s
 from runtime.logs import LineBatch, get_log, members
 
@@ -30,6 +30,9 @@ SECURITY_HEADERS: Final = (
     (b"x-content-type-options", b"nosniff"),
     (b"cache-control", b"no-store"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+)
+_STOPPING: Final = unavailable(
+    "The API is stopping, and has no answer yet; a change that was asked for may still come to be. Look, or repeat.", 1
 )
 _DEFECT: Final = ProblemError(
     HTTPStatus.INTERNAL_SERVER_ERROR, "internal-error", "This is a fault of the API; X-Request-Id names the request."
@@ -86,6 +89,11 @@ class AccessLog:
                 await send({"type": "http.response.body", "body": answer.body})
         except ClientDisconnect:
             pass  # in the middle of its own body: there is nobody to answer, and nothing of ours is wrong
+        except asyncio.CancelledError:
+            # So the server ends what is under way when the time to drain is over. Who has no answer yet gets one.
+            if status:
+                raise
+            await respond(_STOPPING.problem, _STOPPING.headers)(scope, receive, send_noted)
         except Exception:
             # Said here and not by the server: the answer gets its headers, the traceback its request.
             log.exception("a request met a defect", request_id=head.request_id.decode())

@@ -106,6 +106,8 @@ class PolicyWrites:
             refused = await self._write(None, policy_id, known.vehicle_id, stored.tag, stored.fingerprint)
             if refused is None:
                 return
+            if refused.reason is not Refusal.POLICY_STALE:
+                raise _refusal(refused)
             if tags is not None:
                 break
         raise _changed_meanwhile()
