@@ -86,6 +86,7 @@ class Loading:
             logic=self._around.logic,
             vehicles=vehicles,
             timers=Timers(settings.timer_quiet_s, is_wall=settings.clock == "wall"),
+            generation=self._around.generation,
         )
         self._restoring.begin("sets its timers")
         count = processor.recover(monotonic_s(), self._restoring.move)

@@ -293,7 +293,7 @@ class PartitionWorker:
             offset = record.offset
             if offset < expected or (has_ahead and merge.is_done(topic, offset)):
                 continue
-            reading = read(record)
+            reading = read(record, self._around.generation)
             at, owner = turn(record, reading)
             ready_s = 0.0 if at is None else self._ready_s(record.logged_at - at, now_s)
             size = len(record.value or b"")

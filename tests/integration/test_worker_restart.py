@@ -90,7 +90,7 @@ def test_another_vehicles_clock_does_not_matter(topics: Topics, tmp_path: Path) 
 
 @pytest.mark.parametrize("step", [None, "produced", "committed", "stored"])
 def test_an_unplug_is_confirmed_after_a_restart(topics: Topics, tmp_path: Path, step: str | None) -> None:
-    """A timer that was set before the worker ended fires after it is back, once, wherever in its batch that one dies."""
+    """A timer that was set before the worker ended fires once after it is back, wherever in its batch that dies."""
     vehicle, state = new_vehicle("timer"), tmp_path / "state"
     unplug = plug(vehicle, T0 + minutes(70), False, batteryLevel=66)
     with running_system(topics, tmp_path, state_dir=state, timer_quiet_s=60) as system:

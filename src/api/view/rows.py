@@ -68,7 +68,7 @@ _IDS: Final = msgspec.msgpack.Decoder(tuple[str, ...])
 _NOTHING: Final = CurrentRow()
 
 
-def pack(row: Struct | tuple[str, ...]) -> bytes:
+def pack(row: Struct | tuple[str, ...] | tuple[Struct, ...]) -> bytes:
     return _PACK.encode(row)
 
 

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
@@ -39,6 +40,19 @@ def test_a_state_is_the_same_from_its_two_parts() -> None:
     for events in ((), (EVENT,), (EVENT, replace(EVENT, is_guess=True))):
         vehicle = replace(plugged_in(), charging_events=events)
         assert decode_vehicle(encode_vehicle(vehicle), encode_charging_events(vehicle)) == vehicle
+
+
+def test_a_state_from_before_deletions_were_remembered_is_read() -> None:
+    """What a record does not say yet is as if it had never been: no fingerprint, no deletion, and no first record."""
+    vehicle = plugged_in()
+    size = len(msgspec.msgpack.encode(vehicle))
+    head, raw = encode_vehicle(vehicle)[:-size], encode_vehicle(vehicle)[-size:]
+    former = msgspec.msgpack.decode(raw)
+    del former["deleted"]
+    for managed in former["policies"]:
+        del managed["fingerprint"], managed["is_first"]
+    read = decode_vehicle(head + msgspec.msgpack.encode(former), None)
+    assert read == replace(vehicle, policies=tuple(replace(each, is_first=False) for each in vehicle.policies))
 
 
 @pytest.mark.parametrize("zone", [None, NORTH, Zone("z" * 64)])
