@@ -81,7 +81,8 @@ class Authenticator:
         known = self._checked.get(authorization)
         if known is None or known.expires_at_s <= self._now_s() or self._generation != self._keys.generation:
             return None
-        return known
+        # Keys of an issuer that has been silent for too long are not trusted for what was checked before either.
+        return known if self._keys.are_usable() else None
 
     async def admit(self, scope: Scope) -> Principal:
         """The caller of this request, noted in it for `require`. Raises ProblemError (401, 503)."""

@@ -171,9 +171,13 @@ def test_until_the_first_success(issuer: Issuer, monkeypatch: pytest.MonkeyPatch
 
 
 def test_keys_grow_too_old(keys: JwksKeys, issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keys of which nothing was heard for a day are trusted no longer."""
+    """Keys of which nothing was heard for a day are trusted no longer, nor what was checked with them before."""
+    auth, token = authenticator(keys), issuer.token()
+    assert admitted(auth, token) == 200
     monkeypatch.setattr(auth_jwks, "_MAX_AGE_S", -1.0)
-    assert admitted(authenticator(keys), issuer.token()) == 503
+    assert admitted(auth, token) == 503
+    assert auth.remembered(f"Bearer {token}".encode()) is None
+    assert admitted(auth, issuer.token(jti="new")) == 503
 
 
 def test_only_keys_for_us_are_taken(issuer: Issuer) -> None:
