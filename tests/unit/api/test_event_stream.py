@@ -1,0 +1,194 @@
+"""One client's event stream over a view in memory: what it is sent after a reconnect, and what ends it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from starlette.types import Message
+
+from api import event_stream
+from api.auth import Authenticator
+from api.event_stream import EventId, SessionEvents, Slots, StreamParts
+from api.metrics import Metrics
+from api.view.projector import apply_policy, apply_update
+from api.view.rows import PolicyHead
+from api.view.store import Draft
+from api.view.view import View
+from api.view.watching import Published
+from models.session import SessionState
+from runtime.clock import monotonic_s
+from runtime.settings import load_settings
+from tests.support.api_tokens import authorization
+from tests.support.memory_store import MemoryStore
+from tests.support.system import SECRET
+from tests.support.updates import Update, session_id
+
+SOON_S = 10
+ACTIVE = SessionState.ACTIVE_REGULAR
+
+
+class Log:
+    """A view over a store in memory, and a hand that writes to it."""
+
+    def __init__(self) -> None:
+        self.view = View()
+        self._store = MemoryStore()
+        draft = Draft(self._store)
+        apply_policy(draft, "p1", PolicyHead("u1", "v1", True))
+        self._store.write(draft.changes)
+        self.view.publish(self._store)
+
+    def write(self, *updates: Update) -> None:
+        """One write, and word of it to whoever watches."""
+        draft = Draft(self._store)
+        for update in updates:
+            apply_update(draft, *update.read())
+        told = [Published("p1", update.user, update.id, update.version, update.body) for update in updates]
+        with self.view.watches.writing():
+            self._store.write(draft.changes)
+            self.view.touched(["p1"], told)
+
+    def is_read_to_its_end(self) -> None:
+        """All that the log had by now is in the view, whenever somebody began to wait for that."""
+        self.view.complete_as_of_s = monotonic_s() + 2 * event_stream._ENDS_AGE_S
+
+
+class Client:
+    """What one client was sent."""
+
+    def __init__(self) -> None:
+        self.sent = b""
+        self._more = asyncio.Event()
+
+    @property
+    def ids(self) -> list[str]:
+        lines = self.sent.decode().splitlines()
+        return [line.removeprefix("id: ") for line in lines if line.startswith("id: ")]
+
+    async def send(self, message: Message) -> None:
+        self.sent += message.get("body", b"")
+        self._more.set()
+
+    async def until(self, condition: Callable[[], Any]) -> None:
+        async with asyncio.timeout(SOON_S):
+            while not condition():
+                self._more.clear()
+                await self._more.wait()
+
+
+@asynccontextmanager
+async def opened(log: Log, last: EventId | None = None, auth: Authenticator | None = None) -> AsyncIterator[Client]:
+    """A stream of p1 for a client that has `last`; with a token of the test's secret, where no other is given."""
+    settings = load_settings({"FLEX_AUTH_HS256_SECRET": SECRET})
+    auth = auth or Authenticator(settings)
+    header = authorization()["Authorization"].encode()
+    caller = await auth.admit({"type": "http", "headers": [(b"authorization", header)]})
+    client = Client()
+    events = SessionEvents(StreamParts(log.view, auth, Metrics(), Slots(1), 0.05), caller, "p1", last)
+
+    async def receive() -> Message:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    task = asyncio.create_task(events({"type": "http"}, receive, client.send))
+    try:
+        yield client
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
+
+
+def version_of(number: int, version: int) -> Update:
+    return Update(id=session_id(number), version=version, state=ACTIVE)
+
+
+def has_looked(client: Client) -> bool:
+    """A heartbeat came: what a stream sends of itself, it has sent."""
+    return b"\n:\n" in client.sent
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(event_stream, "_LOOK_S", 0.01)
+
+
+def test_a_sidecar_that_is_behind_waits() -> None:
+    """A client with a later version of the current session is sent no older one: nothing until this view has more."""
+
+    async def run() -> list[str]:
+        log = Log()
+        log.write(version_of(1, 3))
+        async with opened(log, EventId(session_id(1), 5)) as client:
+            for version in (4, 5, 6):
+                await client.until(lambda: has_looked(client))
+                log.write(version_of(1, version))
+                client.sent = client.sent.replace(b"\n:\n", b"\n")
+            log.is_read_to_its_end()
+            await client.until(lambda: client.ids)
+            await client.until(lambda: has_looked(client))
+            return client.ids
+
+    assert asyncio.run(run()) == [f"{session_id(1)}:6"]
+
+
+def test_a_session_begun_anew() -> None:
+    """A version that the whole log does not have is of a log that is no more: its client is sent the current session,
+    and every update after it, as if it had nothing.
+    """
+
+    async def run() -> list[str]:
+        log = Log()
+        log.write(version_of(1, 3))
+        async with opened(log, EventId(session_id(1), 50)) as client:
+            await client.until(lambda: has_looked(client))
+            log.write(version_of(1, 4))
+            log.is_read_to_its_end()
+            await client.until(lambda: client.ids)
+            log.write(version_of(1, 5))
+            await client.until(lambda: len(client.ids) == 2)
+            return client.ids
+
+    assert asyncio.run(run()) == [f"{session_id(1)}:4", f"{session_id(1)}:5"]
+
+
+def test_a_log_without_a_current_session_yet() -> None:
+    """A client of a log that is no more gets the new log's first session, also where that comes later and is called as
+    its last one was.
+    """
+
+    async def run() -> list[str]:
+        log = Log()
+        async with opened(log, EventId(session_id(1), 50)) as client:
+            await client.until(lambda: has_looked(client))
+            log.is_read_to_its_end()
+            client.sent = b""
+            await client.until(lambda: has_looked(client))
+            log.write(version_of(1, 1))
+            await client.until(lambda: client.ids)
+            return client.ids
+
+    assert asyncio.run(run()) == [f"{session_id(1)}:1"]
+
+
+def test_what_arrives_with_the_end_of_the_log_is_not_sent_again() -> None:
+    """Where the version that a client has comes to this view at the very moment at which all is read, the client is
+    not sent it a second time.
+    """
+
+    async def run() -> list[str]:
+        log = Log()
+        log.write(version_of(1, 3))
+        async with opened(log, EventId(session_id(1), 5)) as client:
+            await client.until(lambda: has_looked(client))
+            # The view's thread may do both between two looks of the stream: no word of the write is heard before.
+            log.write(version_of(1, 4))
+            log.view.watches.tell = lambda *_: None  # type: ignore[method-assign]
+            log.write(version_of(1, 5))
+            log.is_read_to_its_end()
+            client.sent = b""
+            await client.until(lambda: client.sent.count(b":\n\n") > 1)
+            return client.ids
+
+    assert asyncio.run(run()) == []
