@@ -17,6 +17,8 @@ from runtime.logs import get_log
 
 log: Final = get_log()
 
+# The parts of a token's JOSE header by which its key is found.
+KEY_HEADERS: Final = ("kid", "alg")
 _SYMMETRIC: Final = "HS256"
 # By kind of key and curve; whatever is not here is passed over, an `oct` key above all.
 _PUBLIC_ALGORITHMS: Final = {("RSA", None): "RS256", ("EC", "P-256"): "ES256", ("OKP", "Ed25519"): "EdDSA"}

@@ -264,7 +264,7 @@ class SessionEvents(Response):
         if self._view.is_stopping:
             return "stopping"
         if self._parts.auth.seconds_left(self._caller) <= 0:
-            return "token-expired"
+            return "token-expired" if self._parts.auth.has_keys() else "unavailable"
         since_s = self._progress.behind_since_s
         if not self._view.is_alive or (since_s is not None and monotonic_s() - since_s > _CATCH_UP_S):
             return "unavailable"

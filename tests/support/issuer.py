@@ -35,7 +35,14 @@ class Issuer:
     def rotate(self, *algorithms: str, suffix: str = "1") -> None:
         """New keys of these algorithms, named `<algorithm>-<suffix>`, published in place of all others."""
         self.private = {f"{algorithm}-{suffix}": _MAKERS[algorithm]() for algorithm in algorithms}
-        self.published = json.dumps({"keys": [self.jwk(name) for name in self.private]}).encode()
+        self._publish(*self.private)
+
+    def withdraw(self, name: str) -> None:
+        """Publish all keys but this one, which can still sign."""
+        self._publish(*(one for one in self.private if one != name))
+
+    def _publish(self, *names: str) -> None:
+        self.published = json.dumps({"keys": [self.jwk(name) for name in names]}).encode()
 
     def jwk(self, name: str, **more: Any) -> dict[str, Any]:
         """The public half of a key as it is published."""

@@ -1,7 +1,7 @@
 """One client's event stream over a view in memory: what it is sent after a reconnect, and what ends it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -10,6 +10,7 @@ from starlette.types import Message
 
 from api import event_stream
 from api.auth import Authenticator
+from api.auth_keys import Key, KeysUnavailableError, SecretKeys, UnknownKeyError
 from api.event_stream import EventId, SessionEvents, Slots, StreamParts
 from api.metrics import Metrics
 from api.view.projector import apply_policy, apply_update
@@ -107,6 +108,41 @@ def version_of(number: int, version: int) -> Update:
 def has_looked(client: Client) -> bool:
     """A heartbeat came: what a stream sends of itself, it has sent."""
     return b"\n:\n" in client.sent
+
+
+class FakeKeys(SecretKeys):
+    """The test's secret, until it is taken back, or nothing is known of it any more."""
+
+    def __init__(self) -> None:
+        super().__init__(SECRET)
+        self.is_withdrawn = self.is_too_old = False
+
+    def are_usable(self) -> bool:
+        return not self.is_too_old
+
+    def find(self, header: Mapping[str, Any]) -> Key:
+        if self.is_too_old:
+            raise KeysUnavailableError
+        if self.is_withdrawn:
+            raise UnknownKeyError
+        return super().find(header)
+
+
+@pytest.mark.parametrize(("what", "reason"), [("is_withdrawn", b"token-expired"), ("is_too_old", b"unavailable")])
+def test_ends_with_the_key_of_its_token(what: str, reason: bytes) -> None:
+    """A stream ends within a heartbeat of the end of trust in the key that signed its token, and says what to do."""
+
+    async def run() -> bytes:
+        log, keys = Log(), FakeKeys()
+        log.write(version_of(1, 1))
+        auth = Authenticator(load_settings({"FLEX_AUTH_HS256_SECRET": SECRET}), keys=keys)
+        async with opened(log, auth=auth) as client:
+            await client.until(lambda: has_looked(client))
+            setattr(keys, what, True)
+            await client.until(lambda: b"event: end" in client.sent)
+            return client.sent
+
+    assert asyncio.run(run()).endswith(b'event: end\ndata: {"reason":"%b"}\n\n' % reason)
 
 
 @pytest.fixture(autouse=True)
