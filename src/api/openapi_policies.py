@@ -71,8 +71,8 @@ class SchedulePatch(Struct, frozen=True, kw_only=True):
 
 
 class VehiclePolicyPatch(Struct, frozen=True, rename="camel", kw_only=True):
-    """A JSON merge patch: fields that are named change, null takes a field back to its default. `id`, `at`, `userId`
-    and `vehicleId` may be named only as they are.
+    """A JSON merge patch: fields that are named change, null takes a field back to its default, where it may be null.
+    `id`, `at`, `userId` and `vehicleId` may be named only as they are.
     """
 
     id: WirePolicyId | UnsetType = UNSET
@@ -243,8 +243,9 @@ READ_POLICY: Final = operation(
 CHANGE_POLICY: Final = operation(
     "changePolicy",
     "Change a policy",
-    "A JSON merge patch (RFC 7396): fields that are named change, null takes a field back to its default. The id, the"
-    " user, the vehicle and `at` never change; they may be named as they are. Answered once read back.",
+    "A JSON merge patch (RFC 7396): fields that are named change, null takes a field back to its default, where it may"
+    " be null. The id, the user, the vehicle and `at` never change; they may be named as they are. Answered once read"
+    " back.",
     _policy_answer(200, "The policy as it stands now.")
     | _BAD_ID
     | _refused(WRITE_POLICIES)

@@ -1,6 +1,7 @@
 """The contracts that are checked in: what the app serves, what the topics are, and examples that are what they say."""
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -52,6 +53,19 @@ def test_every_operation_has_examples_of_all_its_answers(name: str, operation: d
                 assert "example" in content or not name.startswith("GET /flex"), (status, media_type)
     for content in operation.get("requestBody", {}).get("content", {}).values():
         assert content["examples"]
+
+
+def test_every_code_of_an_issue_is_in_the_reference() -> None:
+    """docs/reference/http.md names each code with which `issues` may say what is wrong with a value."""
+    root = OPENAPI.parents[2]
+    said = root.joinpath("docs/reference/http.md").read_text(encoding="utf-8").partition("Codes in `issues`")[2]
+    codes = {
+        code
+        for path in (root / "src/api").rglob("*.py")
+        for code in re.findall(r'"(bad-[a-z-]+)"', path.read_text(encoding="utf-8"))
+    }
+    assert len(codes) > 10
+    assert [code for code in sorted(codes) if f"`{code}`" not in said] == []
 
 
 def references(node: Any) -> Iterator[str]:
