@@ -13,47 +13,15 @@ from api.auth import Authenticator
 from api.auth_keys import Key, KeysUnavailableError, SecretKeys, UnknownKeyError
 from api.event_stream import EventId, SessionEvents, Slots, StreamParts
 from api.metrics import Metrics
-from api.view.projector import apply_policy, apply_update
-from api.view.rows import PolicyHead
-from api.view.store import Draft
-from api.view.view import View
-from api.view.watching import Published
 from models.session import SessionState
-from runtime.clock import monotonic_s
 from runtime.settings import load_settings
 from tests.support.api_tokens import authorization
-from tests.support.memory_store import MemoryStore
+from tests.support.memory_log import MemoryLog
 from tests.support.system import SECRET
 from tests.support.updates import Update, session_id
 
 SOON_S = 10
 ACTIVE = SessionState.ACTIVE_REGULAR
-
-
-class Log:
-    """A view over a store in memory, and a hand that writes to it."""
-
-    def __init__(self) -> None:
-        self.view = View()
-        self._store = MemoryStore()
-        draft = Draft(self._store)
-        apply_policy(draft, "p1", PolicyHead("u1", "v1", True))
-        self._store.write(draft.changes)
-        self.view.publish(self._store)
-
-    def write(self, *updates: Update) -> None:
-        """One write, and word of it to whoever watches."""
-        draft = Draft(self._store)
-        for update in updates:
-            apply_update(draft, *update.read())
-        told = [Published("p1", update.user, update.id, update.version, update.body) for update in updates]
-        with self.view.watches.writing():
-            self._store.write(draft.changes)
-            self.view.touched(["p1"], told)
-
-    def is_read_to_its_end(self) -> None:
-        """All that the log had by now is in the view, whenever somebody began to wait for that."""
-        self.view.complete_as_of_s = monotonic_s() + 2 * event_stream._ENDS_AGE_S
 
 
 class Client:
@@ -80,7 +48,9 @@ class Client:
 
 
 @asynccontextmanager
-async def opened(log: Log, last: EventId | None = None, auth: Authenticator | None = None) -> AsyncIterator[Client]:
+async def opened(
+    log: MemoryLog, last: EventId | None = None, auth: Authenticator | None = None
+) -> AsyncIterator[Client]:
     """A stream of p1 for a client that has `last`; with a token of the test's secret, where no other is given."""
     settings = load_settings({"FLEX_AUTH_HS256_SECRET": SECRET})
     auth = auth or Authenticator(settings)
@@ -133,7 +103,7 @@ def test_ends_with_the_key_of_its_token(what: str, reason: bytes) -> None:
     """A stream ends within a heartbeat of the end of trust in the key that signed its token, and says what to do."""
 
     async def run() -> bytes:
-        log, keys = Log(), FakeKeys()
+        log, keys = MemoryLog(), FakeKeys()
         log.write(version_of(1, 1))
         auth = Authenticator(load_settings({"FLEX_AUTH_HS256_SECRET": SECRET}), keys=keys)
         async with opened(log, auth=auth) as client:
@@ -154,7 +124,7 @@ def test_a_sidecar_that_is_behind_waits() -> None:
     """A client with a later version of the current session is sent no older one: nothing until this view has more."""
 
     async def run() -> list[str]:
-        log = Log()
+        log = MemoryLog()
         log.write(version_of(1, 3))
         async with opened(log, EventId(session_id(1), 5)) as client:
             for version in (4, 5, 6):
@@ -175,7 +145,7 @@ def test_a_session_begun_anew() -> None:
     """
 
     async def run() -> list[str]:
-        log = Log()
+        log = MemoryLog()
         log.write(version_of(1, 3))
         async with opened(log, EventId(session_id(1), 50)) as client:
             await client.until(lambda: has_looked(client))
@@ -195,7 +165,7 @@ def test_a_log_without_a_current_session_yet() -> None:
     """
 
     async def run() -> list[str]:
-        log = Log()
+        log = MemoryLog()
         async with opened(log, EventId(session_id(1), 50)) as client:
             await client.until(lambda: has_looked(client))
             log.is_read_to_its_end()
@@ -214,7 +184,7 @@ def test_what_arrives_with_the_end_of_the_log_is_not_sent_again() -> None:
     """
 
     async def run() -> list[str]:
-        log = Log()
+        log = MemoryLog()
         log.write(version_of(1, 3))
         async with opened(log, EventId(session_id(1), 5)) as client:
             await client.until(lambda: has_looked(client))
