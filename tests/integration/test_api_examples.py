@@ -104,7 +104,7 @@ def test_the_life_that_the_examples_tell(client: PolicyClient, system: System, c
 ERRORS: dict[str, tuple[str, str, int]] = {
     "a bad cursor": ("GET", f"{ROOT}/sessions?after=x", 400),
     "an unknown policy": ("GET", f"{ROOT}/nobody", 404),
-    "no If-Match": ("DELETE", f"{ROOT}/p", 404),
+    "an unknown policy to delete": ("DELETE", f"{ROOT}/p", 404),
     "no such method": ("PUT", f"{ROOT}/p", 405),
     "no such path": ("GET", "/flex/nothing", 404),
 }
