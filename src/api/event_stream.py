@@ -14,6 +14,7 @@ from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from api.auth import Authenticator, Principal
+from api.heads import OF_HEAD
 from api.metrics import Metrics
 from api.problems import respond, unavailable
 from api.view.view import View, ViewNotReadyError
@@ -37,6 +38,7 @@ _LAST_WORD_S: Final = 1.0
 # Attempts, a millisecond apart, to read between two writes of the view.
 _SNAPSHOT_TRIES: Final = 500
 _HEARTBEAT: Final = b":\n\n"
+_HEADERS: Final = {"content-type": MEDIA_TYPE, "x-accel-buffering": "no"}
 
 
 class EventId(NamedTuple):
@@ -129,6 +131,10 @@ class SessionEvents(Response):
             problem = unavailable("Too many event streams are open.", _RETRY_AFTER_S)
             await respond(problem.problem, problem.headers)(scope, receive, send)
             return
+        if OF_HEAD in scope:
+            await send(_start(_HEADERS))
+            await send({"type": "http.response.body", "body": b""})
+            return
         slots.left -= 1
         self._parts.metrics.streams.labels("events").inc()
         reason = "client"
@@ -152,7 +158,7 @@ class SessionEvents(Response):
 
     async def _serve(self, watch: Watch, send: Send) -> str:
         """Send until there is a reason to end, and say it."""
-        await send(_start({"content-type": MEDIA_TYPE, "x-accel-buffering": "no"}))
+        await send(_start(_HEADERS))
         try:
             await self._write(send, b"retry: %d\n\n" % _RETRY_MS)
             reason = await self._follow(watch, send)

@@ -51,8 +51,9 @@ class SessionPage(Struct, frozen=True):
 
 DESCRIPTION: Final = (
     "Charging sessions of vehicles under charging policies. A session is one plug visit, from plug-in (or its "
-    "anticipation) to plug-out. Every call under /flex needs a bearer token. Errors are RFC 9457 problem documents; a"
-    " method that a path does not have is a 405 (components/responses/MethodNotAllowed)."
+    "anticipation) to plug-out. Every call under /flex needs a bearer token. HEAD may be asked wherever GET may. Errors"
+    " are RFC 9457 problem documents; a method that a path does not have is a 405"
+    " (components/responses/MethodNotAllowed)."
 )
 
 _TIME_SCHEMA: Final = {"type": "string", "format": "date-time"}

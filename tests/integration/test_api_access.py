@@ -239,7 +239,7 @@ def test_no_faulty_token_opens_anything(api: Api, issuer: Issuer, fault: str) ->
         assert (path, status) == (path, 401)
         assert json.loads(body)["type"].endswith(":unauthorized")
     headers = {} if token is None else {"Authorization": f"Bearer {token}"}
-    for method, path in WRITES:
+    for method, path in [*WRITES, *(("HEAD", path) for path in PATHS)]:
         assert (method, path, api.client.request(method, path, json={}, headers=headers).status_code) == (
             method,
             path,

@@ -1,14 +1,28 @@
 """A view that nobody follows a topic for: tests write to it, from any thread, and watchers are told."""
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import uvicorn
+
+from api.app import asgi_of, create_app
 from api.event_stream import _ENDS_AGE_S
+from api.metrics import Metrics
+from api.run import listen, server_config
 from api.view.projector import apply_policy, apply_update
 from api.view.rows import PolicyHead
 from api.view.store import Draft
 from api.view.view import View
 from api.view.watching import Published, Watch
 from runtime.clock import monotonic_s
+from runtime.settings import load_settings
 from tests.support.memory_store import MemoryStore
+from tests.support.system import SECRET
 from tests.support.updates import Update
+from tests.support.waiting import wait_until
+
+_SOON_S = 10
 
 
 class MemoryLog:
@@ -45,3 +59,20 @@ class MemoryLog:
 
     def _watches(self) -> set[Watch]:
         return self.view.watches._by_policy.get("p1", set())
+
+
+@contextmanager
+def served(log: MemoryLog) -> Iterator[int]:
+    """The application on a server as it is in production; its port."""
+    app = create_app(log.view, load_settings({"FLEX_AUTH_HS256_SECRET": SECRET}), Metrics())
+    with listen("127.0.0.1", 0) as listener:
+        server = uvicorn.Server(server_config(asgi_of(app), 1))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        try:
+            wait_until(lambda: server.started, _SOON_S, "the server")
+            yield listener.getsockname()[1]
+        finally:
+            log.view.stop_waiting()
+            server.should_exit = True
+            thread.join(_SOON_S)

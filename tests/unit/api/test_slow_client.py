@@ -2,20 +2,10 @@
 
 import itertools
 import socket
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 
-import uvicorn
-
-from api.app import asgi_of, create_app
-from api.metrics import Metrics
-from api.run import listen, server_config
 from models.session import SessionState
-from runtime.settings import load_settings
 from tests.support.api_tokens import bearer
-from tests.support.memory_log import MemoryLog
-from tests.support.system import SECRET
+from tests.support.memory_log import MemoryLog, served
 from tests.support.updates import Update, session_id
 from tests.support.waiting import wait_until
 
@@ -23,23 +13,6 @@ SOON_S = 10
 PATH = "/flex/vehicle-policies/p1/session/events"
 # Updates per write; their session is some 500 bytes.
 BATCH_UPDATES = 400
-
-
-@contextmanager
-def served(log: MemoryLog) -> Iterator[int]:
-    """The application on a server as it is in production; its port."""
-    app = create_app(log.view, load_settings({"FLEX_AUTH_HS256_SECRET": SECRET}), Metrics())
-    with listen("127.0.0.1", 0) as listener:
-        server = uvicorn.Server(server_config(asgi_of(app), 1))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-        thread.start()
-        try:
-            wait_until(lambda: server.started, SOON_S, "the server")
-            yield listener.getsockname()[1]
-        finally:
-            log.view.stop_waiting()
-            server.should_exit = True
-            thread.join(SOON_S)
 
 
 def test_a_client_that_falls_behind_hears_why() -> None:
