@@ -172,6 +172,16 @@ _LAST_EVENT_ID: Final = parameter(
     f"{UPCOMING['id']}:1",
 )
 
+# OpenAPI 3.1 takes a stream for one text; who reads it event by event finds the fields of each.
+_EVENTS_SCHEMA: Final = {
+    "type": ["string", "object"],
+    "properties": {
+        "event": {"enum": ["flex:session:updated", "flex:session:erased", "end"]},
+        "id": _LAST_EVENT_ID["schema"],
+        "data": {"type": "string"},
+    },
+    "required": ["event", "data"],
+}
 SESSION_EVENTS: Final = operation(
     "streamSessionEvents",
     "A policy's session as it changes",
@@ -179,7 +189,7 @@ SESSION_EVENTS: Final = operation(
     " `<sessionId>:<version>`. On reconnect with Last-Event-ID the current session is sent if it differs; what lay"
     " between is not sent again. Ends with its token, with the policy, with the process, and where its client is too"
     " slow; the last event, `end`, says which.",
-    {200: {"description": "The stream.", "content": {EVENT_STREAM: {"schema": {"type": "string"}, "example": EVENTS}}}}
+    {200: {"description": "The stream.", "content": {EVENT_STREAM: {"schema": _EVENTS_SCHEMA, "example": EVENTS}}}}
     | _BAD
     | _NO_TOKEN
     | _NO_SCOPE
