@@ -38,7 +38,7 @@ fix: setup ## Format, and repair what the linter can
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-bench: setup ## Benchmarks of the core and of the whole worker, some ten minutes; figures go to benchmarks/results/latest.json
+bench: setup ## Benchmarks of the core, the worker, the fleet and the API, one after the other; figures go to benchmarks/results/latest.json
 	@PYTHONPATH=src:. $(BIN)/python -m benchmarks
 
 mutants: setup ## Small defects made on purpose: how many do the unit tests find? Ten minutes, in no other target

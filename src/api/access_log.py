@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.direct import Answer
 from api.durations import Duration
-from api.heads import Head, read_head
+from api.heads import OF_HEAD, Head, read_head
 from api.metrics import Metrics
 from api.problems import ProblemError, respond, unavailable
 from runtime.clock import monotonic_s
@@ -69,6 +69,10 @@ class AccessLog:
         start_s = monotonic_s()
         head = read_head(scope)
         status = 0
+        method = scope["method"]
+        if method == "HEAD":
+            # As GET, in all but the body: that the server leaves out.
+            scope = {**scope, "method": "GET", OF_HEAD: True}
 
         async def send_noted(message: Message) -> None:
             nonlocal status
@@ -102,7 +106,7 @@ class AccessLog:
             await respond(_DEFECT.problem)(scope, receive, send_noted)
         finally:
             self._open -= 1
-            self._note(_Ended(scope["method"], scope.get("route"), status, start_s, monotonic_s(), head))
+            self._note(_Ended(method, scope.get("route"), status, start_s, monotonic_s(), head))
 
     def _note(self, ended: "_Ended") -> None:
         if not self._ended:
