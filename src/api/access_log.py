@@ -70,9 +70,7 @@ class AccessLog:
         head = read_head(scope)
         status = 0
         method = scope["method"]
-        if method == "HEAD":
-            # As GET, in all but the body: that the server leaves out.
-            scope = {**scope, "method": "GET", OF_HEAD: True}
+        scope = _as_get(scope)
 
         async def send_noted(message: Message) -> None:
             nonlocal status
@@ -138,6 +136,11 @@ class AccessLog:
         """What all requests of a kind have in common."""
         fields = members({"event": "request", "method": method, "route": route, "status": status})
         return _Known(self._metrics.durations.of((method, route, str(status))), fields)
+
+
+def _as_get(scope: Scope) -> Scope:
+    """HEAD is answered as GET is, in all but the body: that the server leaves out."""
+    return {**scope, "method": "GET", OF_HEAD: True} if scope["method"] == "HEAD" else scope
 
 
 class _Ended(Struct, frozen=True, gc=False):
