@@ -12,7 +12,8 @@ import pytest
 from starlette.types import Message
 
 from api import csv_stream
-from api.auth import Authenticator, Principal
+from api.auth import Authenticator, Principal, Signature
+from api.auth_keys import Key
 from api.csv_stream import COLUMNS, CsvParts, SessionsCsv, csv_head, csv_rows
 from api.event_stream import Slots
 from api.metrics import Metrics
@@ -107,6 +108,9 @@ def test_a_missing_field_is_empty_and_the_others_are_not() -> None:
     assert line["kwhSum"] == str(session["statistics"]["aggregated"]["kwhSum"])
 
 
+SIGNATURE = Signature({"alg": "HS256"}, Key("HS256", SECRET.encode()))
+
+
 @pytest.mark.parametrize(("ending", "reason"), [("defect", "defect"), ("stop", "stopping"), ("leave", "client")])
 def test_why_a_stream_ended_is_told(monkeypatch: pytest.MonkeyPatch, ending: str, reason: str) -> None:
     """A defect of ours, and a stop that could not wait, are not counted as clients that left."""
@@ -115,7 +119,7 @@ def test_why_a_stream_ended_is_told(monkeypatch: pytest.MonkeyPatch, ending: str
     auth = Authenticator(load_settings({"FLEX_AUTH_HS256_SECRET": SECRET}), metrics)
     stream = SessionsCsv(
         CsvParts(view, auth, metrics, Slots(1)),
-        Principal(scopes=frozenset(), user_id=None, expires_at_s=9e9, token_digest=b""),
+        Principal(scopes=frozenset(), user_id=None, expires_at_s=9e9, token_digest=b"", signature=SIGNATURE),
         Selection(),
     )
 
