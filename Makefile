@@ -3,7 +3,7 @@
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint check fix bench mutants chaos simulate clean
+.PHONY: help setup run test lint check fix bench mutants planted chaos simulate clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,11 +38,14 @@ fix: setup ## Format, and repair what the linter can
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-bench: setup ## Benchmarks of the core and of the whole worker, some ten minutes; figures go to benchmarks/results/latest.json
+bench: setup ## Benchmarks of the core, the worker, the fleet and the API, one after the other; figures go to benchmarks/results/latest.json
 	@PYTHONPATH=src:. $(BIN)/python -m benchmarks
 
 mutants: setup ## Small defects made on purpose: how many do the unit tests find? Ten minutes, in no other target
 	@$(BIN)/python scripts/mutants.py --minutes 10
+
+planted: setup ## Defects planted in the session logic: does the simulated fleet find each? Half an hour, in no other target
+	@$(BIN)/python scripts/planted.py --minutes 5
 
 chaos: setup ## Faults on purpose, many of each, at most two hours; a short form is in `make test`
 	@PYTHONPATH=src:. $(BIN)/python scripts/chaos.py

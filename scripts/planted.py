@@ -3,7 +3,8 @@
 Each run is `python -m simulation` on clean feeds with the spoilt copy in front of the real one, for at most so many
 minutes. A place that the code no longer has is an error: then the list is to be mended. Exit status 1: one was missed.
 
-    .venv/bin/python scripts/planted.py --minutes 5
+    make planted
+    .venv/bin/python scripts/planted.py --minutes 5 verdict STOP
 """
 
 import argparse
@@ -74,11 +75,28 @@ PLANTS = (
     Plant("timers that fire after the message", "timers",
           "if due_at is not None and due_at < before:\n                return",
           "if due_at is not None and due_at + DELAY_LIMIT < before:\n                return"),
-    Plant("past blocks that grow", "public", "start_at=block.start_at, end_at=block.end_at)\n        for block",
-          "start_at=block.start_at, end_at=max(block.end_at, control.checked_at))\n        for block"),
+    Plant("past blocks that grow", "public", "start_at=block.start_at, end_at=block.end_at))\n    if running",
+          "start_at=block.start_at, end_at=max(block.end_at, control.checked_at)))\n    if running"),
     Plant("a step that changes what came in", "step", "part = visit.part = _copy(visit.part)", "part = visit.part"),
     Plant("small unmanaged visits lost", "parts", "OBSERVED_ENERGY_WH: Final = 50", "OBSERVED_ENERGY_WH: Final = 5000"),
     Plant("a policy that manages another's visit", "parts", " and policy.user_id == visit.user_id:", ":"),
+    Plant("a verdict that is always SUCCEEDED", "outcome", "SUCCEEDED if is_met else FAILED", "SUCCEEDED"),
+    Plant("the dearest quarter-hours", "planner", "Cheapest(Window(request.prices[quarters],",
+          "Cheapest(Window([-price for price in request.prices[quarters]],"),
+    Plant("no STOP at all", "steering", "    given_at = _given_at(step, now)\n    if is_again",
+          "    if action is Action.STOP:\n        return\n    given_at = _given_at(step, now)\n    if is_again"),
+    Plant("a STOP that is not released", "steering",
+          "    sent, charging, until = step.control.sent, step.charging, step.vehicle.command_until\n",
+          "    sent, charging, until = None, step.charging, step.vehicle.command_until\n"),
+    Plant("errors that nobody sees", "faults", "error.occurred_at) if control.errors else None",
+          "error.occurred_at) if False else None"),
+    Plant("blocks that are all REGULAR", "public", "blocks.append(Block(type=block.type,",
+          'blocks.append(Block(type="REGULAR",'),
+    Plant("quarter-hours without a level", "series", "until, energy_wh, levels, kept, origin",
+          "until, energy_wh, (), kept, origin"),
+    Plant("an unmanaged session that represents nothing", "dedup",
+          "represents = event.is_managed or not any(known.is_managed for known in rivals)",
+          "represents = event.is_managed"),
 )  # fmt: skip
 
 

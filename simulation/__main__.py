@@ -97,6 +97,7 @@ def _add(total: Summary, summary: Summary) -> None:
         "parts",
         "unjudged",
         "savings",
+        "verdicts",
         "refused",
         "elapsed_s",
         "core_s",
@@ -156,7 +157,7 @@ def _conclude(total: Summary, laws: Counter[tuple[str, str]], runs: int) -> None
     core_us = total.core_s / max(1, total.events) * 1e6
     click.echo(
         f"{runs} runs, {total.events:,} events, {total.updates:,} updates, {total.commands:,} commands, "
-        f"{total.crashes:,} crashes, {total.refused:,} messages refused; "
+        f"{total.crashes:,} crashes, {total.verdicts:,} verdicts, {total.refused:,} messages refused; "
         f"{total.events / max(total.elapsed_s, 1e-9):,.0f} events/s "
         f"(core {core_us:.0f} us, world and judge {own_us:.0f} us an event)"
     )

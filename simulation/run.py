@@ -38,6 +38,7 @@ from sessions.state import Vehicle
 from sessions.timers import wake
 from simulation.lane import Lane
 from simulator.feeds.feed import Feed
+from simulator.judge.courses import Courses
 from simulator.judge.findings import Finding, Update
 from simulator.judge.nights import NightCount, Nights
 from simulator.judge.truth import Comparison
@@ -77,7 +78,7 @@ class Options(Struct, frozen=True, kw_only=True):
 
 
 class Summary(Struct, kw_only=True):
-    """What a run came to. `visits`, `savings`: how many were held against the truth.
+    """What a run came to. `visits`, `savings`, `verdicts`: how many were held against the truth.
 
     `parts`: all there were in truth. `skipped`: those that could not be compared, by why. `unjudged`: those of which
     nothing was said. `core_s`: of `elapsed_s`, what the session logic took.
@@ -94,6 +95,7 @@ class Summary(Struct, kw_only=True):
     skipped: Counter[str] = msgspec.field(default_factory=Counter)
     savings: int = 0
     nights: NightCount = msgspec.field(default_factory=NightCount)
+    verdicts: int = 0
     refused: int = 0
     elapsed_s: float = 0.0
     core_s: float = 0.0
@@ -154,6 +156,7 @@ class Run:
             judged = lane.comparison
             summary.visits += judged.compared
             summary.savings += judged.valued
+            summary.verdicts += lane.verdicts
             summary.unjudged += judged.unjudged
             summary.skipped.update(judged.skipped)
         summary.parts = summary.visits + summary.unjudged + sum(summary.skipped.values())
@@ -169,7 +172,11 @@ class Run:
         comparison = Comparison(
             car.oracle, who.vehicle_id, feed.bounds, self._market, self._report, feed.heard, feed.metered
         )
-        return Lane(car, feed, comparison, self._report)
+        courses = None
+        if feed.tells_levels:
+            is_commanded = options.is_wall
+            courses = Courses(car, self._market, self._report, is_whole=feed.is_clean, is_commanded=is_commanded)
+        return Lane(car, feed, comparison, self._report, courses)
 
     def _run_until(self, heap: list[tuple[int, int]], until_ms: int) -> None:
         lanes = self.lanes
@@ -210,7 +217,7 @@ class Run:
         if lane.is_news:
             # Once all that came at this moment is taken, as the world has moved to it as well.
             lane.is_news = False
-            lane.ledger.after_step(lane.enabled(), moment(now_ms))
+            lane.after_step(now_ms)
         if self._options.is_wall:
             self._set_wake(lane)
 
@@ -269,11 +276,11 @@ class Run:
         for output in decision.outputs:
             if isinstance(output, SessionChanged):
                 self.summary.updates += 1
-                lane.ledger.take(_update(output))
+                lane.take(_update(output))
                 if output.head.plugged_out_at is not None:
                     lane.comparison.settled(output.session, now_ms)
             elif isinstance(output, SessionErased):
-                lane.ledger.erase(output.session_id, moment(now_ms))
+                lane.erase(output.session_id, now_ms)
         if not self._options.is_wall:
             return
         # Once all updates of the step are known: they become visible together.
@@ -281,7 +288,7 @@ class Run:
             # One whose time has passed is not written.
             if isinstance(output, CommandIssued) and millis(output.command.valid_until) >= now_ms:
                 self.summary.commands += 1
-                lane.ledger.command(output.command, moment(now_ms))
+                lane.command(output.command, now_ms)
                 lane.car.take(output.command, now_ms)
 
     def _next_death(self) -> int:
@@ -305,7 +312,7 @@ class Run:
         parts = lane.car.oracle.finished(now_ms)
         for part in parts:
             self._nights.add(part)
-        lane.comparison.happened(parts)
+        lane.happened(parts)
         if not lane.is_broken:
             active_since = None if is_last else lane.ledger.active_since
             until_ms = NEVER_MS if is_last else now_ms - HOUR_MS

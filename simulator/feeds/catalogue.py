@@ -75,6 +75,13 @@ _ORDERED: Final = frozenset(
 )  # fmt: skip
 # Values that no message may have pass the same door as in a worker, which takes them out.
 _COARSE: Final = frozenset({"out-of-range", ALL})
+# Whose levels and limits all arrive, when they are true: elsewhere nobody can say which of them a verdict knew.
+_LEVELLED: Final = frozenset(
+    {
+        "changed-fields", "lifetime-counter", "held-counter", "falling-counter", "placeholder-zeros", "duplicates",
+        "wrong-words",
+    }
+)  # fmt: skip
 # Readings of the counter are missing, each at its time, and no bound of the clock allows for that.
 _UNREAD: Final = frozenset({"out-of-range", "rate-only"})
 # Who tells as often as the fastest do, every 1 to 10 s while plugged in.
@@ -90,6 +97,7 @@ class DirtyFeed(Feed):
     def __init__(self, name: str, spoilers: Sequence[Spoiler]) -> None:
         self.is_ordered = name in _ORDERED
         self.is_coarse = name in _COARSE
+        self.tells_levels = name in _LEVELLED
         skew_ms = next((spoiler.off_ms for spoiler in spoilers if isinstance(spoiler, Skew)), 0)
         self.bounds = structs.replace(BOUNDS[name], skew_ms=skew_ms)
         self.heard = Heard() if self.bounds.blind_s else None

@@ -30,6 +30,9 @@ _VERDICTS: Final = frozenset({"SUCCEEDED", "FAILED"})
 # Settled sessions are remembered for so long, to see that none overlaps them: a late one is late by less.
 _REMEMBERED: Final = timedelta(days=8)
 
+# So long the worker knows for sure which sessions stand for one charging event.
+_COMPARED: Final = timedelta(days=6)
+
 Report = Callable[[str, datetime, str], None]
 
 
@@ -40,6 +43,7 @@ class _Past(Struct, frozen=True):
     session_id: SessionId
     started_at: datetime
     ended_at: datetime
+    is_managed: bool
 
 
 class Ledger:
@@ -95,6 +99,8 @@ class Ledger:
             self._check_settled(update)
             return
         self._live[head.id] = update
+        if not update.represents:
+            self._report("the managed session represents its event, else the later", update.created_at, head.id)
         if head.policy_id is None:
             self._report("unmanaged sessions are published settled", update.created_at, head.id)
         elif self._current.setdefault(head.policy_id, head.id) != head.id:
@@ -259,7 +265,20 @@ class Ledger:
             if not is_same and past.started_at < ended_at and started_at < past.ended_at:
                 detail = f"{head.id} and {past.session_id} from {max(past.started_at, started_at)}"
                 self._report("sessions do not overlap", at, detail)
-        self._events.append(_Past(update.charging_event_id, head.id, started_at, ended_at))
+        self._check_represents(update, ended_at)
+        is_managed = head.policy_id is not None
+        self._events.append(_Past(update.charging_event_id, head.id, started_at, ended_at, is_managed))
+
+    def _check_represents(self, update: Update, ended_at: datetime) -> None:
+        head = update.head
+        rivals = [past for past in self._events if past.charging_event_id == update.charging_event_id]
+        if any(past.ended_at < ended_at - _COMPARED for past in rivals):
+            # Whether the worker still knows of it, nobody can say to the minute.
+            return
+        is_due = head.policy_id is not None or not any(past.is_managed for past in rivals)
+        if update.represents is not is_due:
+            detail = f"{head.id}: {update.represents} beside {[past.session_id for past in rivals]}"
+            self._report("the managed session represents its event, else the later", update.created_at, detail)
 
     def _end(self, session_id: SessionId) -> None:
         self._over.append(session_id)

@@ -249,17 +249,13 @@ class Car:
                 self.oracle.delete_policy(now_ms, act.policy_id, self.level_at(now_ms), self._untold_kwh())
                 told.append(act)
             case Wish():
-                self.oracle.wish(act.policy_id)
+                self.oracle.wish(now_ms, act.policy_id)
                 told.append(act)
             case PressStart():
-                if self.is_plugged_in:
-                    self.oracle.meddle("started by hand")
-                    self._order, self._plan, self._is_manual = None, None, True
-                    self._wants, self.ready_ms = True, max(self.ready_ms, now_ms)
-                    self._change(now_ms)
+                self._start_by_hand()
             case SetLimit():
                 self._settle(now_ms)
-                self.oracle.meddle("limit changed")
+                self.oracle.set_limit(now_ms, act.percent)
                 self.limit_percent = act.percent
                 self._change(now_ms)
             case Precondition():
@@ -267,6 +263,15 @@ class Car:
                     self._begin_preheat(act)
             case Sell():
                 self._sell(act)
+
+    def _start_by_hand(self) -> None:
+        now_ms = self.now_ms
+        if self.is_plugged_in:
+            self.oracle.note_meddling(now_ms)
+            self.oracle.meddle("started by hand")
+            self._order, self._plan, self._is_manual = None, None, True
+            self._wants, self.ready_ms = True, max(self.ready_ms, now_ms)
+            self._change(now_ms)
 
     def _plug_in(self, act: PlugIn) -> PlugEvent:
         now_ms, person = self.now_ms, self.person

@@ -16,7 +16,7 @@ from simulator.world.moments import HOUR_MS, QUARTER_MS, SECOND_MS
 
 # A plug that is back after no longer than this never left.
 DEBOUNCE_MS: Final = 60 * SECOND_MS
-# The newest changes of policy or owner that are remembered.
+# The newest changes of policy or owner that are remembered, and of what people did besides.
 _TOUCHES_LIMIT: Final = 64
 
 
@@ -144,7 +144,10 @@ class TruePart(Struct, kw_only=True):
 class Oracle:
     """The truth of one car. Parts that are over are taken away with `finished`."""
 
-    __slots__ = ("_charger_id", "_out_ms", "_out_percent", "_over", "_part", "_wished", "policies", "touches")
+    __slots__ = (
+        "_charger_id", "_out_ms", "_out_percent", "_over", "_part", "_wished", "limits", "meddlings", "policies",
+        "touches",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.policies: dict[PolicyId, VehiclePolicy] = {}
@@ -157,6 +160,10 @@ class Oracle:
         self._wished: PolicyId | None = None
         # When a policy or the owner changed, the newest times (ms).
         self.touches: list[int] = []
+        # When somebody started the car by hand, set its limit or wished for another target, the newest times (ms).
+        self.meddlings: list[int] = []
+        # The car's own limits (%), and since when each (ms): the newest that were set.
+        self.limits: list[tuple[int, float]] = []
 
     def finished(self, now_ms: int) -> list[TruePart]:
         """The parts that are over and have not been taken yet."""
@@ -228,8 +235,9 @@ class Oracle:
         if self._part is not None:
             self._part.meddled = how
 
-    def wish(self, policy_id: PolicyId) -> None:
+    def wish(self, at_ms: int, policy_id: PolicyId) -> None:
         """Somebody wished something of a policy's session: of the one that is open, or else of the next."""
+        self.note_meddling(at_ms)
         part = self._part
         if part is not None and part.policy is not None and part.policy.id == policy_id:
             part.meddled = "target wished"
@@ -280,6 +288,18 @@ class Oracle:
         if part is not None and part.policy is not None and part.policy.id == policy_id:
             self._cut(at_ms, percent, untold_kwh)
             self._take_over(self._part or part, at_ms)
+
+    def note_meddling(self, at_ms: int) -> None:
+        """Somebody does what no plan could know."""
+        self.meddlings.append(at_ms)
+        del self.meddlings[:-_TOUCHES_LIMIT]
+
+    def set_limit(self, at_ms: int, percent: float) -> None:
+        """The car's own limit is another from now on."""
+        self.note_meddling(at_ms)
+        self.meddle("limit changed")
+        self.limits.append((at_ms, percent))
+        del self.limits[:-_TOUCHES_LIMIT]
 
     def _touch(self, at_ms: int) -> None:
         self.touches.append(at_ms)

@@ -14,9 +14,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.direct import Answer
 from api.durations import Duration
-from api.heads import Head, read_head
+from api.heads import OF_HEAD, Head, read_head
 from api.metrics import Metrics
-from api.problems import ProblemError, respond
+from api.problems import ProblemError, respond, unavailable
 from runtime.clock import monotonic_s
 from runtime.logs import LineBatch, get_log, members
 
@@ -30,6 +30,9 @@ SECURITY_HEADERS: Final = (
     (b"x-content-type-options", b"nosniff"),
     (b"cache-control", b"no-store"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+)
+_STOPPING: Final = unavailable(
+    "The API is stopping, and has no answer yet; a change that was asked for may still come to be. Look, or repeat.", 1
 )
 _DEFECT: Final = ProblemError(
     HTTPStatus.INTERNAL_SERVER_ERROR, "internal-error", "This is a fault of the API; X-Request-Id names the request."
@@ -66,6 +69,8 @@ class AccessLog:
         start_s = monotonic_s()
         head = read_head(scope)
         status = 0
+        method = scope["method"]
+        scope = _as_get(scope)
 
         async def send_noted(message: Message) -> None:
             nonlocal status
@@ -86,6 +91,11 @@ class AccessLog:
                 await send({"type": "http.response.body", "body": answer.body})
         except ClientDisconnect:
             pass  # in the middle of its own body: there is nobody to answer, and nothing of ours is wrong
+        except asyncio.CancelledError:
+            # So the server ends what is under way when the time to drain is over. Who has no answer yet gets one.
+            if status:
+                raise
+            await respond(_STOPPING.problem, _STOPPING.headers)(scope, receive, send_noted)
         except Exception:
             # Said here and not by the server: the answer gets its headers, the traceback its request.
             log.exception("a request met a defect", request_id=head.request_id.decode())
@@ -94,7 +104,7 @@ class AccessLog:
             await respond(_DEFECT.problem)(scope, receive, send_noted)
         finally:
             self._open -= 1
-            self._note(_Ended(scope["method"], scope.get("route"), status, start_s, monotonic_s(), head))
+            self._note(_Ended(method, scope.get("route"), status, start_s, monotonic_s(), head))
 
     def _note(self, ended: "_Ended") -> None:
         if not self._ended:
@@ -126,6 +136,11 @@ class AccessLog:
         """What all requests of a kind have in common."""
         fields = members({"event": "request", "method": method, "route": route, "status": status})
         return _Known(self._metrics.durations.of((method, route, str(status))), fields)
+
+
+def _as_get(scope: Scope) -> Scope:
+    """HEAD is answered as GET is, in all but the body: that the server leaves out."""
+    return {**scope, "method": "GET", OF_HEAD: True} if scope["method"] == "HEAD" else scope
 
 
 class _Ended(Struct, frozen=True, gc=False):

@@ -147,10 +147,11 @@ async def _of_the_framework(request: Request, error: Exception) -> Response:
 def _methods(request: Request) -> list[str]:
     """Every method that some route has for this request's path."""
     if request.scope["path"] in LISTS:
-        return ["GET"]
+        return ["GET", "HEAD"]
     routes = request.app.routes
-    return [
+    found = [
         method
         for method in ("DELETE", "GET", "PATCH", "POST", "PUT")
         if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in routes)
     ]
+    return sorted([*found, "HEAD"]) if "GET" in found else found

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.types import Scope
 
 from api.auth_jwks import JwksKeys
-from api.auth_keys import Keys, KeysUnavailableError, SecretKeys, UnknownKeyError
+from api.auth_keys import KEY_HEADERS, Key, Keys, KeysUnavailableError, SecretKeys, UnknownKeyError
 from api.metrics import Metrics
 from api.problems import ProblemError, unavailable
 from models.ids import is_id
@@ -38,11 +38,18 @@ _REALM: Final = 'Bearer realm="flex-sessions"'
 ADMITTED: Final = "flex.principal"
 
 
+class Signature(Struct, frozen=True):
+    """What a token was checked with: the key, and the parts of the token's JOSE header that lead to it."""
+
+    header: Mapping[str, Any]
+    key: Key
+
+
 class Principal(Struct, frozen=True, kw_only=True):
     """The caller. `user_id`: sees this user's data only; None: everyone's.
 
     `expires_at_s` is in seconds since 1970, the leeway included: from then on the token is refused. `token_digest` is
-    the SHA-256 of the token; `subject` is the token's `sub`, if it has one.
+    the SHA-256 of the token; `subject` is the token's `sub`, if it has one; `signature` is for as long as it counts.
     """
 
     scopes: frozenset[str]
@@ -50,6 +57,7 @@ class Principal(Struct, frozen=True, kw_only=True):
     subject: str | None = None
     expires_at_s: float
     token_digest: bytes
+    signature: Signature
 
 
 class Authenticator:
@@ -81,7 +89,8 @@ class Authenticator:
         known = self._checked.get(authorization)
         if known is None or known.expires_at_s <= self._now_s() or self._generation != self._keys.generation:
             return None
-        return known
+        # Keys of an issuer that has been silent for too long are not trusted for what was checked before either.
+        return known if self._keys.are_usable() else None
 
     async def admit(self, scope: Scope) -> Principal:
         """The caller of this request, noted in it for `require`. Raises ProblemError (401, 503)."""
@@ -105,8 +114,19 @@ class Authenticator:
         return principal
 
     def seconds_left(self, principal: Principal) -> float:
-        """How long the caller's token stays good; 0 or less: it is not."""
-        return principal.expires_at_s - self._now_s()
+        """How long the caller's token stays good; 0 or less: it is not, perhaps since its key is trusted no longer."""
+        return principal.expires_at_s - self._now_s() if self._counts(principal.signature) else 0.0
+
+    def has_keys(self) -> bool:
+        """Tell whether any token can be judged now; where not, another token is of no use."""
+        return self._keys.are_usable()
+
+    def _counts(self, signature: Signature) -> bool:
+        """Tell whether a request with the same token would be checked with the same key now."""
+        try:
+            return self._keys.find(signature.header) == signature.key
+        except (UnknownKeyError, KeysUnavailableError):
+            return False
 
     def _identified(self, given: Sequence[bytes]) -> Principal:
         try:
@@ -132,7 +152,8 @@ class Authenticator:
 
     def _check(self, token: str) -> Principal:
         try:
-            key = self._keys.find(jwt.get_unverified_header(token))
+            header = jwt.get_unverified_header(token)
+            key = self._keys.find(header)
             claims: Mapping[str, Any] = jwt.decode(
                 token,
                 key.material,
@@ -155,6 +176,7 @@ class Authenticator:
             subject=subject if isinstance(subject, str) else None,
             expires_at_s=expires_at_s,
             token_digest=hashlib.sha256(token.encode()).digest(),
+            signature=Signature({name: header.get(name) for name in KEY_HEADERS}, key),
         )
 
 

@@ -83,9 +83,12 @@ class JwksKeys:
         self._is_stopping = True
         self._wake.set()
 
+    def are_usable(self) -> bool:
+        return self._keys is not None and monotonic_s() - self._read_s <= _MAX_AGE_S
+
     def find(self, header: Mapping[str, Any]) -> Key:
         keys = self._keys
-        if keys is None or monotonic_s() - self._read_s > _MAX_AGE_S:
+        if keys is None or not self.are_usable():
             raise KeysUnavailableError
         return keys.find(header)
 

@@ -17,6 +17,8 @@ from runtime.logs import get_log
 
 log: Final = get_log()
 
+# The parts of a token's JOSE header by which its key is found.
+KEY_HEADERS: Final = ("kid", "alg")
 _SYMMETRIC: Final = "HS256"
 # By kind of key and curve; whatever is not here is passed over, an `oct` key above all.
 _PUBLIC_ALGORITHMS: Final = {("RSA", None): "RS256", ("EC", "P-256"): "ES256", ("OKP", "Ed25519"): "EdDSA"}
@@ -59,6 +61,9 @@ class Keys(Protocol):
     def generation(self) -> int:
         """Grows whenever a key was taken away: what was checked before must be checked again."""
 
+    def are_usable(self) -> bool:
+        """Tell whether there are keys, not too old to be trusted."""
+
     def find(self, header: Mapping[str, Any]) -> Key:
         """The key for a token with this JOSE header. Raises UnknownKeyError, KeysUnavailableError."""
 
@@ -77,6 +82,9 @@ class SecretKeys:
 
     def __init__(self, secret: str) -> None:
         self._key = Key(_SYMMETRIC, secret.encode())
+
+    def are_usable(self) -> bool:
+        return True
 
     def find(self, header: Mapping[str, Any]) -> Key:
         del header  # the only key, whatever it is called

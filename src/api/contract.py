@@ -30,7 +30,7 @@ SCHEMAS: Final[set[type[Struct]]] = set()
 SAID_BY_CLIENTS: Final[set[str]] = set()
 
 
-def parameter(name: str, where: str, schema: Mapping[str, Any], description: str) -> dict[str, Any]:
+def parameter(name: str, where: str, schema: Mapping[str, Any], description: str, example: str | int) -> dict[str, Any]:
     """A parameter in the path, the query or a header."""
     return {
         "name": name,
@@ -38,6 +38,7 @@ def parameter(name: str, where: str, schema: Mapping[str, Any], description: str
         "required": where == "path",
         "schema": dict(schema),
         "description": description,
+        "example": example,
     }
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Final
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -53,57 +53,59 @@ COLUMNS: Final = (
 
 
 class _Camel(Struct, frozen=True, rename="camel", kw_only=True):
-    """Only what the columns need is decoded; the text of times goes through as it stands."""
+    """Only what the columns need is decoded; the text of times goes through as it stands. Absent is as good as null."""
 
 
 class _Aggregated(_Camel, frozen=True):
-    kwh_sum: float
-    battery_from: int | None
-    battery_to: int | None
+    kwh_sum: float | None = None
+    battery_from: int | None = None
+    battery_to: int | None = None
 
 
 class _Statistics(_Camel, frozen=True):
-    aggregated: _Aggregated | None
+    aggregated: _Aggregated | None = None
 
 
 class _Target(_Camel, frozen=True):
-    type: str
-    minimum_charge_target: float
+    type: str | None = None
+    minimum_charge_target: float | None = None
     ready_by: str | None = None
 
 
 class _LatestTarget(_Camel, frozen=True):
-    latest: _Target | None
+    latest: _Target | None = None
 
 
 class _Outcome(_Camel, frozen=True):
-    state: str
+    state: str | None = None
 
 
 class _LatestOutcome(_Camel, frozen=True):
-    latest: _Outcome | None
+    latest: _Outcome | None = None
 
 
 class _Error(_Camel, frozen=True):
-    code: str
+    code: str | None = None
 
 
 class _LatestError(_Camel, frozen=True):
-    latest: _Error | None
+    latest: _Error | None = None
 
 
 class _Cost(_Camel, frozen=True):
-    actual: float
-    baseline: float
-    savings: float
+    actual: float | None = None
+    baseline: float | None = None
+    savings: float | None = None
 
 
 class _Valuation(_Camel, frozen=True):
-    currency: str
-    tariff_cost: _Cost
+    currency: str | None = None
+    tariff_cost: _Cost | None = None
 
 
-class _Session(_Camel, frozen=True):
+class _Checked(_Camel, frozen=True):
+    """What every session in the view has: it is not taken without (api.view.records)."""
+
     id: str
     policy_id: str | None
     vehicle_id: str
@@ -112,14 +114,18 @@ class _Session(_Camel, frozen=True):
     state: str
     plugged_in_at: str | None
     plugged_out_at: str | None
-    statistics: _Statistics
-    target: _LatestTarget
-    outcome: _LatestOutcome
-    error: _LatestError
-    valuation: _Valuation | None
+
+
+class _Session(_Checked, frozen=True):
+    statistics: _Statistics | None = None
+    target: _LatestTarget | None = None
+    outcome: _LatestOutcome | None = None
+    error: _LatestError | None = None
+    valuation: _Valuation | None = None
 
 
 _DECODER: Final = msgspec.json.Decoder(_Session)
+_CHECKED: Final = msgspec.json.Decoder(_Checked)
 
 
 def csv_head() -> bytes:
@@ -128,8 +134,21 @@ def csv_head() -> bytes:
 
 
 def csv_rows(bodies: list[bytes]) -> bytes:
-    """One line per session body, in the order of COLUMNS; null is an empty field."""
-    return _text(_row(_DECODER.decode(body)) for body in bodies)
+    """One line per session body, in the order of COLUMNS; null is an empty field.
+
+    A body with something else where a column has its value is a line too, with what is sure: it must not cut the list.
+    """
+    sessions, faults = [], []
+    for body in bodies:
+        try:
+            session = _DECODER.decode(body)
+        except msgspec.DecodeError as error:
+            faults.append(str(error))
+            session = _Session(**structs.asdict(_CHECKED.decode(body)))
+        sessions.append(session)
+    if faults:
+        log.warning("columns of sessions cannot be read and stay empty", sessions=len(faults), first=faults[0])
+    return _text(map(_row, sessions))
 
 
 def _text(rows: Iterable[tuple[object, ...]]) -> bytes:
@@ -140,8 +159,10 @@ def _text(rows: Iterable[tuple[object, ...]]) -> bytes:
 
 def _row(session: _Session) -> tuple[object, ...]:
     # What is null as a whole leaves its fields empty: csv writes None so.
-    sums = session.statistics.aggregated
-    target, outcome, error = session.target.latest, session.outcome.latest, session.error.latest
+    sums = None if session.statistics is None else session.statistics.aggregated
+    target = None if session.target is None else session.target.latest
+    outcome = None if session.outcome is None else session.outcome.latest
+    error = None if session.error is None else session.error.latest
     cost = None if session.valuation is None else session.valuation.tariff_cost
     return (
         session.id,
@@ -189,11 +210,13 @@ class SessionsCsv(Response):
             return
         slots.left -= 1
         self._parts.metrics.streams.labels("csv").inc()
-        reason = "client"
+        # Where nothing else ends it, the server does: the time to drain is over.
+        reason = "stopping"
         sending = asyncio.create_task(self._send_all(send))
         leaving = asyncio.create_task(_left(receive))
         try:
             await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            reason = "defect" if sending.done() else "client"
             if sending.done():
                 reason = sending.result()
         finally:

@@ -14,6 +14,7 @@ from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from api.auth import Authenticator, Principal
+from api.heads import OF_HEAD
 from api.metrics import Metrics
 from api.problems import respond, unavailable
 from api.view.view import View, ViewNotReadyError
@@ -24,8 +25,8 @@ MEDIA_TYPE: Final = "text/event-stream"
 # Milliseconds after which a client should come again.
 _RETRY_MS: Final = 2_000
 _RETRY_AFTER_S: Final = 5
-# Where this sidecar does not know the session that Last-Event-ID names: seconds between two looks whether it has caught
-# up, how old the ends of the log may be that it knows, and the longest wait, after which the client must ask elsewhere.
+# Where this sidecar does not know what Last-Event-ID names: seconds between two looks whether it has caught up, how old
+# the ends of the log may be that it knows, and the longest wait, after which the client must ask elsewhere.
 _LOOK_S: Final = 0.5
 _ENDS_AGE_S: Final = 1.0
 _CATCH_UP_S: Final = 30.0
@@ -37,6 +38,7 @@ _LAST_WORD_S: Final = 1.0
 # Attempts, a millisecond apart, to read between two writes of the view.
 _SNAPSHOT_TRIES: Final = 500
 _HEARTBEAT: Final = b":\n\n"
+_HEADERS: Final = {"content-type": MEDIA_TYPE, "x-accel-buffering": "no"}
 
 
 class EventId(NamedTuple):
@@ -58,7 +60,8 @@ class Progress:
         """The event to send for the next update of the log, or None."""
         is_same = self.last is not None and self.last.session_id == update.session_id
         if self.behind_since_s is not None:
-            if not is_same:
+            is_earlier = self.last is not None and update.body is not None and update.version < self.last.version
+            if not is_same or is_earlier:
                 return None
             self.behind_since_s = None
         if update.body is None:
@@ -81,6 +84,13 @@ class Progress:
             return None
         self.last = current
         return session_event(current.session_id, current.version, body)
+
+    def start_anew(self, current: EventId | None) -> None:
+        """All that the log holds is read, up to this current session: what the client has beyond it was erased, or is
+        of a log that is no more.
+        """
+        if self.last != current:
+            self.last = None
 
 
 class Slots:
@@ -121,6 +131,10 @@ class SessionEvents(Response):
             problem = unavailable("Too many event streams are open.", _RETRY_AFTER_S)
             await respond(problem.problem, problem.headers)(scope, receive, send)
             return
+        if OF_HEAD in scope:
+            await send(_start(_HEADERS))
+            await send({"type": "http.response.body", "body": b""})
+            return
         slots.left -= 1
         self._parts.metrics.streams.labels("events").inc()
         reason = "client"
@@ -144,7 +158,7 @@ class SessionEvents(Response):
 
     async def _serve(self, watch: Watch, send: Send) -> str:
         """Send until there is a reason to end, and say it."""
-        await send(_start({"content-type": MEDIA_TYPE, "x-accel-buffering": "no"}))
+        await send(_start(_HEADERS))
         try:
             await self._write(send, b"retry: %d\n\n" % _RETRY_MS)
             reason = await self._follow(watch, send)
@@ -159,11 +173,12 @@ class SessionEvents(Response):
         return reason
 
     async def _follow(self, watch: Watch, send: Send) -> str:
-        needs_snapshot = True
+        needs_snapshot, is_complete = True, False
         heartbeat_s = monotonic_s() + self._parts.heartbeat_s
         while True:
             if needs_snapshot:
-                events, needs_snapshot = await self._snapshot(watch)
+                events, needs_snapshot = await self._snapshot(watch, is_complete=is_complete)
+                is_complete = False
             else:
                 events = []
             for update in watch.take():
@@ -179,7 +194,8 @@ class SessionEvents(Response):
             if reason is not None:
                 return reason
             if self._is_caught_up():
-                needs_snapshot = True
+                self._progress.behind_since_s = None
+                needs_snapshot = is_complete = True
                 continue
             # Where a snapshot failed the view is being rebuilt, and stirs its watchers when it is back.
             await self._wait(watch, heartbeat_s)
@@ -197,15 +213,19 @@ class SessionEvents(Response):
             async with asyncio.timeout(max(0.0, min(due_s))):
                 await watch.wait()
 
-    async def _snapshot(self, watch: Watch) -> tuple[list[bytes], bool]:
-        """What the client must be sent to have the current session; and whether to try again later."""
+    async def _snapshot(self, watch: Watch, *, is_complete: bool) -> tuple[list[bytes], bool]:
+        """What the client must be sent to have the current session; and whether to try again later.
+
+        `is_complete`: this view has waited for the client's last session, and has all that the log had since.
+        """
         watch.is_stale = False
         for _ in range(_SNAPSHOT_TRIES):
             try:
                 number = self._view.watches.settled_number()
                 if number is not None:
-                    current = self._view.current(self._policy_id)
-                    is_behind = self._is_behind(None if current is None else current.id)
+                    row = self._view.current(self._policy_id)
+                    current = None if row is None else EventId(row.id, row.version)
+                    is_behind = not is_complete and self._is_behind(current)
                     if self._view.watches.settled_number() == number:
                         break
             except ViewNotReadyError:
@@ -217,16 +237,20 @@ class SessionEvents(Response):
         if is_behind:
             self._progress.behind_since_s = monotonic_s()
             return [], False
-        if current is None or not self._may_see(current.user_id):
+        if is_complete:
+            self._progress.start_anew(current)
+        if row is None or current is None or not self._may_see(row.user_id):
             return [], False
-        event = self._progress.event_of_current(EventId(current.id, current.version), current.body)
+        event = self._progress.event_of_current(current, row.body)
         return ([] if event is None else [event]), False
 
-    def _is_behind(self, current_id: str | None) -> bool:
+    def _is_behind(self, current: EventId | None) -> bool:
         """Tell whether the client has seen a session that this view does not know yet, or not as far."""
         last = self._progress.last
-        if last is None or last.session_id == current_id:
+        if last is None:
             return False
+        if current is not None and current.session_id == last.session_id:
+            return current.version < last.version
         head = self._view.head(last.session_id)
         # Of another policy or user it is as good as unknown: nothing tells whether it exists.
         if head is None or head.policy_id != self._policy_id or not self._may_see(head.user_id):
@@ -234,12 +258,9 @@ class SessionEvents(Response):
         return head.version < last.version
 
     def _is_caught_up(self) -> bool:
-        """Where the client's last session was waited for: it was erased, since all that there was by then is read."""
+        """Where the client's last session was waited for: tell whether all that there was by then is read."""
         since_s = self._progress.behind_since_s
-        if since_s is None or self._view.complete_as_of_s < since_s + _ENDS_AGE_S:
-            return False
-        self._progress.last = self._progress.behind_since_s = None
-        return True
+        return since_s is not None and self._view.complete_as_of_s >= since_s + _ENDS_AGE_S
 
     def _reason_to_end(self, watch: Watch) -> str | None:
         if self._is_gone:
@@ -249,7 +270,7 @@ class SessionEvents(Response):
         if self._view.is_stopping:
             return "stopping"
         if self._parts.auth.seconds_left(self._caller) <= 0:
-            return "token-expired"
+            return "token-expired" if self._parts.auth.has_keys() else "unavailable"
         since_s = self._progress.behind_since_s
         if not self._view.is_alive or (since_s is not None and monotonic_s() - since_s > _CATCH_UP_S):
             return "unavailable"

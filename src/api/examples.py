@@ -7,9 +7,14 @@ from uuid import UUID
 import msgspec
 
 from api.csv_stream import csv_head, csv_rows
+from api.cursors import write_cursor
+from api.policy_cursors import write_policy_cursor
+from api.view.keys import Position, microseconds
+from api.view.paging import Direction, Selection
+from api.view.policies import PolicySelection
 from api.view.watching import session_event
 from models.ids import LocationId, PolicyId, SessionId, UserId, VehicleId, Zone
-from models.policy import Deadline, Schedule, VehiclePolicy
+from models.policy import Deadline, Schedule, VehiclePolicy, policy_tag
 from models.session import Aggregated, Session, SessionState, Statistics, TimeseriesPoint
 
 _PLUGGED_IN: Final = datetime(2025, 1, 19, 9, 0, tzinfo=UTC)
@@ -49,6 +54,17 @@ def _session(number: int, state: SessionState) -> Session:
 UPCOMING: Final[dict[str, Any]] = msgspec.to_builtins(_session(2, SessionState.UPCOMING), builtin_types=())
 SETTLED: Final[dict[str, Any]] = msgspec.to_builtins(_session(1, SessionState.SETTLED), builtin_types=())
 PAGE: Final[dict[str, Any]] = {"data": [SETTLED], "pagination": {"after": None, "before": None}}
+_PLACE: Final = Position(microseconds(_PLUGGED_IN), SETTLED["id"])
+# Cursors of lists without filters.
+AFTER: Final = write_cursor(Direction.AFTER, _PLACE, Selection())
+BEFORE: Final = write_cursor(Direction.BEFORE, _PLACE, Selection())
+POLICIES_AFTER: Final = write_policy_cursor(Direction.AFTER, _POLICY, PolicySelection())
+POLICIES_BEFORE: Final = write_policy_cursor(Direction.BEFORE, _POLICY, PolicySelection())
+METRICS_TEXT: Final = """\
+# HELP flex_api_ready 1 while the view answers, else 0.
+# TYPE flex_api_ready gauge
+flex_api_ready 1.0
+"""
 # As sent: the current session, silence, and the end of the stream with its token.
 EVENTS: Final = (
     "retry: 2000\n\n"
@@ -57,22 +73,21 @@ EVENTS: Final = (
 )
 CSV_ROWS: Final = (csv_head() + csv_rows([msgspec.json.encode(SETTLED)])).decode()
 
-POLICY: Final[dict[str, Any]] = msgspec.to_builtins(
-    VehiclePolicy(
-        id=_POLICY,
-        user_id=_USER,
-        vehicle_id=_VEHICLE,
-        location_id=_HOME,
-        is_enabled=True,
-        at=datetime(2025, 1, 18, 12, 0, tzinfo=UTC),
-        timezone_name="Europe/Berlin",
-        zone=Zone("DE-LU"),
-        battery_reserve=20.0,
-        schedule=Schedule(
-            monday=Deadline(deadline="07:00", minimum_charge_target=80.0),
-            sunday=Deadline(deadline="10:30", minimum_charge_target=60.0),
-        ),
-        max_charge_rate=11.0,
+_STANDING: Final = VehiclePolicy(
+    id=_POLICY,
+    user_id=_USER,
+    vehicle_id=_VEHICLE,
+    location_id=_HOME,
+    is_enabled=True,
+    at=datetime(2025, 1, 18, 12, 0, tzinfo=UTC),
+    timezone_name="Europe/Berlin",
+    zone=Zone("DE-LU"),
+    battery_reserve=20.0,
+    schedule=Schedule(
+        monday=Deadline(deadline="07:00", minimum_charge_target=80.0),
+        sunday=Deadline(deadline="10:30", minimum_charge_target=60.0),
     ),
-    builtin_types=(),
+    max_charge_rate=11.0,
 )
+POLICY: Final[dict[str, Any]] = msgspec.to_builtins(_STANDING, builtin_types=())
+POLICY_ETAG: Final = f'"{policy_tag(_STANDING)}"'

@@ -11,6 +11,8 @@ from typing import Final
 from msgspec import Struct
 from starlette.types import Scope
 
+# Where an ASGI scope says that GET stands for HEAD: what is answered is told and not sent.
+OF_HEAD: Final = "flex.head"
 _REQUEST_ID: Final = re.compile(rb"\A[A-Za-z0-9._-]{1,64}\Z")
 # Ids of our own: eight random bytes of this process, and a number.
 _PROCESS: Final = secrets.token_hex(8).encode()

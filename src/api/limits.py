@@ -87,6 +87,16 @@ def _body_too_slow() -> ProblemError:
     return ProblemError(HTTPStatus.REQUEST_TIMEOUT, "too-slow", "The body came too slowly.")
 
 
+def target_too_large() -> ProblemError:
+    detail = f"Path and query are longer than {TARGET_LIMIT_BYTES} bytes."
+    return ProblemError(HTTPStatus.REQUEST_URI_TOO_LONG, "too-large", detail)
+
+
+def headers_too_large() -> ProblemError:
+    detail = f"The headers are longer than {HEADERS_LIMIT_BYTES} bytes."
+    return ProblemError(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "too-large", detail)
+
+
 def are_too_large(scope: Scope, headers_bytes: int) -> bool:
     """Tell whether path and query, or headers of this size, are beyond their limits."""
     target_bytes = len(scope["raw_path"]) + len(scope["query_string"])
@@ -95,12 +105,8 @@ def are_too_large(scope: Scope, headers_bytes: int) -> bool:
 
 def _too_large(scope: Scope) -> ProblemError | None:
     if len(scope["raw_path"]) + len(scope["query_string"]) > TARGET_LIMIT_BYTES:
-        detail = f"Path and query are longer than {TARGET_LIMIT_BYTES} bytes."
-        return ProblemError(HTTPStatus.REQUEST_URI_TOO_LONG, "too-large", detail)
+        return target_too_large()
     headers_bytes = 0
     for name, value in scope["headers"]:
         headers_bytes += len(name) + len(value)
-    if headers_bytes > HEADERS_LIMIT_BYTES:
-        detail = f"The headers are longer than {HEADERS_LIMIT_BYTES} bytes."
-        return ProblemError(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "too-large", detail)
-    return None
+    return headers_too_large() if headers_bytes > HEADERS_LIMIT_BYTES else None

@@ -28,7 +28,8 @@ from api.contract import (
 )
 from api.csv_stream import MEDIA_TYPE as CSV
 from api.event_stream import MEDIA_TYPE as EVENT_STREAM
-from api.examples import CSV_ROWS, EVENTS, PAGE, SETTLED, UPCOMING
+from api.examples import AFTER, BEFORE, CSV_ROWS, EVENTS, METRICS_TEXT, PAGE, SETTLED, UPCOMING
+from api.limits import HEADERS_LIMIT_BYTES, TARGET_LIMIT_BYTES
 from api.problems import Problem
 from api.requests import PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX
 from models.session import Session
@@ -50,7 +51,9 @@ class SessionPage(Struct, frozen=True):
 
 DESCRIPTION: Final = (
     "Charging sessions of vehicles under charging policies. A session is one plug visit, from plug-in (or its "
-    "anticipation) to plug-out. Every call under /flex needs a bearer token. Errors are RFC 9457 problem documents."
+    "anticipation) to plug-out. Every call under /flex needs a bearer token. HEAD may be asked wherever GET may. Errors"
+    " are RFC 9457 problem documents; a method that a path does not have is a 405"
+    " (components/responses/MethodNotAllowed)."
 )
 
 _TIME_SCHEMA: Final = {"type": "string", "format": "date-time"}
@@ -73,12 +76,30 @@ _TOO_OFTEN: Final = problem(
 _NOT_NOW: Final = problem(
     503, "unavailable", "Service Unavailable", "The view is catching up, or the session is not there yet; ask again."
 )
+# Of every call.
+_ANYWHERE: Final = (
+    problem(414, "too-large", "Request-URI Too Long", f"Path and query are longer than {TARGET_LIMIT_BYTES} bytes.")
+    | problem(
+        431,
+        "too-large",
+        "Request Header Fields Too Large",
+        f"The headers are longer than {HEADERS_LIMIT_BYTES} bytes.",
+    )
+    | problem(
+        500,
+        "internal-error",
+        "Internal Server Error",
+        "This is a fault of the API; X-Request-Id names the request.",
+    )
+)
+_NO_METHOD: Final = problem(405, "method-not-allowed", "Method Not Allowed", "The path has no such method.")[405]
+_NO_METHOD["headers"] = {"Allow": {"description": "The methods that the path has.", "schema": {"type": "string"}}}
 for _answer in (*_NOT_NOW.values(), *_TOO_OFTEN.values()):
     _answer["headers"] = {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}}
 
 # How fields that hold a time are named (one of them, batteryLevelAtReadyBy, holds a number).
 _TIME_FIELDS: Final = ("At", "By")
-_POLICY_ID: Final = parameter("policyId", "path", ID_SCHEMA, "The vehicle policy.")
+_POLICY_ID: Final = parameter("policyId", "path", ID_SCHEMA, "The vehicle policy.", SETTLED["policyId"])
 _SECURED: Final = {"security": [{"bearer": [READ_SESSIONS]}]}
 
 
@@ -104,7 +125,7 @@ SETTLED_SESSION: Final = operation(
     "A SETTLED session that this policy managed, or an unmanaged one of its vehicle and user. Of a deleted policy, the"
     " sessions that it managed.",
     {200: json_answer(Session, SETTLED, "The session.")} | _BAD | _NO_TOKEN | _NO_SCOPE | _NOT_FOUND | _NOT_NOW,
-    parameters=[_POLICY_ID, parameter("sessionId", "path", UUID_SCHEMA, "The session.")],
+    parameters=[_POLICY_ID, parameter("sessionId", "path", UUID_SCHEMA, "The session.", SETTLED["id"])],
     tags=["sessions"],
     **_SECURED,
 )
@@ -117,28 +138,50 @@ LIST_SESSIONS: Final = operation(
     " pageSize while its cursor is not null: go on until the cursor is null.",
     {200: json_answer(SessionPage, PAGE, "One page.")} | _BAD | _NO_TOKEN | _NO_SCOPE | _NOT_NOW,
     parameters=[
-        parameter("from", "query", _TIME_SCHEMA, "Only sessions whose pluggedInAt is at or after this time."),
-        parameter("to", "query", _TIME_SCHEMA, "Only sessions whose pluggedOutAt is at or before this time."),
-        parameter("policyId", "query", ID_SCHEMA, "Only sessions that this policy managed."),
-        parameter("locationId", "query", ID_SCHEMA, "Only sessions at this location."),
-        parameter("vehicleId", "query", ID_SCHEMA, "Only sessions of this vehicle."),
-        parameter("after", "query", CURSOR_SCHEMA, "Go on to older sessions, from pagination.after of a page."),
-        parameter("before", "query", CURSOR_SCHEMA, "Go back to newer ones, from pagination.before of a page."),
-        parameter("pageSize", "query", _SIZE_SCHEMA, "Sessions per page."),
+        parameter(
+            "from",
+            "query",
+            _TIME_SCHEMA,
+            "Only sessions whose pluggedInAt is at or after this time.",
+            "2025-01-19T00:00:00Z",
+        ),
+        parameter(
+            "to",
+            "query",
+            _TIME_SCHEMA,
+            "Only sessions whose pluggedOutAt is at or before this time.",
+            "2025-01-20T00:00:00+01:00",
+        ),
+        parameter("policyId", "query", ID_SCHEMA, "Only sessions that this policy managed.", SETTLED["policyId"]),
+        parameter("locationId", "query", ID_SCHEMA, "Only sessions at this location.", SETTLED["locationId"]),
+        parameter("vehicleId", "query", ID_SCHEMA, "Only sessions of this vehicle.", SETTLED["vehicleId"]),
+        parameter("after", "query", CURSOR_SCHEMA, "Go on to older sessions, from pagination.after of a page.", AFTER),
+        parameter("before", "query", CURSOR_SCHEMA, "Go back to newer ones, from pagination.before of a page.", BEFORE),
+        parameter("pageSize", "query", _SIZE_SCHEMA, "Sessions per page.", PAGE_SIZE_MAX),
     ],
     tags=["sessions"],
     **_SECURED,
 )
 
 
-_LAST_EVENT_ID: Final = {
-    "name": "Last-Event-ID",
-    "in": "header",
-    "required": False,
-    "schema": {"type": "string", "pattern": "^[0-9a-f-]{36}:[1-9][0-9]{0,17}$"},
-    "description": "The id of the last event received: it is not sent again, nor anything older.",
-}
+_LAST_EVENT_ID: Final = parameter(
+    "Last-Event-ID",
+    "header",
+    {"type": "string", "pattern": "^[0-9a-f-]{36}:[1-9][0-9]{0,17}$"},
+    "The id of the last event received: it is not sent again, nor anything older.",
+    f"{UPCOMING['id']}:1",
+)
 
+# OpenAPI 3.1 takes a stream for one text; who reads it event by event finds the fields of each.
+_EVENTS_SCHEMA: Final = {
+    "type": ["string", "object"],
+    "properties": {
+        "event": {"enum": ["flex:session:updated", "flex:session:erased", "end"]},
+        "id": _LAST_EVENT_ID["schema"],
+        "data": {"type": "string"},
+    },
+    "required": ["event", "data"],
+}
 SESSION_EVENTS: Final = operation(
     "streamSessionEvents",
     "A policy's session as it changes",
@@ -146,7 +189,7 @@ SESSION_EVENTS: Final = operation(
     " `<sessionId>:<version>`. On reconnect with Last-Event-ID the current session is sent if it differs; what lay"
     " between is not sent again. Ends with its token, with the policy, with the process, and where its client is too"
     " slow; the last event, `end`, says which.",
-    {200: {"description": "The stream.", "content": {EVENT_STREAM: {"schema": {"type": "string"}, "example": EVENTS}}}}
+    {200: {"description": "The stream.", "content": {EVENT_STREAM: {"schema": _EVENTS_SCHEMA, "example": EVENTS}}}}
     | _BAD
     | _NO_TOKEN
     | _NO_SCOPE
@@ -176,29 +219,37 @@ SESSIONS_CSV: Final = operation(
 )
 
 
-def _open_answer(media_type: str, description: str) -> dict[int, Any]:
-    return {200: {"description": description, "content": {media_type: {"schema": {}}}}}
+def _word(word: str) -> dict[int, Any]:
+    schema = {"type": "object", "properties": {"status": {"const": word}}, "required": ["status"]}
+    content = {"schema": schema, "example": {"status": word}}
+    return {200: {"description": f"{word.capitalize()}.", "content": {"application/json": content}}}
 
 
 HEALTH: Final = operation(
     "getHealth",
     "Is the process alive",
     "503 once the view follows the topics no more: restart the process.",
-    _open_answer("application/json", "Alive.") | _BAD | _NOT_NOW,
+    _word("alive") | _BAD | _NOT_NOW,
     tags=["operations"],
 )
 READY: Final = operation(
     "getReadiness",
     "May requests be sent here",
     "200 once the view has caught up with the topics.",
-    _open_answer("application/json", "Ready.") | _BAD | _NOT_NOW,
+    _word("ready") | _BAD | _NOT_NOW,
     tags=["operations"],
 )
 METRICS: Final = operation(
     "getMetrics",
     "Prometheus metrics",
     "Counters and durations in the Prometheus text format.",
-    _open_answer("text/plain", "Metrics.") | _BAD,
+    {
+        200: {
+            "description": "Metrics.",
+            "content": {"text/plain": {"schema": {"type": "string"}, "example": METRICS_TEXT}},
+        }
+    }
+    | _BAD,
     tags=["operations"],
 )
 
@@ -213,11 +264,14 @@ def contract_of(app: FastAPI) -> Callable[[], dict[str, Any]]:
             document = derive()
             for methods in document["paths"].values():
                 for call in methods.values():
-                    answers = dict(ANSWERS[call["operationId"]]) | (_TOO_OFTEN if "security" in call else {})
+                    answers = (
+                        dict(ANSWERS[call["operationId"]]) | (_TOO_OFTEN if "security" in call else {}) | _ANYWHERE
+                    )
                     if call["operationId"] in BODIES:
                         call["requestBody"] = BODIES[call["operationId"]]
-                    call["responses"] = {str(status): answer for status, answer in answers.items()}
+                    call["responses"] = {str(status): answer for status, answer in sorted(answers.items())}
             document["components"] = {
+                "responses": {"MethodNotAllowed": _NO_METHOD},
                 "schemas": _schemas(),
                 "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
             }

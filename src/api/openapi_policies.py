@@ -17,7 +17,7 @@ from api.contract import (
     parameter,
     problem,
 )
-from api.examples import POLICY
+from api.examples import POLICIES_AFTER, POLICIES_BEFORE, POLICY, POLICY_ETAG, UPCOMING
 from api.openapi import Pagination
 from api.policy_bodies import MERGE_PATCH
 from api.requests import PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX
@@ -71,8 +71,8 @@ class SchedulePatch(Struct, frozen=True, kw_only=True):
 
 
 class VehiclePolicyPatch(Struct, frozen=True, rename="camel", kw_only=True):
-    """A JSON merge patch: fields that are named change, null takes a field back to its default. `id`, `at`, `userId`
-    and `vehicleId` may be named only as they are.
+    """A JSON merge patch: fields that are named change, null takes a field back to its default, where it may be null.
+    `id`, `at`, `userId` and `vehicleId` may be named only as they are.
     """
 
     id: WirePolicyId | UnsetType = UNSET
@@ -94,7 +94,7 @@ SAID_BY_CLIENTS.update(kind.__name__ for kind in (Schedule, Deadline, SchedulePa
 _TAG: Final = "policies"
 _ETAG: Final = {"ETag": {"description": "The version, for If-Match and If-None-Match.", "schema": {"type": "string"}}}
 _RETRY: Final = {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}}
-_POLICY_ID: Final = parameter("policyId", "path", ID_SCHEMA, "The vehicle policy.")
+_POLICY_ID: Final = parameter("policyId", "path", ID_SCHEMA, "The vehicle policy.", POLICY["id"])
 _SIZE_SCHEMA: Final = {"type": "integer", "minimum": 1, "maximum": PAGE_SIZE_MAX, "default": PAGE_SIZE_DEFAULT}
 _ONE_TAG: Final = '(W/)?"[!#-~]*"'
 _TAGS: Final = {"type": "string", "pattern": rf"^(\*|{_ONE_TAG}( *, *{_ONE_TAG})*)$"}
@@ -103,6 +103,7 @@ _IF_MATCH: Final = parameter(
     "header",
     _TAGS,
     "The ETag of the version that is meant, or `*` for whatever stands. Needed.",
+    POLICY_ETAG,
 ) | {"required": True}
 _PATCH_EXAMPLE: Final = {"isEnabled": True, "batteryReserve": 30, "schedule": {"sunday": None}}
 _NEW_EXAMPLE: Final[dict[str, Any]] = {name: value for name, value in POLICY.items() if name not in {"id", "at"}}
@@ -180,11 +181,11 @@ LIST_POLICIES: Final = operation(
     | _refused(READ_POLICIES)
     | _READING,
     parameters=[
-        parameter("userId", "query", ID_SCHEMA, "Only policies of this user."),
-        parameter("vehicleId", "query", ID_SCHEMA, "Only policies of this vehicle."),
-        parameter("after", "query", CURSOR_SCHEMA, "Go on, from pagination.after of a page."),
-        parameter("before", "query", CURSOR_SCHEMA, "Go back, from pagination.before of a page."),
-        parameter("pageSize", "query", _SIZE_SCHEMA, "Policies per page."),
+        parameter("userId", "query", ID_SCHEMA, "Only policies of this user.", POLICY["userId"]),
+        parameter("vehicleId", "query", ID_SCHEMA, "Only policies of this vehicle.", POLICY["vehicleId"]),
+        parameter("after", "query", CURSOR_SCHEMA, "Go on, from pagination.after of a page.", POLICIES_AFTER),
+        parameter("before", "query", CURSOR_SCHEMA, "Go back, from pagination.before of a page.", POLICIES_BEFORE),
+        parameter("pageSize", "query", _SIZE_SCHEMA, "Policies per page.", PAGE_SIZE_MAX),
     ],
     **_secured(READ_POLICIES),
 )
@@ -217,6 +218,7 @@ CREATE_POLICY: Final = operation(
             "header",
             {"type": "string", "pattern": "^[!-~]{1,255}$"},
             "A word of the client's own for this policy; remembered while the policy stands and 7 d after its end.",
+            "home-of-vehicle-1",
         )
     ],
     requestBody=json_body([NewVehiclePolicy], {"policy": _NEW_EXAMPLE}),
@@ -235,7 +237,7 @@ READ_POLICY: Final = operation(
     | _READING,
     parameters=[
         _POLICY_ID,
-        parameter("If-None-Match", "header", _TAGS, "ETags that need not be sent again."),
+        parameter("If-None-Match", "header", _TAGS, "ETags that need not be sent again.", POLICY_ETAG),
     ],
     **_secured(READ_POLICIES),
 )
@@ -243,8 +245,9 @@ READ_POLICY: Final = operation(
 CHANGE_POLICY: Final = operation(
     "changePolicy",
     "Change a policy",
-    "A JSON merge patch (RFC 7396): fields that are named change, null takes a field back to its default. The id, the"
-    " user, the vehicle and `at` never change; they may be named as they are. Answered once read back.",
+    "A JSON merge patch (RFC 7396): fields that are named change, null takes a field back to its default, where it may"
+    " be null. The id, the user, the vehicle and `at` never change; they may be named as they are. Answered once read"
+    " back.",
     _policy_answer(200, "The policy as it stands now.")
     | _BAD_ID
     | _refused(WRITE_POLICIES)
@@ -297,7 +300,7 @@ OVERRIDE_TARGET: Final = operation(
     | problem(409, "session-settled", "Conflict", "The session is settled: its target can no longer change.")
     | _content("readyBy", "not-within-7-d", "must be later than now, by 7 d at most")
     | _WRITING,
-    parameters=[parameter("sessionId", "path", UUID_SCHEMA, "The session.")],
+    parameters=[parameter("sessionId", "path", UUID_SCHEMA, "The session.", UPCOMING["id"])],
     requestBody=json_body([RegularOverride, ImmediateStartOverride], _TARGETS),
     security=[{"bearer": [WRITE_SESSIONS]}],
     tags=["sessions"],

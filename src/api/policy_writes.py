@@ -19,20 +19,19 @@ from msgspec.json import encode as to_json
 from api.policy_bodies import changed_policy
 from api.problems import Issue, ProblemError, not_found, unavailable
 from api.view.policies import (
-    FINGERPRINT_HEADER,
     REQUEST_HEADER,
     PolicyDocument,
     decoded,
     document,
+    had_key,
     standing_policies,
-    was_deleted,
 )
 from api.view.verdicts import TooManyWritesError
 from api.view.view import View
 from api.writer import OutgoingRecord, WriteFailedError, Writer
 from models.codec import Refusal, encode
 from models.ids import PolicyId
-from models.policy import NOTHING, REPLACES_HEADER, VehiclePolicy, policy_tag
+from models.policy import FINGERPRINT_HEADER, NOTHING, REPLACES_HEADER, VehiclePolicy, policy_tag
 from runtime.partitions import partition_of
 from sessions.events import Refused
 from sessions.policy_rules import refusal_to_write
@@ -106,6 +105,8 @@ class PolicyWrites:
             refused = await self._write(None, policy_id, known.vehicle_id, stored.tag, stored.fingerprint)
             if refused is None:
                 return
+            if refused.reason is not Refusal.POLICY_STALE:
+                raise _refusal(refused)
             if tags is not None:
                 break
         raise _changed_meanwhile()
@@ -131,7 +132,7 @@ class PolicyWrites:
         if stored is not None:
             detail = "This Idempotency-Key was used for a policy that was asked for in other words."
             raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, "idempotency-key-reused", detail)
-        if self._view.ask(lambda store: was_deleted(store, policy_id)):
+        if self._view.ask(lambda store: had_key(store, policy_id)):
             detail = "The policy that this Idempotency-Key made was deleted since."
             raise ProblemError(HTTPStatus.CONFLICT, "idempotency-key-used", detail)
         return None
@@ -139,7 +140,7 @@ class PolicyWrites:
     def _check(self, policy: VehiclePolicy, replaces: str) -> None:
         """Refuse at once what the log would refuse as things stand."""
         standing = self._view.ask(lambda store: standing_policies(store, policy.vehicle_id))
-        refused = refusal_to_write(standing, policy, replaces)
+        refused = refusal_to_write(standing, policy, replaces, is_deleted=False)
         if refused is not None and refused.reason is not Refusal.POLICY_STALE:
             raise _refusal(refused)
         if len(standing) >= POLICIES_PER_VEHICLE and all(each.id != policy.id for each in standing):

@@ -6,7 +6,7 @@ Values are never echoed: a client may have put a secret where it does not belong
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 from urllib.parse import parse_qsl
 
 from msgspec import Struct
@@ -30,6 +30,8 @@ _NAME_SHOWN_CHARACTERS: Final = 64
 _TIME: Final = re.compile(
     r"\A[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})\Z"
 )
+# The point of a fraction of a second and six digits.
+_TO_MICROSECONDS: Final = 7
 _PAGE_SIZE: Final = re.compile(r"\A[1-9][0-9]{0,2}\Z")
 
 T = TypeVar("T")
@@ -59,15 +61,17 @@ def parse_list(query: bytes, user_id: str | None, known: tuple[str, ...] = FILTE
     def taken(name: str, parse: Callable[[str], T]) -> T | None:
         return _taken(fields, name, parse, issues)
 
+    earliest, latest = taken("from", _moment), taken("to", _moment)
     selection = Selection(
         policy_id=taken("policyId", _id),
         vehicle_id=taken("vehicleId", _id),
         location_id=taken("locationId", _id),
         user_id=user_id,
-        from_us=taken("from", _time_us),
-        to_us=taken("to", _time_us),
+        # Sessions have whole microseconds: none between the bounds as given is left out, none beyond them comes in.
+        from_us=None if earliest is None else earliest.next_us,
+        to_us=None if latest is None else latest.us,
     )
-    if selection.from_us is not None and selection.to_us is not None and selection.from_us > selection.to_us:
+    if earliest is not None and latest is not None and earliest > latest:
         issues.append(Issue("from", "after-to", "must not be after `to`"))
     page_size = taken("pageSize", _page_size) or PAGE_SIZE_DEFAULT
     if "after" in fields and "before" in fields:
@@ -149,18 +153,22 @@ def _fields(query: bytes, known: tuple[str, ...]) -> tuple[dict[str, str], list[
     except ValueError as error:
         detail = f"must be percent-encoded UTF-8 with at most {_FIELDS_LIMIT} parameters"
         raise invalid_request([Issue("query", "malformed", detail)]) from error
+    if b"" in query.split(b"&") and query:
+        raise invalid_request([Issue("query", "malformed", "must not hold an empty parameter")])
     fields: dict[str, str] = {}
+    seen: set[str] = set()
     faults: dict[tuple[str, str], Issue] = {}
     for name, value in pairs:
         shown = name[:_NAME_SHOWN_CHARACTERS]
         if name not in known:
             faults[name, "unknown"] = Issue(shown, "unknown", "is not a parameter of this call")
-        elif name in fields:
+        elif name in seen:
             faults[name, "repeated"] = Issue(shown, "repeated", "must be given once")
         elif not value:
             faults[name, "empty"] = Issue(shown, "empty", "must have a value")
         else:
             fields[name] = value
+        seen.add(name)
     return fields, list(faults.values())
 
 
@@ -181,15 +189,29 @@ def _id(text: str) -> str:
     return text
 
 
-def _time_us(text: str) -> int:
-    if not _TIME.match(text):
+class _Moment(NamedTuple):
+    """Whole microseconds since 1970, and the digits beyond them."""
+
+    us: int
+    beyond: str
+
+    @property
+    def next_us(self) -> int:
+        """The first whole microsecond that is not before it."""
+        return self.us + 1 if self.beyond else self.us
+
+
+def _moment(text: str) -> _Moment:
+    found = _TIME.match(text)
+    if found is None:
         raise _FaultError(
             "bad-time", "must be an RFC 3339 time with an offset, such as 2025-01-31T17:30:00Z (write + as %2B)"
         )
     try:
-        return microseconds(datetime.fromisoformat(text.upper()).astimezone(UTC))
+        us = microseconds(datetime.fromisoformat(text.upper()).astimezone(UTC))
     except (ValueError, OverflowError) as error:
         raise _FaultError("bad-time", "is not a moment of the calendar") from error
+    return _Moment(us, (found[1] or "")[_TO_MICROSECONDS:].rstrip("0"))
 
 
 def _page_size(text: str) -> int:

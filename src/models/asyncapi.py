@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from models.command import ChargeCommand
 from models.ids import SessionId, UserId, VehicleId
-from models.policy import REPLACES_HEADER, RESTORED_HEADER, VehiclePolicy
+from models.policy import FINGERPRINT_HEADER, REPLACES_HEADER, RESTORED_HEADER, VehiclePolicy
 from models.prices import PriceRecord
 from models.session import Aggregated, Session, SessionState, Statistics, TimeseriesPoint
 from models.target import SessionTarget
@@ -68,9 +68,9 @@ class _Topic(Struct, frozen=True, kw_only=True):
 
 _POLICY_HEADERS: Final = {
     REPLACES_HEADER: {**_TEXT, "description": "The tag of the version that this record replaces, or `none`."},
-    RESTORED_HEADER: {**_TEXT, "description": "The worker put back what stands; it decides nothing."},
+    RESTORED_HEADER: {**_TEXT, "description": "The worker put back what stands; the state that it had."},
     "policy-request": {**_TEXT, "description": "Which request of the API wrote it."},
-    "policy-fingerprint": {**_TEXT, "description": "What the policy was first asked to be, in short."},
+    FINGERPRINT_HEADER: {**_TEXT, "description": "What the policy was first asked to be, in short."},
 }
 _UPDATE_HEADERS: Final = {
     "ce_specversion": {"const": "1.0"},

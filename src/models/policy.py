@@ -54,11 +54,14 @@ class VehiclePolicy(Struct, frozen=True, rename="camel", kw_only=True):
     battery_capacity: PositiveKwh | None = None
 
 
-# Marks the records by which the worker restores a policy: they decide nothing when they are read again.
+# Marks the records by which the worker restores a policy, and names the state that it had. A worker that goes on with
+# that state knows more than they tell; to one that has lost it they are what stands.
 RESTORED_HEADER: Final = "policy-restored"
 # Names the version that a record replaces, by its tag: where another stands by then, the record is refused, so that
 # two who change one policy at a time never overwrite each other unseen. Without it a record replaces whatever stands.
 REPLACES_HEADER: Final = "policy-replaces"
+# What a policy was first asked to be, in short; goes with every version of it, so that compaction cannot lose it.
+FINGERPRINT_HEADER: Final = "policy-fingerprint"
 # Said in that header where nothing may stand yet. No tag is spelt like this.
 NOTHING: Final = "none"
 _TAG_HEX_DIGITS: Final = 32

@@ -6,6 +6,7 @@ so beside the energies stands what may still be replaced, and from where the nex
 """
 
 from collections.abc import Callable
+from itertools import zip_longest
 
 from msgspec import Struct, structs
 
@@ -107,3 +108,11 @@ def joined(energy_wh: tuple[int, ...], place: int, tail_wh: list[int]) -> tuple[
     if missing > 0:
         return (*energy_wh, *(0,) * missing, *tail_wh)
     return (*energy_wh[:place], *tail_wh)
+
+
+def first_difference(one: tuple[int, ...], other: tuple[int, ...]) -> int | None:
+    """The first place at which two series differ; beyond its end each carries nothing. Null: they say the same."""
+    if one == other:
+        return None
+    pairs = enumerate(zip_longest(one, other, fillvalue=0))
+    return next((place for place, (old, new) in pairs if old != new), None)

@@ -44,19 +44,26 @@ class TelemetryReceived(Struct, frozen=True):
 
 
 class PolicyWritten(Struct, frozen=True):
-    """A policy was created or changed. `replaces`: what must stand for that (sessions.policy_rules); None: anything."""
+    """A policy was created or changed. `replaces`: what must stand for that (sessions.policy_rules); None: anything.
+
+    `fingerprint`: what it was first asked to be, in short, where the record says. `is_inherited`: an earlier worker,
+    whose state is lost, put it back on the topic.
+    """
 
     policy: VehiclePolicy
     logged_at: datetime
     replaces: str | None = None
+    fingerprint: str | None = None
+    is_inherited: bool = False
 
 
 class PolicyDeleted(Struct, frozen=True):
-    """A policy is gone; its time is when the log took the deletion. `replaces`: as in PolicyWritten."""
+    """A policy is gone; its time is when the log took the deletion. `replaces`, `is_inherited`: as in PolicyWritten."""
 
     policy_id: PolicyId
     logged_at: datetime
     replaces: str | None = None
+    is_inherited: bool = False
 
 
 class TargetWritten(Struct, frozen=True):
@@ -123,6 +130,7 @@ class PolicyRestored(Struct, frozen=True):
 
     policy_id: PolicyId
     policy: VehiclePolicy | None
+    fingerprint: str | None = None
 
 
 class CommandIssued(Struct, frozen=True):

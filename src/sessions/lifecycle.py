@@ -30,7 +30,15 @@ from sessions.events import (
 from sessions.evidence import Observation, observe
 from sessions.inferred import infer_charge
 from sessions.parts import await_visit, context_of, manage_visit, update_visit
-from sessions.policies import delete_policy, effective_at, refusal_by_rules, refuse_policy, restore_policy, write_policy
+from sessions.policies import (
+    delete_policy,
+    effective_at,
+    is_inheritable,
+    refusal_by_rules,
+    refuse_policy,
+    restore_policy,
+    write_policy,
+)
 from sessions.prices import PriceBook
 from sessions.public import has_news, shown, totals_differ
 from sessions.samples import take
@@ -65,6 +73,8 @@ def apply(vehicle: Vehicle, event: Event, rules: Rules, prices: PriceBook = NO_P
 
 
 def _apply_policy(vehicle: Vehicle, event: PolicyWritten, rules: Rules, prices: PriceBook) -> Decision:
+    if event.is_inherited and not is_inheritable(vehicle, event):
+        return restore_policy(vehicle, PolicyShown(event.policy.id, event.policy, is_readable=True))
     refused = refusal_by_time(event.policy.at, event.logged_at) or refusal_by_rules(vehicle, event)
     if refused is not None:
         return refuse_policy(vehicle, event.policy.id, refused)
@@ -81,6 +91,8 @@ def _apply_policy(vehicle: Vehicle, event: PolicyWritten, rules: Rules, prices: 
 
 
 def _apply_deletion(vehicle: Vehicle, event: PolicyDeleted, rules: Rules, prices: PriceBook) -> Decision:
+    if event.is_inherited and not is_inheritable(vehicle, event):
+        return restore_policy(vehicle, PolicyShown(event.policy_id, None, is_readable=True))
     refused = refusal_by_rules(vehicle, event)
     if refused is not None:
         return refuse_policy(vehicle, event.policy_id, refused)

@@ -21,7 +21,13 @@ from sessions.parts import (
     release_part,
     update_visit,
 )
-from sessions.policy_rules import refusal_to_delete, refusal_to_write
+from sessions.policy_rules import (
+    refusal_to_delete,
+    refusal_to_write,
+    was_deleted,
+    with_deletion,
+    without_deletion,
+)
 from sessions.public import has_news, shown
 from sessions.state import ManagedBy, Vehicle, managed_by
 from sessions.step import Step
@@ -45,9 +51,7 @@ def effective_at(vehicle: Vehicle, written_at: datetime, known: ManagedBy | None
 
 def refuse_policy(vehicle: Vehicle, policy_id: PolicyId, refused: Refused) -> Decision:
     """The decision to refuse a policy's record, whatever the reason: what stands goes back to the topic."""
-    known = managed_by(vehicle, policy_id)
-    restored = PolicyRestored(policy_id, None if known is None else known.policy)
-    return Decision(vehicle=vehicle, outputs=(restored,), refused=refused)
+    return Decision(vehicle=vehicle, outputs=(_restored(vehicle, policy_id),), refused=refused)
 
 
 def restore_policy(vehicle: Vehicle, event: PolicyShown) -> Decision:
@@ -55,11 +59,24 @@ def restore_policy(vehicle: Vehicle, event: PolicyShown) -> Decision:
 
     So two records that cross (a valid one written between a refused one and its restoring) end in agreement.
     """
-    known = managed_by(vehicle, event.policy_id)
-    standing = None if known is None else known.policy
-    if event.is_readable and event.policy == standing:
+    restored = _restored(vehicle, event.policy_id)
+    if event.is_readable and event.policy == restored.policy:
         return Decision(vehicle=vehicle)
-    return Decision(vehicle=vehicle, outputs=(PolicyRestored(event.policy_id, standing),))
+    return Decision(vehicle=vehicle, outputs=(restored,))
+
+
+def is_inheritable(vehicle: Vehicle, event: PolicyWritten | PolicyDeleted) -> bool:
+    """Whether what an earlier worker put back holds: it knew the log from before it was compacted, and more than we do
+    of a policy of which we know no deletion and one record at most, which it may have refused.
+    """
+    if isinstance(event, PolicyDeleted):
+        known = managed_by(vehicle, event.policy_id)
+        return known is not None and known.is_first
+    policy = event.policy
+    known = managed_by(vehicle, policy.id)
+    if known is None:
+        return not was_deleted(vehicle.deleted, policy.id, event.logged_at)
+    return known.is_first and (known.policy.user_id, known.policy.vehicle_id) == (policy.user_id, policy.vehicle_id)
 
 
 def refusal_by_rules(vehicle: Vehicle, event: PolicyWritten | PolicyDeleted) -> Refused | None:
@@ -67,7 +84,10 @@ def refusal_by_rules(vehicle: Vehicle, event: PolicyWritten | PolicyDeleted) -> 
     if isinstance(event, PolicyDeleted):
         known = managed_by(vehicle, event.policy_id)
         return refusal_to_delete(None if known is None else known.policy, event.replaces)
-    return refusal_to_write((managed.policy for managed in vehicle.policies), event.policy, event.replaces)
+    policy = event.policy
+    is_deleted = was_deleted(vehicle.deleted, policy.id, event.logged_at)
+    standing = (managed.policy for managed in vehicle.policies)
+    return refusal_to_write(standing, policy, event.replaces, is_deleted=is_deleted)
 
 
 def write_policy(step: Step, event: PolicyWritten, at: datetime) -> None:
@@ -75,12 +95,16 @@ def write_policy(step: Step, event: PolicyWritten, at: datetime) -> None:
     policy = event.policy
     known = managed_by(step.vehicle, policy.id)
     if known is None:
-        _keep(step, ManagedBy(policy, at))
+        _keep(step, ManagedBy(policy, at, fingerprint=event.fingerprint, is_first=True))
     elif known.policy != policy:
         _end_hold(step, known, policy, at)
-        _keep(step, structs.replace(_standing(step, policy.id), policy=policy, effective_at=at))
+        changed = structs.replace(_standing(step, policy.id), policy=policy, effective_at=at)
+        fingerprint, is_first = event.fingerprint or known.fingerprint, event.is_inherited
+        _keep(step, structs.replace(changed, fingerprint=fingerprint, is_first=is_first))
     else:
         return
+    if not event.is_inherited:
+        step.vehicle.deleted = without_deletion(step.vehicle.deleted, policy.id, event.logged_at)
     if not policy.is_enabled:
         return
     session = _standing(step, policy.id).session
@@ -108,6 +132,15 @@ def delete_policy(step: Step, event: PolicyDeleted, at: datetime) -> None:
     _end_hold(step, known, None, at)
     vehicle = step.vehicle
     vehicle.policies = tuple(managed for managed in vehicle.policies if managed.policy.id != event.policy_id)
+    if not event.is_inherited:
+        vehicle.deleted = with_deletion(vehicle.deleted, event.policy_id, event.logged_at)
+
+
+def _restored(vehicle: Vehicle, policy_id: PolicyId) -> PolicyRestored:
+    known = managed_by(vehicle, policy_id)
+    if known is None:
+        return PolicyRestored(policy_id, None)
+    return PolicyRestored(policy_id, known.policy, known.fingerprint)
 
 
 def _end_hold(step: Step, known: ManagedBy, policy: VehiclePolicy | None, at: datetime) -> None:

@@ -7,7 +7,7 @@ remembered. Either way the totals are what a walk over the remembered readings g
 from msgspec import structs
 
 from sessions.counters import STEP_LIMIT_W, Run
-from sessions.energy import Energy, Frame, continued, joined
+from sessions.energy import Energy, Frame, continued, first_difference, joined
 from sessions.events import Counted
 from sessions.evidence import Observation
 from sessions.grid import QUARTER_US, micros
@@ -184,12 +184,22 @@ def _baseline(readings: Readings, from_us: int, started_us: int) -> Run | None:
 
 def _settled(totals: Totals, known: Readings, frame: Frame, before: int) -> Totals:
     """Let go of the quarter-hours before that one: what was walked of them is final."""
-    base = totals.base
+    first, base, energy_wh = totals.started_us // QUARTER_US, totals.base, totals.energy_wh
     for quarter in quarters_of(known, totals.walked_from):
         if quarter.index < before:
-            base, _ = walk(base, quarter, frame)
+            following, tail_wh = walk(base, quarter, frame)
+            energy_wh = joined(energy_wh, base.tail_from - first, tail_wh)
+            base = following
+    walked_from = max(totals.walked_from, before)
+    final = max(base.tail_from - first, 0)
+    changed = first_difference(energy_wh[:final], totals.energy_wh[:final])
+    if changed is not None:
+        # The plan has changed since they were walked, and with it how their energy is spread: all goes on from there.
+        settled = structs.replace(totals, base=base, energy_wh=energy_wh, walked_from=walked_from)
+        again = rewalked(settled, known, frame)
+        return structs.replace(again, changed_from=min(again.changed_from, totals.changed_from, changed))
     tail = base if known.newest is not None and known.newest.index < before else totals.tail
-    return structs.replace(totals, base=base, tail=tail, walked_from=max(totals.walked_from, before))
+    return structs.replace(totals, base=base, tail=tail, walked_from=walked_from)
 
 
 def _with_told_level(totals: Totals, known: Readings, at_us: int, percent: float) -> Totals:

@@ -256,11 +256,24 @@ class ChargingEvent(Struct, frozen=True):
 
 
 class ManagedBy(Struct, frozen=True):
-    """A policy as the worker has it. `session` is null while the policy is disabled."""
+    """A policy as the worker has it. `session` is null while the policy is disabled.
+
+    `fingerprint`: what it was first asked to be, in short. `is_first`: of the first record of it that was taken; what
+    that replaced, if anything, nobody knows any more.
+    """
 
     policy: VehiclePolicy
     effective_at: datetime
     session: CurrentSession | None = None
+    fingerprint: str | None = None
+    is_first: bool = False
+
+
+class DeletedPolicy(Struct, frozen=True):
+    """A policy that is no more, and when the log took its deletion."""
+
+    id: PolicyId
+    at: datetime
 
 
 class Vehicle(Struct):
@@ -272,7 +285,7 @@ class Vehicle(Struct):
     `session_opened_at`: the time that names the newest session. `command_until`: how long the newest command holds.
     `visit_over_at`: until when the newest visit that is over may have told levels. `counter_step_wh`: the smallest rise
     of its counter in the newest visit in which that alone told whether it charges, and rose. `charging_events`: those
-    of the last 7 d.
+    of the last 7 d. `deleted`: the newest of its policies that are no more, of the last 7 d too.
     """
 
     id: VehicleId
@@ -298,6 +311,7 @@ class Vehicle(Struct):
     visit_over_at: datetime | None = None
     command_until: datetime | None = None
     charging_events: tuple[ChargingEvent, ...] = ()
+    deleted: tuple[DeletedPolicy, ...] = ()
 
 
 def managed_by(vehicle: Vehicle, policy_id: PolicyId) -> ManagedBy | None:

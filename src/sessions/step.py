@@ -83,7 +83,9 @@ class Step:
         vehicle = self.vehicle
         vehicle.policies = tuple(
             [
-                ManagedBy(managed.policy, managed.effective_at, session) if managed.policy.id == policy_id else managed
+                ManagedBy(managed.policy, managed.effective_at, session, managed.fingerprint, managed.is_first)
+                if managed.policy.id == policy_id
+                else managed
                 for managed in vehicle.policies
             ]
         )

@@ -29,6 +29,7 @@ from sessions.control import (
 from sessions.events import Counted, Rules, new_vehicle
 from sessions.faults import REACH_TIME, unreachable_at
 from sessions.parts import await_visit, update_visit
+from sessions.policy_rules import DELETION_KEPT, still_known
 from sessions.prices import PriceBook
 from sessions.public import has_news, shown
 from sessions.state import Control, ManagedBy, Vehicle, Visit, managed_by
@@ -206,14 +207,17 @@ def _rolls_at(visit: Visit | None, managed: ManagedBy) -> datetime | None:
 def _forgotten_at(vehicle: Vehicle, rules: Rules) -> datetime | None:
     """When nothing of it is remembered any more; None: it has a policy or an open visit, or nothing is known of it.
 
-    The newest session counts as a word of it: its name must not be given to another.
+    The newest session counts as a word of it: its name must not be given to another. Policies that were deleted shortly
+    before are remembered beyond that.
     """
     if vehicle.visit is not None or vehicle.policies:
         return None
     newest_at, opened_at = vehicle.newest_at, vehicle.session_opened_at
     if newest_at is None or (opened_at is not None and opened_at > newest_at):
         newest_at = opened_at
-    return None if newest_at is None else newest_at + rules.forget_after
+    if newest_at is not None:
+        return newest_at + rules.forget_after
+    return max(each.at for each in vehicle.deleted) + DELETION_KEPT if vehicle.deleted else None
 
 
 _ORDER: Final = {kind: place for place, kind in enumerate(Kind)}
@@ -247,8 +251,11 @@ def _fire(step: Step, timer: Timer, logged_at: datetime | None = None) -> None:
             assert timer.policy_id is not None
             await_visit(step, timer.policy_id, due_at)
         case Kind.FORGET:
+            deleted = still_known(step.vehicle.deleted, due_at)
             step.vehicle = new_vehicle(step.vehicle.id)
-            step.counted.append(Counted.VEHICLE_FORGOTTEN)
+            step.vehicle.deleted = deleted
+            if not deleted:
+                step.counted.append(Counted.VEHICLE_FORGOTTEN)
         case _:
             before = shown(step.vehicle)
             _CONTROL[timer.kind](step, due_at)

@@ -4,6 +4,7 @@ import asyncio
 from typing import Any, Final
 
 import faust
+from aiokafka.errors import KafkaError
 from faust.tables import TableManager
 from faust.transport.drivers import TRANSPORTS
 from faust.types import TP
@@ -14,6 +15,7 @@ from runtime.logs import get_log
 from runtime.settings import Settings
 from streams.crash import CrashPlan
 from streams.engine import Engine, leave
+from streams.errors import WorkerError
 from streams.figures import Figures
 from streams.garbage import Garbage
 from streams.home import Home
@@ -81,6 +83,7 @@ def create_app(
         web_enabled=False,
         worker_redirect_stdouts=False,
     )
+    leave_on_crash(app)
     around = Surroundings(
         settings=settings,
         logic=SessionLogic(rules_from(settings), prices.book, prices.counts),
@@ -108,6 +111,15 @@ def create_app(
             leave(error)
 
     return app
+
+
+def leave_on_crash(app: Any) -> None:
+    """What ends Faust ends the process, with a word. Faust itself would wait without a limit for all its parts."""
+
+    def crashed(reason: BaseException) -> None:
+        leave(WorkerError(f"the Kafka client gave up: {reason!r}") if isinstance(reason, KafkaError) else reason)
+
+    app._crash = crashed  # noqa: SLF001  # where every crash of one of its services arrives
 
 
 def _wire(app: Any, settings: Settings, engine: Engine, watchdog: Watchdog) -> None:

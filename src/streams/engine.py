@@ -7,6 +7,8 @@ A worker that stays ours across a rebalance keeps its store, its producer and wh
 import asyncio
 import os
 from collections import Counter
+from collections.abc import Coroutine
+from concurrent.futures import Future
 from typing import Any, Final
 
 from faust.types import TP
@@ -76,10 +78,12 @@ class Engine:
         # Before any worker begins: a recovery may be over sooner than the app's own tasks have begun.
         self._loop = asyncio.get_running_loop()
         numbers = self._numbers(tps)
-        lost = [self.workers.pop(number) for number in list(self.workers) if number not in numbers]
-        await self._stop(lost)
-        for worker in lost:
-            del self._undone[worker.number]
+        await self._stop([self.workers.pop(number) for number in list(self.workers) if number not in numbers])
+        # One that was undone while partitions moved has no worker here any more.
+        gone = (self._undone.keys() | self._around.figures.of_partitions()["recovery_seconds"].keys()) - numbers
+        for number in gone:
+            self._around.figures.lost(number)
+            del self._undone[number]
         for number in sorted(numbers - self.workers.keys()):
             self._start(number)
         self._is_quiet = False
@@ -173,11 +177,11 @@ class Engine:
     # --- called by other threads -----------------------------------------------------------------------------------
 
     def positions(self) -> dict[tuple[str, int], int]:
-        """As `offsets_done`, of the workers that take records at present."""
+        """As `offsets_done`, of the workers that take records at present, or should."""
         return {
             (self._prefix + topic, worker.number): offset
             for worker in list(self.workers.values())
-            if worker.is_recovered and worker.inputs.is_open()
+            if worker.is_recovered and not self._is_quiet
             for topic, offset in worker.reached.items()
         }
 
@@ -195,15 +199,13 @@ class Engine:
 
     def gauges(self, lag: dict[tuple[str, int], int]) -> dict[str, dict[tuple[str, ...], float]]:
         """What stands at this moment, by the names of `metrics.GAUGES`. `lag`: by topic as on the broker."""
-        figures = self._around.figures
         found: dict[str, dict[tuple[str, ...], float]] = {
             "lag_records": {(topic, str(number)): count for (topic, number), count in lag.items()},
-            "timer_lateness_seconds": {(str(number),): late_s for number, late_s in figures.timer_late_s.items()},
-            "recovery_seconds": {(str(number),): took_s for number, took_s in figures.recovery_s.items()},
-            "recovery_records": {(str(number),): count for number, count in figures.recovery_records.items()},
             "open_visits": {},
             "timers": {},
         }
+        for name, standing in self._around.figures.of_partitions().items():
+            found[name] = {(str(number),): value for number, value in standing.items()}
         for worker in list(self.workers.values()):
             if worker.is_recovered:
                 found["open_visits"][str(worker.number),], found["timers"][str(worker.number),] = worker.sizes()
@@ -213,17 +215,26 @@ class Engine:
 
     def recovered(self, worker: PartitionWorker) -> None:
         """A worker has its state."""
-        assert self._loop is not None
-        asyncio.run_coroutine_threadsafe(self._begin(worker), self._loop)
+        self._have_done(worker, self._begin(worker))
 
     def undone(self, worker: PartitionWorker) -> None:
         """A worker has ended over a transaction that failed: its partition begins anew, as after a restart."""
-        assert self._loop is not None
-        asyncio.run_coroutine_threadsafe(self._begin_anew(worker), self._loop)
+        self._have_done(worker, self._begin_anew(worker))
 
     def failed(self, error: BaseException) -> None:
         """A worker cannot go on: leave at once, so that whoever starts us again finds what is committed."""
         leave(error)
+
+    def _have_done(self, worker: PartitionWorker, step: Coroutine[Any, Any, None]) -> None:
+        """Have Faust's thread take a step. One that fails ends the process: the partition would stand still."""
+
+        def judge(future: Future[None]) -> None:
+            error = None if future.cancelled() else future.exception()
+            if error is not None and not worker.is_stopping:
+                leave(error)
+
+        assert self._loop is not None
+        asyncio.run_coroutine_threadsafe(step, self._loop).add_done_callback(judge)
 
     async def _begin(self, worker: PartitionWorker) -> None:
         if self._is_quiet or self.workers.get(worker.number) is not worker:

@@ -44,7 +44,7 @@ class Figures:
         self.timers: Counter[int] = Counter()
         self.timer_late_s: dict[int, float] = {}
         self.recovery_s: dict[int, float] = {}
-        self.recovery_records: dict[int, int] = {}
+        self.recovery_records: dict[int, float] = {}
         self.decided = Times()
         self.committed = Times()
 
@@ -79,6 +79,27 @@ class Figures:
         with self._lock:
             self.timers[partition] += count
             self.timer_late_s[partition] = late_s
+
+    def none_late(self, partition: int) -> None:
+        """No timer is due."""
+        if self.timer_late_s.get(partition):
+            with self._lock:
+                self.timer_late_s[partition] = 0.0
+
+    def of_partitions(self) -> dict[str, dict[int, float]]:
+        """What stands of each partition, by the names of `metrics.GAUGES`."""
+        with self._lock:
+            return {
+                "timer_lateness_seconds": dict(self.timer_late_s),
+                "recovery_seconds": dict(self.recovery_s),
+                "recovery_records": dict(self.recovery_records),
+            }
+
+    def lost(self, partition: int) -> None:
+        """The partition is another's now: what stood of it does not any more."""
+        with self._lock:
+            for figures in (self.timer_late_s, self.recovery_s, self.recovery_records):
+                figures.pop(partition, None)
 
     def recovered(self, partition: int, took_s: float, records: int) -> None:
         """A partition was recovered, with so many records from its changelog."""

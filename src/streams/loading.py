@@ -68,7 +68,8 @@ class Loading:
                 return self._loaded(store, recovery)
             except (StoreDamagedError, DecodeError) as error:
                 store.close()
-                damage = error
+                # Not the error itself: it refers to whoever read, and so to the store, which stays locked as long.
+                damage = StoreDamagedError(str(error))
                 log.warning("store is damaged: it is rebuilt", partition=self._number, reason=str(error))
                 remove_store(self._folder)
             except BaseException:
@@ -85,6 +86,7 @@ class Loading:
             logic=self._around.logic,
             vehicles=vehicles,
             timers=Timers(settings.timer_quiet_s, is_wall=settings.clock == "wall"),
+            generation=self._around.generation,
         )
         self._restoring.begin("sets its timers")
         count = processor.recover(monotonic_s(), self._restoring.move)

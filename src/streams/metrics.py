@@ -75,9 +75,9 @@ class WorkerCollector:
 
 GAUGES: Final = {
     "lag_records": ("Input records that are not processed yet", ["topic", "partition"]),
-    "open_visits": ("Open visits that a policy manages", ["partition"]),
+    "open_visits": ("Open visits", ["partition"]),
     "timers": ("Vehicles with a timer", ["partition"]),
-    "timer_lateness_seconds": ("How late the last timers fired", ["partition"]),
+    "timer_lateness_seconds": ("How late the timers fired that fire now; 0: none is due", ["partition"]),
     "recovery_seconds": ("How long the last recovery took", ["partition"]),
     "recovery_records": ("Records that the last recovery read from the changelog", ["partition"]),
 }

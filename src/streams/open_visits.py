@@ -1,22 +1,24 @@
-"""Which vehicles a change of prices concerns: those whose open visit is managed, by the price zone of its policy."""
+"""Whose visit is open; and which of these a change of prices concerns: the managed ones, by their policy's zone."""
 
 from models.ids import VehicleId, Zone
 from sessions.state import Vehicle, managed_by
 
 
 class OpenVisits:
-    """The managed open visits of one partition; bounded by their number."""
+    """The open visits of one partition; bounded by their number."""
 
     def __init__(self) -> None:
+        self._open: set[VehicleId] = set()
         self._zones: dict[VehicleId, Zone] = {}
         self._heard_s: dict[Zone, dict[VehicleId, float]] = {}
 
     def __len__(self) -> int:
         """How many there are."""
-        return len(self._zones)
+        return len(self._open)
 
-    def put(self, vehicle_id: VehicleId, zone: Zone | None, heard_s: float) -> None:
+    def put(self, vehicle_id: VehicleId, zone: Zone | None, heard_s: float, *, is_open: bool) -> None:
         """Take a vehicle as it stands now. `zone`: of its open visit. `heard_s`: monotonic seconds when last heard."""
+        (self._open.add if is_open else self._open.discard)(vehicle_id)
         known = self._zones.get(vehicle_id)
         if known is not None and known != zone:
             del self._zones[vehicle_id]

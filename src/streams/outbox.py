@@ -9,7 +9,7 @@ from typing import Final, assert_never
 from msgspec import Struct
 
 from models.codec import encode
-from models.policy import RESTORED_HEADER
+from models.policy import FINGERPRINT_HEADER, RESTORED_HEADER
 from models.topics import CHARGE_COMMANDS, KIB, MIB, SESSION_UPDATED, VEHICLE_POLICIES, dead_letter_topic
 from models.webhook import UpdateHeaders, encode_headers
 from sessions.events import CommandIssued, Output, PolicyRestored, Refused, SessionChanged, SessionErased
@@ -37,8 +37,11 @@ class OutputRecord(Struct, frozen=True):
     headers: Headers
 
 
-def output_record(output: Output, partition: int, updates: UpdateEncoder) -> OutputRecord:
-    """The record that publishes an output of the session logic. `updates`: makes the values of its session updates."""
+def output_record(output: Output, partition: int, updates: UpdateEncoder, generation: bytes = b"") -> OutputRecord:
+    """The record that publishes an output of the session logic. `updates`: makes the values of its session updates.
+
+    `generation`: of our state, by which we know what we have restored.
+    """
     match output:
         case SessionChanged():
             return _session_updated(output, partition, updates)
@@ -46,7 +49,9 @@ def output_record(output: Output, partition: int, updates: UpdateEncoder) -> Out
             return OutputRecord(SESSION_UPDATED, partition, output.session_id.encode(), None, [])
         case PolicyRestored():
             value = None if output.policy is None else encode(output.policy)
-            headers: Headers = [(RESTORED_HEADER, b"true")]
+            headers: Headers = [(RESTORED_HEADER, generation)]
+            if output.fingerprint is not None:
+                headers.append((FINGERPRINT_HEADER, output.fingerprint.encode()))
             return OutputRecord(VEHICLE_POLICIES, partition, output.policy_id.encode(), value, headers)
         case CommandIssued():
             command = output.command
@@ -80,6 +85,11 @@ def dead_letter(record: InputRecord, refused: Refused) -> OutputRecord:
     names = {name for name, _ in ours}
     original = [(name, text) for name, text in headers if name not in names]
     return OutputRecord(dead_letter_topic(record.topic), record.partition, key, value, [*original, *ours])
+
+
+def reason_of(letter: OutputRecord) -> str:
+    """Why the record in a dead letter was refused."""
+    return next(text or b"" for name, text in letter.headers if name == "dlq-reason").decode()
 
 
 def _cut(whole: bytes | None, limit_bytes: int, what: str, cuts: list[str]) -> bytes | None:

@@ -24,7 +24,7 @@ from streams.errors import AbortedError, WorkerError
 from streams.inputs import MERGED_TOPICS, Fetched, Inputs
 from streams.loading import Loaded, Loading
 from streams.merge import Merge
-from streams.outbox import OutputRecord
+from streams.outbox import OutputRecord, reason_of
 from streams.prices import PriceJudge
 from streams.processor import Arrived, Decided
 from streams.progress import Progress, TopicProgress, encode_progress
@@ -130,7 +130,7 @@ class PartitionWorker:
             self.inputs.condition.notify()
 
     def sizes(self) -> tuple[int, int]:
-        """How many open visits it manages, and how many vehicles have a timer; only after recovery."""
+        """How many open visits there are, and how many vehicles have a timer; only after recovery."""
         return len(self._processor.visits), len(self._processor.timers)
 
     @property
@@ -293,7 +293,7 @@ class PartitionWorker:
             offset = record.offset
             if offset < expected or (has_ahead and merge.is_done(topic, offset)):
                 continue
-            reading = read(record)
+            reading = read(record, self._around.generation)
             at, owner = turn(record, reading)
             ready_s = 0.0 if at is None else self._ready_s(record.logged_at - at, now_s)
             size = len(record.value or b"")
@@ -317,12 +317,16 @@ class PartitionWorker:
             self._process(lambda: _refused_prices(letters, self._wall_now()), 0)
         processor, now = self._processor, self._wall_now() or self._processor.newest_at
         next_at = processor.timers.next_fires_at()
-        if now is None or next_at is None or next_at > now or not self._is_idle():
+        if now is None or next_at is None or next_at > now:
+            self._around.figures.none_late(self.number)
+            return
+        if not self._is_idle():
             return
         limit = min(TIMERS_LIMIT, self._size.records)
         due = processor.timers.due(now, monotonic_s(), limit)
         if due:
-            self._around.figures.timers_fired(self.number, len(due), (now - next_at).total_seconds())
+            late_s = (now - processor.timers.fires_at(due[0])).total_seconds()
+            self._around.figures.timers_fired(self.number, len(due), late_s)
             event = TimerDue(now, is_wall=self._is_wall)
             self._size.note(len(due), self._process(lambda: processor.decide_timers(due, event, self._wall_now()), 0))
         if len(due) == limit:
@@ -373,5 +377,5 @@ class PartitionWorker:
 def _refused_prices(letters: list[OutputRecord], wall_now: datetime | None) -> Decided:
     batch = Decided(wall_now)
     batch.outputs.extend(letters)
-    batch.tally[f"refused on {ENERGY_PRICES}"] += len(letters)
+    batch.tally.update(f"refused {reason_of(letter)}" for letter in letters)
     return batch

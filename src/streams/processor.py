@@ -31,7 +31,7 @@ from sessions.events import (
     TimerDue,
     new_vehicle,
 )
-from sessions.state import Vehicle
+from sessions.state import Vehicle, managed_by
 from streams.logic import SessionLogic
 from streams.open_visits import OpenVisits, zone_of
 from streams.outbox import OutputRecord, dead_letter, output_record
@@ -80,11 +80,19 @@ class PartitionProcessor:
     """Applies the session logic to one partition number."""
 
     def __init__(
-        self, partition: int, partitions: int, *, logic: SessionLogic, vehicles: Vehicles, timers: Timers
+        self,
+        partition: int,
+        partitions: int,
+        *,
+        logic: SessionLogic,
+        vehicles: Vehicles,
+        timers: Timers,
+        generation: bytes = b"",
     ) -> None:
-        """`partitions`: how many the vehicle topics have."""
+        """`partitions`: how many the vehicle topics have. `generation`: of the state."""
         self._partition = partition
         self._partitions = partitions
+        self._generation = generation
         self._logic = logic
         self._rules_hash = rules_hash(logic.rules)
         self._vehicles = vehicles
@@ -211,7 +219,7 @@ class PartitionProcessor:
             return Refused(Refusal.WRONG_PARTITION, f"{vehicle_id} belongs on another partition")
         decision = self._decide(batch, vehicle_id, reading.event)
         if decision.refused is None:
-            _note_policy(batch, reading.event, vehicle_id)
+            _note_policy(batch, reading.event, decision.vehicle)
         return decision.refused
 
     def _is_astray(self, batch: Decided, vehicle_id: VehicleId) -> bool:
@@ -240,7 +248,7 @@ class PartitionProcessor:
         return decision
 
     def _record(self, output: Output) -> OutputRecord:
-        return output_record(output, self._partition, self._updates)
+        return output_record(output, self._partition, self._updates, self._generation)
 
     def _is_written(self, output: Output, batch: Decided) -> bool:
         """Tell whether an output goes to its topic: all do, but for commands that nobody may obey any more."""
@@ -253,13 +261,15 @@ class PartitionProcessor:
     def _summary(self, vehicle: Vehicle) -> Summary:
         zone = zone_of(vehicle)
         prices = 0 if zone is None else self._logic.price_counts[zone]
-        return Summary(self._rules_hash, self._logic.wake(vehicle), vehicle.newest_at, zone, prices)
+        return Summary(
+            self._rules_hash, self._logic.wake(vehicle), vehicle.newest_at, zone, prices, vehicle.visit is not None
+        )
 
     def _remember(self, vehicle_id: VehicleId, summary: Summary, heard_s: float) -> None:
         if summary.newest_at is not None:
             self.newest_at = max(summary.newest_at, self.newest_at or summary.newest_at)
         self.timers.schedule(vehicle_id, summary.wake, heard_s)
-        self.visits.put(vehicle_id, summary.zone, heard_s)
+        self.visits.put(vehicle_id, summary.zone, heard_s, is_open=summary.is_open)
 
     def _policy_vehicle(self, batch: Decided, policy_id: PolicyId) -> VehicleId | None:
         return batch.policies[policy_id] if policy_id in batch.policies else self.policy_vehicle(policy_id)
@@ -276,11 +286,13 @@ def _why_withheld(command: ChargeCommand, wall_now: datetime | None) -> str | No
     return "expired" if command.valid_until <= wall_now else None
 
 
-def _note_policy(batch: Decided, event: Event, vehicle_id: VehicleId) -> None:
+def _note_policy(batch: Decided, event: Event, vehicle: Vehicle) -> None:
     match event:
         case PolicyWritten():
-            batch.policies[event.policy.id] = vehicle_id
+            policy_id = event.policy.id
         case PolicyDeleted():
-            batch.policies[event.policy_id] = None
+            policy_id = event.policy_id
         case _:
             return
+    # What an earlier worker has restored may not count.
+    batch.policies[policy_id] = None if managed_by(vehicle, policy_id) is None else vehicle.id

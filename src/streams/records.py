@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from typing import Final
 
 from msgspec import Struct
 
@@ -15,7 +16,7 @@ from models.codec import (
     decode_target,
 )
 from models.ids import PolicyId, VehicleId, is_id
-from models.policy import REPLACES_HEADER, RESTORED_HEADER
+from models.policy import FINGERPRINT_HEADER, REPLACES_HEADER, RESTORED_HEADER
 from models.prices import PriceRecord
 from models.topics import SESSION_TARGETS, VEHICLE_CHARGE, VEHICLE_PLUG, VEHICLE_POLICIES
 from sessions.arrival import refusal_by_time
@@ -62,9 +63,15 @@ class Unreadable(Struct, frozen=True):
     shown: PolicyShown | None = None
 
 
-def read(record: InputRecord) -> ReadEvent | Unreadable:
-    """Decode a record of one of the inputs that are merged."""
+# SHA-256 in hex; what is longer was not written by an API, and is not kept.
+_FINGERPRINT_CHARS: Final = 64
+
+
+def read(record: InputRecord, generation: bytes = b"") -> ReadEvent | Unreadable:
+    """Decode a record of one of the inputs that are merged. `generation`: of our state, for what we have restored."""
     try:
+        if record.topic == VEHICLE_POLICIES:
+            return _read_policy(record, generation)
         return _READERS[record.topic](record)
     except DecodeError as error:
         return Unreadable(Refused(error.reason, error.detail), _shown(record))
@@ -101,24 +108,29 @@ def _read_target(record: InputRecord) -> ReadEvent:
     return ReadEvent(TargetWritten(target, record.logged_at), target.at, target.vehicle_id)
 
 
-def _read_policy(record: InputRecord) -> ReadEvent:
-    is_restored = any(name == RESTORED_HEADER for name, _ in record.headers)
+def _read_policy(record: InputRecord, generation: bytes) -> ReadEvent:
+    restored_by = [text or b"" for name, text in record.headers if name == RESTORED_HEADER]
+    is_ours = bool(restored_by) and restored_by[-1] == generation
+    is_inherited = bool(restored_by) and not is_ours
+    # A header that makes no sense names no version, so nothing can satisfy it. What is restored has no condition.
+    replaces = None if is_inherited else _header(record, REPLACES_HEADER)
     if record.value is None:
         policy_id = PolicyId(_key_text(record))
-        gone = PolicyShown(policy_id, None, is_readable=True) if is_restored else None
-        event = gone or PolicyDeleted(policy_id, record.logged_at, _replaces(record))
+        gone = PolicyShown(policy_id, None, is_readable=True) if is_ours else None
+        event = gone or PolicyDeleted(policy_id, record.logged_at, replaces, is_inherited)
         return ReadEvent(event, record.logged_at, None, policy_id)
     policy = decode_policy(record.value)
     _check_key(record, policy.id)
-    shown = PolicyShown(policy.id, policy, is_readable=True) if is_restored else None
-    return ReadEvent(
-        shown or PolicyWritten(policy, record.logged_at, _replaces(record)), policy.at, policy.vehicle_id, policy.id
-    )
+    fingerprint = _header(record, FINGERPRINT_HEADER)
+    if fingerprint is not None and len(fingerprint) > _FINGERPRINT_CHARS:
+        fingerprint = None
+    shown = PolicyShown(policy.id, policy, is_readable=True) if is_ours else None
+    written = shown or PolicyWritten(policy, record.logged_at, replaces, fingerprint, is_inherited)
+    return ReadEvent(written, policy.at, policy.vehicle_id, policy.id)
 
 
-def _replaces(record: InputRecord) -> str | None:
-    """What the record says must stand; a header that makes no sense names no version, so nothing can satisfy it."""
-    said = [(text or b"").decode(errors="replace") for name, text in record.headers if name == REPLACES_HEADER]
+def _header(record: InputRecord, wanted: str) -> str | None:
+    said = [(text or b"").decode(errors="replace") for name, text in record.headers if name == wanted]
     return said[-1] if said else None
 
 
@@ -144,6 +156,5 @@ def _key_text(record: InputRecord) -> str:
 _READERS: Mapping[str, Callable[[InputRecord], ReadEvent]] = {
     VEHICLE_PLUG: _read_plug,
     VEHICLE_CHARGE: _read_charge,
-    VEHICLE_POLICIES: _read_policy,
     SESSION_TARGETS: _read_target,
 }

@@ -195,7 +195,8 @@ class Recovery:
                     if event.offset() <= self._own:
                         changes.append((event.key(), event.value()))
             if changes:
-                store.write(changes, position, now_ms())
+                # What lies behind our own record is not taken, and must not count as taken: another has the partition.
+                store.write(changes, min(position, self._own + 1), now_ms())
                 moved_s = monotonic_s()
                 self._restoring.move()
                 self.records += len(changes)

@@ -30,8 +30,10 @@ _ENCODER: Final = msgspec.msgpack.Encoder()
 _VEHICLE: Final = msgspec.msgpack.Decoder(Vehicle)
 _EVENTS: Final = msgspec.msgpack.Decoder(tuple[ChargingEvent, ...])
 
-# Hash of the rules, number of prices, when the timer is due (us), its delay (s), newest message (us), size of the zone.
+# Hash of the rules, number of prices, when the timer is due (us), its delay (s), newest message (us), size of the zone
+# and, in its highest bit, whether a visit is open.
 _HEAD: Final = struct.Struct("<IIqdqB")
+_IS_OPEN: Final = 0x80
 _NONE: Final = -(2**63)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _US: Final = timedelta(microseconds=1)
@@ -41,6 +43,7 @@ class Summary(Struct, frozen=True):
     """What a vehicle's record begins with.
 
     `wake`: by the rules with this hash, and so many price records of the zone. `zone`: of its ACTIVE session.
+    `is_open`: it has an open visit, whoever manages it.
     """
 
     rules_hash: int
@@ -48,6 +51,7 @@ class Summary(Struct, frozen=True):
     newest_at: datetime | None
     zone: Zone | None
     prices: int = 0
+    is_open: bool = False
 
 
 # Set by no rules.
@@ -85,7 +89,7 @@ def encode_vehicle(vehicle: Vehicle, summary: Summary = NO_SUMMARY) -> bytes:
         _NONE if wake is None else _to_us(wake.due_at),
         0.0 if wake is None else wake.delay_s,
         _NONE if summary.newest_at is None else _to_us(summary.newest_at),
-        len(zone),
+        len(zone) | (_IS_OPEN if summary.is_open else 0),
     )
     return b"".join((head, zone, _ENCODER.encode(vehicle)))
 
@@ -97,13 +101,15 @@ def encode_charging_events(vehicle: Vehicle) -> bytes | None:
 
 def decode_summary(raw: bytes) -> Summary:
     """What a vehicle's record begins with. Raises struct.error where it is no such record."""
-    hashed, prices, due_us, delay_s, newest_us, length = _HEAD.unpack_from(raw)
+    hashed, prices, due_us, delay_s, newest_us, flagged = _HEAD.unpack_from(raw)
+    length = flagged & ~_IS_OPEN
     return Summary(
         rules_hash=hashed,
         wake=None if due_us == _NONE else Wake(_EPOCH + due_us * _US, delay_s),
         newest_at=None if newest_us == _NONE else _EPOCH + newest_us * _US,
         zone=Zone(raw[_HEAD.size : _HEAD.size + length].decode()) if length else None,
         prices=prices,
+        is_open=bool(flagged & _IS_OPEN),
     )
 
 
@@ -111,7 +117,7 @@ def decode_vehicle(raw: bytes, raw_events: bytes | None) -> Vehicle:
     """A vehicle from both of its records. Raises msgspec.DecodeError."""
     if len(raw) < _HEAD.size:
         raise msgspec.DecodeError("shorter than what every vehicle's record begins with")
-    vehicle = _VEHICLE.decode(memoryview(raw)[_HEAD.size + raw[_HEAD.size - 1] :])
+    vehicle = _VEHICLE.decode(memoryview(raw)[_HEAD.size + (raw[_HEAD.size - 1] & ~_IS_OPEN) :])
     if raw_events is None:
         return vehicle
     return msgspec.structs.replace(vehicle, charging_events=_EVENTS.decode(raw_events))

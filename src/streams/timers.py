@@ -82,6 +82,10 @@ class Timers:
         """When the first timer fires, or a little before; None: there is none."""
         return self._heap[0].fires_at if self._heap else None
 
+    def fires_at(self, vehicle_id: VehicleId) -> datetime:
+        """When the timer of a vehicle that has one fires."""
+        return self._timers[vehicle_id].entry.fires_at
+
     def due(self, now: datetime, monotonic_s: float, limit: int) -> list[VehicleId]:
         """Vehicles, at most `limit`, whose timers fire at `now`, earliest first.
 

@@ -6,7 +6,7 @@ All calls block; they are made by the partition's own thread.
 """
 
 from collections.abc import Callable, Iterable
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
@@ -54,6 +54,9 @@ _REFUSED: Final = frozenset(
         KafkaError._UNKNOWN_PARTITION,  # noqa: SLF001
     }
 )
+
+# Of `produce`: a record of this transaction that was handed over earlier could not be delivered. Only an abort helps.
+_FAILED_MEANWHILE: Final = KafkaError._STATE  # noqa: SLF001
 
 
 class StoppedError(RuntimeError):
@@ -141,7 +144,10 @@ class Transactions:
                 self._producer.poll(STEP_S)
                 self._give_way("produce")
             except KafkaException as error:
-                self._give_up(error.args[0], f"produce {len(record.value or b'')} bytes to {record.topic}")
+                what = f"produce {len(record.value or b'')} bytes to {record.topic}"
+                if error.args[0].code() == _FAILED_MEANWHILE:
+                    self._undo(error.args[0], what)
+                self._give_up(error.args[0], what)
             else:
                 return
 
@@ -188,6 +194,9 @@ class Transactions:
             )
         if not cause.txn_requires_abort():
             raise KafkaException(cause)
+        self._undo(cause, what)
+
+    def _undo(self, cause: Any, what: str) -> NoReturn:
         # Also to learn whether another has the partition by now: a new session would take it from that one.
         self._call("abort", self._producer.abort_transaction)
         raise AbortedError(f"{self._id} could not {what}: {cause.str()}")

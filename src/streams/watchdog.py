@@ -31,8 +31,9 @@ class Standstill:
     def __init__(self, limit_s: float) -> None:
         """`limit_s`: how long a partition may stand still."""
         self._limit_s = limit_s
-        # By topic and partition, what was done last, and since when there is more to do, in monotonic seconds.
+        # By topic and partition, what was done last, and how many seconds it has stood so while the broker answered.
         self._stands: dict[At, tuple[int, float]] = {}
+        self._looked_s: float | None = None
         # By partition number, how far its recovery had come, and since when in monotonic seconds.
         self._recoveries: dict[int, tuple[int, float]] = {}
         # How many offsets are not done yet.
@@ -41,18 +42,21 @@ class Standstill:
     def look(self, done: dict[At, int], ends: dict[At, int] | None, quiet_s: float | None, now_s: float) -> None:
         """Compare what there is with what is done. Raises WorkerError where something stands still.
 
-        `ends`: None where the broker does not answer. `quiet_s`: since when partitions are being given out anew; None:
-        they are not. `now_s`: monotonic seconds.
+        `ends`: of the partitions of which the broker tells it; None where it does not answer. `quiet_s`: since when
+        partitions are being given out anew; None: they are not. `now_s`: monotonic seconds.
         """
+        passed_s = 0.0 if self._looked_s is None else now_s - self._looked_s
+        self._looked_s = now_s
         if ends is None:
             # Nothing can move while the broker does not answer: waiting for it is no standstill.
-            self._stands.clear()
             return
-        self.lag = {at: max(0, ends[at] - offset) for at, offset in done.items()}
-        behind = {at: offset for at, offset in done.items() if self.lag[at]}
-        self._stands = {at: self._stand(at, offset, now_s) for at, offset in behind.items()}
-        for (topic, number), (offset, since_s) in self._stands.items():
-            if now_s - since_s > self._limit_s:
+        told = {at: offset for at, offset in done.items() if at in ends}
+        self.lag = {at: max(0, ends[at] - offset) for at, offset in told.items()}
+        # A log that ends before what is done of it was made anew, or has lost its end: its records would not be taken.
+        stands = {at: self._stand(at, offset, passed_s) for at, offset in told.items() if ends[at] != offset}
+        self._stands = {at: stood for at, stood in self._stands.items() if at in done and at not in ends} | stands
+        for (topic, number), (offset, stood_s) in stands.items():
+            if stood_s > self._limit_s:
                 raise WorkerError(
                     f"{topic}, partition {number} stands at offset {offset} of {ends[topic, number]}"
                     f" for more than {self._limit_s:g} s, though Kafka answers"
@@ -77,9 +81,9 @@ class Standstill:
                     f" and nothing has moved for more than {self._limit_s:g} s"
                 )
 
-    def _stand(self, at: At, offset: int, now_s: float) -> tuple[int, float]:
+    def _stand(self, at: At, offset: int, passed_s: float) -> tuple[int, float]:
         known = self._stands.get(at)
-        return known if known is not None and known[0] == offset else (offset, now_s)
+        return (offset, known[1] + passed_s if known is not None and known[0] == offset else 0.0)
 
 
 class Watched(Protocol):
@@ -129,9 +133,9 @@ class Watchdog:
                 self._leave(error)
 
     def _ends(self, asked: list[At]) -> dict[At, int] | None:
-        """Where the logs end; None: the broker does not answer."""
+        """Where the logs end of which the broker says it; None: it does not answer."""
         try:
-            ends = self._offsets.ask(asked, OffsetSpec.latest(), QUESTION_S)
+            ends = self._offsets.ask_for_some(asked, OffsetSpec.latest(), QUESTION_S)
         except KafkaException as error:
             if not self._is_deaf:
                 self._is_deaf = True

@@ -20,6 +20,7 @@ from models.session import SessionState
 from models.topics import SESSION_UPDATED, VEHICLE_POLICIES
 from runtime.partitions import partition_of
 from tests.support.api_process import ROOT, Api, running_api
+from tests.support.api_tokens import bearer
 from tests.support.command import run_flex
 from tests.support.issuer import Issuer, running_issuer
 from tests.support.records import Outgoing, produce
@@ -31,7 +32,16 @@ pytestmark = pytest.mark.integration
 
 SOON_S = 30
 READ = "flex:sessions:read"
-OTHER_SCOPES = ["", "flex:sessions:write", "flex:policies:read flex:policies:write", "flex:sessions:readx", "read"]
+READ_POLICIES = "flex:policies:read"
+# A path is opened by its own word alone; what each of these has, if any, opens other paths.
+OTHER_SCOPES = [
+    "",
+    "flex:sessions:write",
+    "flex:policies:read flex:policies:write",
+    "flex:policies:write flex:sessions:read",
+    "flex:sessions:readx flex:policies:readx",
+    "read",
+]
 
 # Two users with a policy each; the vehicle v1 was u1's, then u2's, and is u1's again.
 MANAGED_1 = Update(id=session_id(1), in_h=1, out_h=2)
@@ -42,8 +52,16 @@ CURRENT_1 = Update(id=session_id(5), state=SessionState.UPCOMING)
 CURRENT_2 = Update(id=session_id(6), policy="p2", user="u2", vehicle="v2", state=SessionState.UPCOMING)
 EVERYTHING = [MANAGED_1, UNMANAGED_1, LENT_TO_2, MANAGED_2, CURRENT_1, CURRENT_2]
 SETTLED = EVERYTHING[:4]
+POLICIES = {"p1": ("v1", "u1"), "p2": ("v2", "u2")}
 
+POLICY_PATHS = [
+    ROOT,
+    f"{ROOT}?vehicleId=v1",
+    f"{ROOT}?userId=u2",
+    *(f"{ROOT}/{policy}" for policy in POLICIES),
+]
 PATHS = [
+    *POLICY_PATHS,
     f"{ROOT}/sessions",
     f"{ROOT}/sessions?vehicleId=v1",
     f"{ROOT}/sessions?locationId=work",
@@ -79,7 +97,6 @@ def api(broker: Kafka, issuer: Issuer, tmp_path_factory: pytest.TempPathFactory)
     topics = Topics(bootstrap=broker.bootstrap, prefix=f"access{free_port()}.", partitions=2)
     ensure_topics(topics.settings())
     env = topics.env(state_dir=folder / "state", api_port=free_port(), auth_jwks_url=issuer.url, auth_hs256_secret="")
-    policies = [("p1", "u1", "v1"), ("p2", "u2", "v2")]
     produce(
         topics.bootstrap,
         [
@@ -89,7 +106,7 @@ def api(broker: Kafka, issuer: Issuer, tmp_path_factory: pytest.TempPathFactory)
                 value=policy_value(policy, user=user, vehicle=vehicle),
                 partition=partition_of(vehicle, 2),
             )
-            for policy, user, vehicle in policies
+            for policy, (vehicle, user) in POLICIES.items()
         ],
     )
     name = topics.name(SESSION_UPDATED)
@@ -117,7 +134,7 @@ def ask(api: Api, path: str, token: str | None) -> tuple[int, bytes]:
 
 
 def seen(path: str, body: bytes) -> set[str]:
-    """The ids of the sessions in an answer."""
+    """The ids of the sessions or policies in an answer."""
     if ".csv" in path:
         return {row["id"] for row in csv.DictReader(io.StringIO(body.decode(), newline=""))}
     if path.endswith("/events"):
@@ -130,6 +147,12 @@ def seen(path: str, body: bytes) -> set[str]:
 def due(path: str, user: str | None) -> set[str]:
     """What this caller must see there, worked out from the rule: rows that fit the path, and are the caller's own."""
     place, _, query = path.removeprefix(ROOT).partition("?")
+    if path in POLICY_PATHS:
+        name, _, value = query.partition("=")
+        wanted = {"": place.removeprefix("/")}.get(name, value)
+        place_of = {"": 0, "vehicleId": 1, "userId": 2}[name]
+        listed = [(policy, *owners) for policy, owners in POLICIES.items() if user in (None, owners[1])]
+        return {one[0] for one in listed if wanted in ("", one[place_of])}
     rows = [one for one in EVERYTHING if user in (None, one.user)]
     if place in ("/sessions", "/sessions.csv"):
         name, _, value = query.partition("=")
@@ -138,7 +161,7 @@ def due(path: str, user: str | None) -> set[str]:
     policy = place.split("/")[1]
     if "/session/" in place or place.endswith("/session"):
         return {one.id for one in rows if one not in SETTLED and one.policy == policy}
-    vehicle, owner = {"p1": ("v1", "u1"), "p2": ("v2", "u2")}[policy]
+    vehicle, owner = POLICIES[policy]
     wanted = place.split("/")[3]
     return {
         one.id
@@ -148,14 +171,19 @@ def due(path: str, user: str | None) -> set[str]:
     }
 
 
+def needed(path: str) -> str:
+    """The scope that opens a path."""
+    return READ_POLICIES if path in POLICY_PATHS else READ
+
+
 @pytest.mark.parametrize("user", [None, "u1", "u2", "nobody"])
 @pytest.mark.parametrize("path", PATHS)
 def test_each_sees_its_own(api: Api, issuer: Issuer, path: str, user: str | None) -> None:
     """Every endpoint shows a caller the rows that are its own, row by row; what is not is a 404 or left out."""
     claims: dict[str, Any] = {} if user is None else {"userId": user}
     expected = due(path, user)
-    status, body = ask(api, path, issuer.token(**claims))
-    is_list = "/sessions?" in path or path.endswith("/sessions") or ".csv" in path
+    status, body = ask(api, path, issuer.token(scope=needed(path), **claims))
+    is_list = path.partition("?")[0].endswith(("/sessions", ".csv", ROOT))
     if expected or is_list:
         assert (status, seen(path, body)) == (200, expected)
     else:
@@ -189,7 +217,9 @@ FAULTS: dict[str, Callable[[Issuer], str | None]] = {
     "not yet valid": lambda issuer: issuer.token(nbf=int(time.time()) + 60),
     "wrong audience": lambda issuer: issuer.token(aud="elsewhere"),
     "wrong issuer": lambda issuer: issuer.token(iss="elsewhere"),
-    "wrong algorithm": lambda _: jwt.encode({"scope": READ}, SECRET, algorithm="HS256"),
+    "wrong algorithm": lambda _: bearer(),
+    "wrong algorithm, with the name of a right key": lambda issuer: issuer.token(by=SECRET, algorithm="HS256"),
+    "wrong algorithm, of the right kind of key": lambda issuer: issuer.token(algorithm="RS512"),
     "none": unsigned,
     "public key as a secret": confused,
     "altered": altered,
@@ -209,7 +239,7 @@ def test_no_faulty_token_opens_anything(api: Api, issuer: Issuer, fault: str) ->
         assert (path, status) == (path, 401)
         assert json.loads(body)["type"].endswith(":unauthorized")
     headers = {} if token is None else {"Authorization": f"Bearer {token}"}
-    for method, path in WRITES:
+    for method, path in [*WRITES, *(("HEAD", path) for path in PATHS)]:
         assert (method, path, api.client.request(method, path, json={}, headers=headers).status_code) == (
             method,
             path,
@@ -219,18 +249,21 @@ def test_no_faulty_token_opens_anything(api: Api, issuer: Issuer, fault: str) ->
 
 @pytest.mark.parametrize("scope", OTHER_SCOPES)
 def test_no_other_scope_opens_anything(api: Api, issuer: Issuer, scope: str) -> None:
-    """A valid token without the scope gets a 403 from every endpoint, for a session of its own too."""
+    """A valid token without a path's own scope gets a 403 from it, for what is its own too, whatever other scopes it
+    has; the scope of some paths opens none of the others.
+    """
     users: list[dict[str, Any]] = [{}, {"userId": "u1"}]
     for claims in users:
         token = issuer.token(scope=scope, **claims)
         for path in PATHS:
-            assert (path, ask(api, path, token)[0]) == (path, 403)
+            if needed(path) not in scope.split():
+                assert (path, ask(api, path, token)[0]) == (path, 403)
 
 
 @pytest.mark.parametrize("name", ["RS256-1", "ES256-1", "EdDSA-1"])
 def test_every_published_kind_of_key(api: Api, issuer: Issuer, name: str) -> None:
     """Tokens of all three algorithms are good."""
-    assert ask(api, PATHS[0], issuer.token(name))[0] == 200
+    assert ask(api, f"{ROOT}/sessions", issuer.token(name))[0] == 200
 
 
 def test_a_token_in_the_url_is_none(api: Api, issuer: Issuer) -> None:

@@ -6,6 +6,7 @@ import json
 import signal
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
@@ -13,10 +14,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from models.topics import SESSION_UPDATED
-from tests.support.api_process import ROOT, Api, running_api, unread
+from models.topics import SESSION_UPDATED, VEHICLE_POLICIES
+from tests.support.api_process import ROOT, Api, Transactions, running_api, unread
 from tests.support.api_tokens import authorization
-from tests.support.records import produce
+from tests.support.policy_client import PolicyClient, new_body
+from tests.support.records import Outgoing, produce
 from tests.support.system import Topics
 from tests.support.updates import Update, session_id
 from tests.support.waiting import wait_until
@@ -60,6 +62,39 @@ def refused(api: Api) -> bool:
     except httpx.TransportError:
         return True
     return False
+
+
+@pytest.mark.parametrize(("drain_s", "is_read_back", "status"), [("1", False, 503), ("60", True, 201)])
+def test_a_write_under_way_is_answered(
+    topics: Topics, flex_env: dict[str, str], tmp_path: Path, drain_s: str, is_read_back: bool, status: int
+) -> None:
+    """A POST whose record is not read back yet when the stop comes has its answer: what became of it, or, once the time
+    is up, that nobody knows yet; and the process ends.
+    """
+    other = Transactions(topics.bootstrap, topics.prefix)
+    noise = [
+        Outgoing(topic=topics.name(VEHICLE_POLICIES), key="nobody", value=None, partition=number)
+        for number in range(topics.partitions)
+    ]
+    with (
+        running_api(flex_env | {"FLEX_DRAIN_S": drain_s}, tmp_path) as api,
+        other.under_way(noise) as end,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        asked = pool.submit(PolicyClient(api).post, new_body("car-1"))
+        wait_until(lambda: api.metric("flex_api_requests_open") == 2, SOON_S, "the POST waits beside the scrape")
+        api.running.process.send_signal(signal.SIGTERM)
+        wait_until(lambda: refused(api), SOON_S, "no more connections")
+        if is_read_back:
+            end()
+        answer = asked.result(SOON_S)
+        assert answer.status_code == status, answer.text
+        if status == 503:
+            assert answer.headers["content-type"] == "application/problem+json"
+            assert int(answer.headers["retry-after"]) > 0
+            assert "may still come to be" in answer.json()["detail"]
+        assert api.running.process.wait(SOON_S) == 0
+        assert "Traceback" not in api.running.stderr
 
 
 def test_every_answer_has_its_line(topics: Topics, flex_env: dict[str, str], tmp_path: Path) -> None:

@@ -180,9 +180,11 @@ def test_stream_outlives_a_damaged_store(system: System) -> None:
     assert sum(step > 1 for step in steps) <= REBUILDS
 
 
-def test_client_comes_to_the_new_topic(system: System) -> None:
+@pytest.mark.parametrize("number", [1, 2], ids=["the same session again", "another session"])
+def test_client_comes_to_the_new_topic(system: System, number: int) -> None:
     """Where the topics are made anew under an open stream, its client, coming again if it is sent away, has the new
-    topic's session in the end, and nothing of the old one after that.
+    topic's session in the end, also where that has the old one's id and a lower version, and nothing of the old one
+    after that.
     """
     system.policy()
     system.write(Update(id=session_id(1), version=5, state=SessionState.ACTIVE_REGULAR))
@@ -194,11 +196,11 @@ def test_client_comes_to_the_new_topic(system: System) -> None:
         delete_topics(system.topics.bootstrap, system.topics.prefix)
         ensure_topics(system.topics.settings())
         system.policy()
-        system.write(Update(id=session_id(2), state=SessionState.UPCOMING))
-        client.until_last(f"{session_id(2)}:1")
+        system.write(Update(id=session_id(number), state=SessionState.UPCOMING))
+        client.until_last(f"{session_id(number)}:1")
     finally:
         client.stop()
-        system.write(Update(id=session_id(2), version=2, state=SessionState.ACTIVE_REGULAR))
+        system.write(Update(id=session_id(number), version=2, state=SessionState.ACTIVE_REGULAR))
         client.join(SOON_S)
-    assert client.ids == [f"{session_id(1)}:5", f"{session_id(2)}:1", f"{session_id(2)}:2"]
+    assert client.ids == [f"{session_id(1)}:5", f"{session_id(number)}:1", f"{session_id(number)}:2"]
     assert set(client.ends) <= {'{"reason":"policy-gone"}'}

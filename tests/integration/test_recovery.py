@@ -1,7 +1,7 @@
 """A store is rebuilt from a changelog while the broker compacts it: it comes out the same, time and again."""
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,6 +12,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from local.kafka import Kafka
 from runtime.clock import monotonic_s
 from streams.recovery import Recovery
+from streams.store import Store
 from tests.support.system import delete_topics
 
 pytestmark = pytest.mark.integration
@@ -102,3 +103,22 @@ def test_a_changelog_may_be_compacted_while_it_is_read(broker: Kafka, changelog:
         read.append(recovery.records)
     # Some were read before it was compacted, and the last one after.
     assert read[0] > changelog.committed // 2 > read[-1]
+
+
+def test_what_another_owner_wrote_later_does_not_count_as_read(
+    broker: Kafka, changelog: Changelog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who was shut out in its recovery may die at any moment, and its store never says that it has what it has not."""
+    own = changelog.claim()
+    for _ in range(3):
+        changelog.claim()
+    positions: list[int] = []
+    write = Store.write
+
+    def noted(store: Store, changes: Iterable[tuple[bytes, bytes | None]], position: int, wall_ms: int) -> None:
+        positions.append(position)
+        write(store, changes, position, wall_ms)
+
+    monkeypatch.setattr(Store, "write", noted)
+    Recovery(broker.bootstrap, (changelog.name, 0), b"generation", own).open(tmp_path / "s", lambda: False).close()
+    assert max(positions) == own + 1

@@ -1,6 +1,7 @@
 """A worker that ends, kindly or not, and comes back: its state is there, and nothing that was read is lost."""
 
 import signal
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -87,19 +88,29 @@ def test_another_vehicles_clock_does_not_matter(topics: Topics, tmp_path: Path) 
     assert settled["statistics"]["aggregated"] == {"kwhSum": 6.0, "batteryFrom": 40, "batteryTo": 49}
 
 
-def test_an_unplug_is_confirmed_after_a_restart(topics: Topics, tmp_path: Path) -> None:
-    """A timer that was set before the worker ended fires after it is back."""
-    vehicle = new_vehicle("timer")
+@pytest.mark.parametrize("step", [None, "produced", "committed", "stored"])
+def test_an_unplug_is_confirmed_after_a_restart(topics: Topics, tmp_path: Path, step: str | None) -> None:
+    """A timer that was set before the worker ended fires once after it is back, wherever in its batch that dies."""
+    vehicle, state = new_vehicle("timer"), tmp_path / "state"
     unplug = plug(vehicle, T0 + minutes(70), False, batteryLevel=66)
-    with running_system(topics, tmp_path, timer_quiet_s=60) as system:
+    with running_system(topics, tmp_path, state_dir=state, timer_quiet_s=60) as system:
         system.send(*first_half(system, vehicle), unplug)
         system.wait_for_states(vehicle, "UPCOMING", "ACTIVE:REGULAR")
         wait_until(
             lambda: system.sessions(vehicle)[-1]["statistics"]["aggregated"]["batteryTo"] == 66, 20, "the unplug"
         )
         assert system.sessions(vehicle)[-1]["state"] == "ACTIVE:REGULAR"
-    with running_system(topics, tmp_path, timer_quiet_s=0.1) as system:
+    if step is not None:
+        env = topics.env(state_dir=state, timer_quiet_s=0.1, crash_at=f"{step}:1")
+        with flex("worker", env=env, folder=tmp_path) as worker:
+            wait_until(lambda: worker.process.poll() is not None, 60, "the worker to die in the timer's batch")
+            assert worker.process.returncode == -signal.SIGKILL
+    with running_system(topics, tmp_path, state_dir=state, timer_quiet_s=0.1) as system:
         system.wait_for_states(vehicle, *STATES)
+        told = Counter[str | None]()
+        for update in system.updates(vehicle):
+            told[update.key] += 1
+            assert int(update.headers["session-version"]) == told[update.key]
 
 
 def same_partition_as(vehicle: str, partitions: int) -> str:

@@ -25,12 +25,20 @@ pytestmark = pytest.mark.integration
 T0 = datetime(2026, 3, 1, 18, 0, tzinfo=UTC)
 # By the wall these vehicles were silent for a week: after so many seconds without a record they are forgotten.
 QUIET_S = 60
+# So that a store's data fill more than one block.
+OTHERS = 400
 
 
 def changelog(topics: Topics, kind: bytes, vehicle: str) -> list[Record]:
     """What was ever written of a vehicle's state."""
     found = read_all(topics.bootstrap, topics.name(CHANGELOG))
     return [record for record in found if record.key == kind.decode() + vehicle]
+
+
+def vehicles_on(topics: Topics) -> set[str]:
+    """Whose state was ever written."""
+    keys = {str(record.key) for record in read_all(topics.bootstrap, topics.name(CHANGELOG))}
+    return {key for key in keys if key.startswith(VEHICLE.decode())}
 
 
 def seed(topics: Topics, state: Vehicle) -> None:
@@ -90,24 +98,34 @@ def damage(store: Path) -> None:
         path.write_bytes(b"\xff" * 64)
 
 
+def bend(store: Path) -> None:
+    """Break what is found only when all vehicles are read: data behind the store's first block."""
+    path = max(store.glob("*.sst"), key=lambda table: table.stat().st_size)
+    found = path.read_bytes()
+    place = len(found) // 4
+    path.write_bytes(found[:place] + b"\xff" * 64 + found[place + 64 :])
+
+
 def remove(store: Path) -> None:
     shutil.rmtree(store)
 
 
-@pytest.mark.parametrize("how", [remove, damage], ids=["missing", "damaged"])
+@pytest.mark.parametrize("how", [remove, damage, bend], ids=["missing", "damaged", "data damaged"])
 def test_a_store_that_cannot_be_used_is_rebuilt(topics: Topics, tmp_path: Path, how: object) -> None:
     """A visit goes on after its store was lost or damaged; a store that is as it was is not read from the changelog."""
     assert callable(how)
     vehicle = new_vehicle("rebuilt")
     state = tmp_path / "state"
-    with running_system(topics, tmp_path, state_dir=state) as system:
+    with running_system(topics, tmp_path, state_dir=state, timer_quiet_s=QUIET_S) as system:
         system.send(system.policy(vehicle), plug(vehicle, T0, True, locationId="home", batteryLevel=40))
         system.wait_for_states(vehicle, "UPCOMING", "ACTIVE:REGULAR")
-    with running_system(topics, tmp_path, state_dir=state) as system:
+        system.send(*(plug(new_vehicle("other"), T0, True) for _ in range(OTHERS)))
+        wait_until(lambda: len(vehicles_on(topics)) > OTHERS, 30, "the states of the others")
+    with running_system(topics, tmp_path, state_dir=state, timer_quiet_s=QUIET_S) as system:
         assert all('"rebuilt": null' in line and '"changelog_records": 0' in line for line in recovered(system.worker))
     for store in folders(state):
         how(store)
-    with running_system(topics, tmp_path, state_dir=state) as system:
+    with running_system(topics, tmp_path, state_dir=state, timer_quiet_s=QUIET_S) as system:
         lines = recovered(system.worker)
         assert len(lines) == topics.partitions
         assert not any('"rebuilt": null' in line for line in lines)

@@ -5,6 +5,7 @@ minute.
 import asyncio
 import base64
 import json
+import math
 import random
 import string
 from collections import Counter
@@ -35,6 +36,8 @@ from tests.support.system import SECRET
 from tests.support.updates import Update, session_id
 
 ROOT = "/flex/vehicle-policies"
+PATHS = [f"{ROOT}/sessions", f"{ROOT}/sessions.csv", ROOT]
+# Of all paths together.
 COUNT = 10_000
 NAMES = ["from", "to", "policyId", "locationId", "vehicleId", "userId", "after", "before", "pageSize", "x", "", "FROM"]
 VALUES = ["", "v1", "p1", "home", "0", "1", "100", "101", "-1", "1e2", "٣", "2025-01-01T00:00:00Z", "2025-01-01"]
@@ -102,7 +105,7 @@ def query(dice: random.Random) -> str:
     return dice.choice(["&", "&", "&", ";", "&&"]).join(parts)
 
 
-@pytest.mark.parametrize("path", [f"{ROOT}/sessions", f"{ROOT}/sessions.csv", ROOT])
+@pytest.mark.parametrize("path", PATHS)
 def test_fuzzed_queries(path: str) -> None:
     """Whatever stands in the query, the answer is a page or a 400 that names its faults, never a 500."""
     store, view = MemoryStore(), View()
@@ -124,7 +127,7 @@ async def _ask_all(transport: httpx.ASGITransport, path: str) -> Counter[int]:
     dice, statuses = random.Random(path), Counter[int]()
     headers = {"Authorization": f"Bearer {bearer(scope=EVERYTHING)}"}
     async with httpx.AsyncClient(transport=transport, base_url="http://api", headers=headers) as client:
-        for _ in range(COUNT // 3):
+        for _ in range(math.ceil(COUNT / len(PATHS))):
             asked = query(dice)
             # As bytes, so that the client mends nothing.
             url = httpx.URL("http://api").copy_with(raw_path=f"{path}?{asked}".encode("ascii", "replace"))

@@ -20,12 +20,14 @@ from api.view.policies import (
 from api.view.store import Draft
 from models.codec import encode
 from models.ids import LocationId, PolicyId, UserId, VehicleId
-from models.policy import NOTHING, REPLACES_HEADER, RESTORED_HEADER, VehiclePolicy, policy_tag
+from models.policy import NOTHING, REPLACES_HEADER, VehiclePolicy, policy_tag
 from models.topics import VEHICLE_POLICIES
-from sessions.events import PolicyDeleted, PolicyRestored, PolicyWritten, Rules, new_vehicle
+from sessions.events import PolicyRestored, Rules, new_vehicle
 from sessions.lifecycle import apply
-from sessions.state import Vehicle
+from sessions.state import Vehicle, managed_by
+from streams.outbox import output_record
 from streams.records import InputRecord, ReadEvent, read
+from streams.updates import UpdateEncoder
 from tests.support.memory_store import MemoryStore
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -63,14 +65,15 @@ HISTORIES = st.lists(
 
 
 class Worker:
-    """The session logic over one partition, as the worker calls it."""
+    """The session logic over one partition, as the worker calls it. `generation`: of its state."""
 
-    def __init__(self) -> None:
+    def __init__(self, generation: bytes = b"") -> None:
+        self.generation = generation
         self.vehicles = dict[str, Vehicle]()
         self.homes = dict[str, str]()
 
     def take(self, record: InputRecord) -> list[PolicyRestored]:
-        reading = read(record)
+        reading = read(record, self.generation)
         assert isinstance(reading, ReadEvent)
         assert reading.policy_id is not None
         vehicle_id = self.homes.get(reading.policy_id) or reading.vehicle_id
@@ -80,9 +83,9 @@ class Worker:
         decision = apply(vehicle, reading.event, Rules())
         if decision.refused is None:
             self.vehicles[vehicle_id] = decision.vehicle
-            if isinstance(reading.event, PolicyWritten):
+            if managed_by(decision.vehicle, reading.policy_id) is not None:
                 self.homes[reading.policy_id] = vehicle_id
-            elif isinstance(reading.event, PolicyDeleted):
+            else:
                 self.homes.pop(reading.policy_id, None)
         return [each for each in decision.outputs if isinstance(each, PolicyRestored)]
 
@@ -131,10 +134,12 @@ def record_of(written: Written, number: int, store: MemoryStore) -> InputRecord:
 
 def restoring(found: list[PolicyRestored], number: int) -> Iterator[InputRecord]:
     for each in found:
-        value = None if each.policy is None else encode(each.policy)
-        at = START + timedelta(seconds=number)
-        headers = ((RESTORED_HEADER, b"true"),)
-        yield InputRecord(VEHICLE_POLICIES, 0, number, each.policy_id.encode(), value, at, headers)
+        yield restored_record(each, b"", START + timedelta(seconds=number))
+
+
+def restored_record(restored: PolicyRestored, generation: bytes, at: datetime) -> InputRecord:
+    made = output_record(restored, 0, UpdateEncoder(), generation)
+    return InputRecord(VEHICLE_POLICIES, 0, 0, made.key, made.value, at, tuple(made.headers))
 
 
 @given(HISTORIES, st.booleans())

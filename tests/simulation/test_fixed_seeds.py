@@ -39,6 +39,7 @@ def test_every_true_visit_comes_out_of_a_clean_feed(seed: int) -> None:
     summary = run(Options(seed=seed, vehicles=8, days=5), feed_maker(CLEAN))
     assert_nothing_found(summary)
     assert_compared(summary, 0.95)
+    assert summary.verdicts > 10
     assert summary.commands > 50
     assert summary.crashes > 50
     assert summary.refused == 0

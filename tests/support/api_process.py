@@ -1,7 +1,7 @@
 """The API as a user has it: the console command, asked over HTTP."""
 
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -99,6 +99,34 @@ class Transactions:
 
     def write(self, records: list[Outgoing], *, commit: bool = True) -> None:
         self._producer.begin_transaction()
+        self._send(records)
+        # An abort drops what was not sent yet; the test wants the aborted records on the broker.
+        self._producer.flush(30)
+        if commit:
+            self._producer.commit_transaction(30)
+        else:
+            self._producer.abort_transaction(30)
+
+    @contextmanager
+    def under_way(self, records: list[Outgoing]) -> Iterator[Callable[[], None]]:
+        """A transaction that was begun with these records: nothing after them is read until what is given is called."""
+        self._producer.begin_transaction()
+        self._send(records)
+        self._producer.flush(30)
+        is_open = True
+
+        def end() -> None:
+            nonlocal is_open
+            is_open = False
+            self._producer.abort_transaction(30)
+
+        try:
+            yield end
+        finally:
+            if is_open:
+                end()
+
+    def _send(self, records: list[Outgoing]) -> None:
         for record in records:
             self._producer.produce(
                 record.topic,
@@ -107,12 +135,6 @@ class Transactions:
                 headers=[(name, value.encode()) for name, value in record.headers.items()],
                 partition=-1 if record.partition is None else record.partition,
             )
-        # An abort drops what was not sent yet; the test wants the aborted records on the broker.
-        self._producer.flush(30)
-        if commit:
-            self._producer.commit_transaction(30)
-        else:
-            self._producer.abort_transaction(30)
 
 
 def dump(state_dir: Path) -> dict[bytes, bytes]:

@@ -35,7 +35,14 @@ class Issuer:
     def rotate(self, *algorithms: str, suffix: str = "1") -> None:
         """New keys of these algorithms, named `<algorithm>-<suffix>`, published in place of all others."""
         self.private = {f"{algorithm}-{suffix}": _MAKERS[algorithm]() for algorithm in algorithms}
-        self.published = json.dumps({"keys": [self.jwk(name) for name in self.private]}).encode()
+        self._publish(*self.private)
+
+    def withdraw(self, name: str) -> None:
+        """Publish all keys but this one, which can still sign."""
+        self._publish(*(one for one in self.private if one != name))
+
+    def _publish(self, *names: str) -> None:
+        self.published = json.dumps({"keys": [self.jwk(name) for name in names]}).encode()
 
     def jwk(self, name: str, **more: Any) -> dict[str, Any]:
         """The public half of a key as it is published."""
@@ -49,8 +56,18 @@ class Issuer:
         made: bytes = self.private[name].public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
         return made
 
-    def token(self, name: str = "RS256-1", *, headers: dict[str, Any] | None = None, **claims: Any) -> str:
-        """A right token signed with this key, but for the claims named."""
+    def token(
+        self,
+        name: str = "RS256-1",
+        *,
+        headers: dict[str, Any] | None = None,
+        by: str | None = None,
+        algorithm: str | None = None,
+        **claims: Any,
+    ) -> str:
+        """A right token signed with this key, but for the claims named. `by` and `algorithm`: what it is signed with
+        instead, still under the key's name.
+        """
         now = datetime.now(UTC)
         said = {
             "iss": "flex-sessions",
@@ -58,9 +75,11 @@ class Issuer:
             "exp": now + timedelta(minutes=10),
             "scope": "flex:sessions:read",
         } | claims
-        algorithm = name.partition("-")[0]
         return jwt.encode(
-            said, self.private[name], algorithm=algorithm, headers={"kid": name} if headers is None else headers
+            said,
+            self.private[name] if by is None else by,
+            algorithm=algorithm or name.partition("-")[0],
+            headers={"kid": name} if headers is None else headers,
         )
 
 

@@ -5,6 +5,7 @@ from msgspec import Struct
 
 from models.topics import topic_name
 from runtime.settings import Settings, load_settings
+from tests.support.waiting import wait_until
 
 SECRET = "only-for-tests-" + "x" * 32
 
@@ -38,7 +39,12 @@ class Topics(Struct, frozen=True, kw_only=True):
 def delete_topics(bootstrap: str, prefix: str) -> None:
     """Remove every topic under the prefix, changelogs included, so that the shared broker stays quick."""
     admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
-    names = [name for name in admin.list_topics(timeout=10).topics if name.startswith(prefix)]
-    if names:
-        for future in admin.delete_topics(names, operation_timeout=10).values():
+
+    def names() -> list[str]:
+        return [name for name in admin.list_topics(timeout=10).topics if name.startswith(prefix)]
+
+    if asked := names():
+        for future in admin.delete_topics(asked, operation_timeout=10).values():
             future.result()
+        # A broker tells of them a moment longer; whoever makes them anew must not take those for theirs.
+        wait_until(lambda: not names(), 30, "the topics to be gone")

@@ -1,6 +1,7 @@
 """The contracts that are checked in: what the app serves, what the topics are, and examples that are what they say."""
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -34,14 +35,16 @@ OPERATIONS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize(("name", "operation"), OPERATIONS.items(), ids=OPERATIONS)
 def test_every_operation_has_examples_of_all_its_answers(name: str, operation: dict[str, Any]) -> None:
-    """Each answer with a body shows one; each error is a problem document that says its own status; a call that is
-    guarded says so, and names what a missing token, a missing scope and too many calls come to.
+    """Each answer with a body shows one, and each parameter; each error is a problem document that says its own status;
+    what any request may meet is named, and by a call that is guarded also what a missing token, a missing scope and
+    too many calls come to.
     """
     assert operation["operationId"]
     assert operation["description"]
     if "/flex/" in name:
         assert operation["security"]
         assert {"401", "403", "429", "503"} <= operation["responses"].keys()
+    assert {"400", "414", "431", "500"} <= operation["responses"].keys()
     for status, answer in operation["responses"].items():
         for media_type, content in answer.get("content", {}).items():
             if media_type == "application/problem+json":
@@ -49,9 +52,23 @@ def test_every_operation_has_examples_of_all_its_answers(name: str, operation: d
                 assert problem.status == int(status)
                 assert problem.type.startswith("urn:flex-sessions:problem:")
             else:
-                assert "example" in content or not name.startswith("GET /flex"), (status, media_type)
+                assert content["example"], (status, media_type)
+    assert all(parameter["example"] for parameter in operation.get("parameters", []))
     for content in operation.get("requestBody", {}).get("content", {}).values():
         assert content["examples"]
+
+
+def test_every_code_of_an_issue_is_in_the_reference() -> None:
+    """docs/reference/http.md names each code with which `issues` may say what is wrong with a value."""
+    root = OPENAPI.parents[2]
+    said = root.joinpath("docs/reference/http.md").read_text(encoding="utf-8").partition("Codes in `issues`")[2]
+    codes = {
+        code
+        for path in (root / "src/api").rglob("*.py")
+        for code in re.findall(r'"(bad-[a-z-]+)"', path.read_text(encoding="utf-8"))
+    }
+    assert len(codes) > 10
+    assert [code for code in sorted(codes) if f"`{code}`" not in said] == []
 
 
 def references(node: Any) -> Iterator[str]:

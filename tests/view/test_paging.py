@@ -7,13 +7,16 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from api.view import paging
 from api.view.keys import OLDEST, microseconds
 from api.view.paging import Cursor, Direction, Selection, read_page
 from api.view.projector import apply_erasure, apply_update
 from api.view.rocksdb import RocksStore
-from api.view.store import Draft
+from api.view.rows import unpack_head
+from api.view.store import Draft, Store
+from tests.support.memory_store import MemoryStore
 from tests.support.updates import HOUR, START, Update, session_id
 
 SESSIONS = st.builds(
@@ -46,7 +49,7 @@ def folders() -> Iterator[Path]:
         yield Path(folder)
 
 
-def add(store: RocksStore, sessions: list[Update]) -> None:
+def add(store: Store, sessions: list[Update]) -> None:
     draft = Draft(store)
     for update in sessions:
         apply_update(draft, *update.read())
@@ -145,6 +148,48 @@ def test_a_list_that_changes_while_read(
             assert set(expected(lasting, wanted)) <= set(seen)
         finally:
             store.close()
+
+
+class SpyStore(MemoryStore):
+    """Remembers whose sessions a scan has shown."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.users_met: set[str] = set()
+
+    def scan(self, lower: bytes, upper: bytes, *, backwards: bool) -> Iterator[tuple[bytes, bytes]]:
+        for key, raw in super().scan(lower, upper, backwards=backwards):
+            self.users_met.add(unpack_head(raw).user_id)
+            yield key, raw
+
+
+@settings(max_examples=150, deadline=None)
+@given(FLEETS, FLEETS, SELECTIONS, st.integers(1, 3))
+def test_a_limited_caller_learns_nothing_of_others(
+    own: list[Update], foreign: list[Update], wanted: Selection, size: int
+) -> None:
+    """Whatever a caller limited to one user asks for, pages and cursors are those of a store without anybody else's
+    sessions, and no entry of anybody else's is looked at, be it a policy that had both of them as users.
+    """
+    wanted = structs.replace(wanted, user_id="me")
+    mine = [structs.replace(update, user="me") for update in own]
+    known = {update.id for update in own}
+    others = [structs.replace(update, user="other") for update in foreign if update.id not in known]
+    alone, shared = SpyStore(), SpyStore()
+    add(alone, mine)
+    add(shared, others + mine)
+    cursors: list[Cursor | None] = [None, Cursor(Direction.BEFORE, OLDEST)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(paging, "SCAN_LIMIT_ENTRIES", 3)
+        while cursors:
+            cursor = cursors.pop()
+            page = read_page(shared, wanted, cursor, size)
+            assert page == read_page(alone, wanted, cursor, size)
+            if page.after is not None and (cursor is None or cursor.direction is Direction.AFTER):
+                cursors.append(Cursor(Direction.AFTER, page.after))
+            if page.before is not None and cursor is not None and cursor.direction is Direction.BEFORE:
+                cursors.append(Cursor(Direction.BEFORE, page.before))
+    assert shared.users_met <= {"me"}
 
 
 def test_cursors_are_null_at_the_ends(tmp_path: Path) -> None:

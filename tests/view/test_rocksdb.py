@@ -1,13 +1,21 @@
 """The real store: order, atomic writes, what survives, and what is noticed when files are broken."""
 
 import re
+import tempfile
 import threading
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from time import perf_counter
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from api.view.rocksdb import RocksStore
 from api.view.store import StoreDamagedError
+from tests.support.memory_store import MemoryStore
+from tests.support.waiting import wait_until
 
 
 def filter_policies(folder: Path) -> list[str]:
@@ -24,6 +32,80 @@ def test_scan_bounds_and_order(tmp_path: Path) -> None:
     assert [key for key, _ in store.scan(b"b", b"d", backwards=True)] == [b"c", b"b"]
     assert [key for key, _ in store.scan(b"", b"zz", backwards=True)] == [b"d", b"c", b"b", b"a"]
     assert list(store.scan(b"x", b"b", backwards=True)) == []
+    store.close()
+
+
+KEYS = st.binary(min_size=1, max_size=3)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(KEYS, st.booleans()), max_size=40), KEYS, KEYS, st.booleans())
+def test_scan_is_that_of_a_sorted_list(
+    tmp_path: Path, changes: list[tuple[bytes, bool]], lower: bytes, upper: bytes, backwards: bool
+) -> None:
+    """After whatever was put and deleted, a scan shows what a sorted list holds between the bounds."""
+    plain = MemoryStore()
+    with tempfile.TemporaryDirectory(dir=tmp_path) as folder:
+        store = RocksStore(Path(folder))
+        for key, is_put in changes:
+            for each in (store, plain):
+                each.write({key: key if is_put else None})
+        assert list(store.scan(lower, upper, backwards=backwards)) == list(
+            plain.scan(lower, upper, backwards=backwards)
+        )
+        store.close()
+
+
+def test_a_scan_that_is_left_lets_go(tmp_path: Path) -> None:
+    """A scan that nobody reads to its end holds nothing of the store, which closes at once."""
+    store = RocksStore(tmp_path / "s")
+    store.write({b"%06d" % number: b"x" for number in range(100)})
+    assert next(store.scan(b"0", b"1", backwards=True)) == (b"000099", b"x")
+    store.close()
+
+
+def filled(folder: Path, keys: list[bytes]) -> RocksStore:
+    """A store where keys were put, then deleted, with one more key on either side of them."""
+    store = RocksStore(folder)
+    store.write(dict.fromkeys([b"a", *keys, b"z"], b"x"))
+    for start in range(0, len(keys), 5_000):
+        store.write(dict.fromkeys(keys[start : start + 5_000]))
+    return store
+
+
+def least_s(scan: Callable[[], Iterator[object]]) -> float:
+    """Seconds of the quickest of five scans."""
+    seconds = []
+    for _ in range(5):
+        begun_s = perf_counter()
+        list(scan())
+        seconds.append(perf_counter() - begun_s)
+    return min(seconds)
+
+
+def test_a_scan_pays_nothing_for_what_was_deleted_beside_it(tmp_path: Path) -> None:
+    """A scan beside deleted entries that are not merged away yet costs little of what going through them would."""
+    keys = [b"d%06d" % number for number in range(15_000)]
+    store = filled(tmp_path / "s", keys)
+    through_s = least_s(partial(store.scan, b"b", b"e", backwards=False))
+    for bounds in ((b"b", b"c"), (b"e", b"f"), (b"a", b"b"), (b"z", b"zz")):
+        for backwards in (False, True):
+            assert least_s(partial(store.scan, *bounds, backwards=backwards)) < through_s / 5
+    store.close()
+
+
+def test_deletions_are_merged_away(tmp_path: Path) -> None:
+    """Where many entries were deleted, their deletions are gone soon, though nothing else is written."""
+    keys = [b"d%06d" % number for number in range(60_000)]
+    store = filled(tmp_path / "s", keys)
+
+    def deletions() -> int:
+        in_files = store._db.property_value("rocksdb.aggregated-table-properties")
+        found = re.search(r"# deletions=(\d+)", in_files)
+        assert found is not None
+        return int(found[1]) + store._db.property_int_value("rocksdb.num-deletes-active-mem-table")
+
+    wait_until(lambda: deletions() < 25_000, timeout_s=20, what="most deletions are merged away")
     store.close()
 
 

@@ -1,7 +1,8 @@
-"""Where things lie in the view's store: keys whose byte order is the order of the list.
+"""Where things lie in the view's store: keys whose byte order is the order of the list, newest first.
 
 Knows ids, times and bytes only. Ids hold no zero byte (models.ids), so a zero byte ends each of them and no prefix
-can run into its neighbour's rows. Times are signed microseconds since 1970, shifted so that their bytes sort.
+can run into its neighbour's rows. Times are signed microseconds since 1970, shifted so that their bytes sort; in the
+place of a session every bit of time and id is turned over, so that a list is read forwards, as the store does it best.
 """
 
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ from struct import Struct as Layout
 from typing import Final, NamedTuple
 
 # Raised by one whenever a key or a row changes its meaning: a store of another number is rebuilt.
-LAYOUT_VERSION: Final = 4
+LAYOUT_VERSION: Final = 6
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -19,14 +20,19 @@ _TIME: Final = Layout(">Q")
 _PARTITION: Final = Layout(">I")
 _SHIFT: Final = 1 << 63
 _END: Final = b"\x00"
+_PAST_ANY_ID: Final = b"\xff"
+_TURN_OVER: Final = bytes(range(256))[::-1]
 
 
 class Index(bytes, Enum):
-    """The orders in which settled sessions are kept, each by what it starts with; then pluggedInAt, then id."""
+    """The orders in which settled sessions are kept, each by what it starts with; then pluggedInAt, then id.
+
+    Who is limited to one user is served from a list of that user's own: other users' sessions are never even met.
+    """
 
     ALL = b"A"
     USER = b"U"
-    POLICY = b"P"
+    POLICY_USER = b"P"
     VEHICLE = b"V"
     VEHICLE_USER = b"W"
     LOCATION = b"L"
@@ -86,17 +92,19 @@ def index_prefix(index: Index, ids: Sequence[str]) -> bytes:
 
 
 def position_key(position: Position) -> bytes:
-    """The part of an index key behind its prefix; its bytes compare as positions do."""
-    return place_of(position.plugged_in_us, position.session_id)
+    """The part of an index key behind its prefix; its bytes compare as positions do, the newest first."""
+    place = place_of(position.plugged_in_us, position.session_id)
+    # Without an id it is behind all that have one, as it is before them in a position's own order.
+    return place if position.session_id else place + _PAST_ANY_ID
 
 
 def place_of(plugged_in_us: int, session_id: str) -> bytes:
-    """The same, from the parts of a position."""
-    return _TIME.pack(plugged_in_us + _SHIFT) + session_id.encode()
+    """The same, from the parts of a session's position."""
+    return _TIME.pack(_SHIFT - 1 - plugged_in_us) + session_id.encode().translate(_TURN_OVER)
 
 
 def position_of(prefix: bytes, key: bytes) -> Position:
     """The position that an index key under `prefix` holds."""
     start = len(prefix)
-    (shifted,) = _TIME.unpack_from(key, start)
-    return Position(shifted - _SHIFT, key[start + _TIME.size :].decode())
+    (turned,) = _TIME.unpack_from(key, start)
+    return Position(_SHIFT - 1 - turned, key[start + _TIME.size :].translate(_TURN_OVER).decode())

@@ -4,8 +4,10 @@ A page looks at a bounded number of entries. Where filters that no index covers 
 back short, or even empty, with a cursor that goes on; only a null cursor says that there is nothing further.
 """
 
+import heapq
 from collections.abc import Iterator
 from enum import StrEnum
+from operator import itemgetter
 from typing import Final, NamedTuple
 
 from msgspec import Struct
@@ -18,6 +20,9 @@ from api.view.store import Store
 SCAN_LIMIT_ENTRIES: Final = 2_000
 
 _PAST_ANY_ID: Final = b"\xff"
+# What ends an id in a key, and what follows every key that begins with an id ended so.
+_END_OF_ID: Final = b"\x00"
+_PAST_END_OF_ID: Final = b"\x01"
 
 
 class Direction(StrEnum):
@@ -71,28 +76,45 @@ class Page(Struct, frozen=True):
     before: Position | None
 
 
+_Entries = Iterator[tuple[Position, SessionHead]]
+
+
 class _Found(NamedTuple):
     rows: list[tuple[Position, bytes]]
     onward: Position | None
     last_seen: Position | None
 
 
-def best_prefix(selection: Selection) -> bytes:
-    """The prefix of the narrowest index that holds every row of the selection."""
+def best_prefixes(store: Store, selection: Selection) -> list[bytes]:
+    """The prefixes of the narrowest lists that together hold every row of the selection. Raises StoreDamagedError."""
     user = () if selection.user_id is None else (selection.user_id,)
     if selection.policy_id is not None:
-        return index_prefix(Index.POLICY, (selection.policy_id,))
+        if user:
+            return [index_prefix(Index.POLICY_USER, (selection.policy_id, *user))]
+        return _prefixes_by_user(store, index_prefix(Index.POLICY_USER, (selection.policy_id,)))
     if selection.vehicle_id is not None:
-        return index_prefix(Index.VEHICLE_USER if user else Index.VEHICLE, (selection.vehicle_id, *user))
+        return [index_prefix(Index.VEHICLE_USER if user else Index.VEHICLE, (selection.vehicle_id, *user))]
     if selection.location_id is not None:
-        return index_prefix(Index.LOCATION_USER if user else Index.LOCATION, (selection.location_id, *user))
-    return index_prefix(Index.USER if user else Index.ALL, user)
+        return [index_prefix(Index.LOCATION_USER if user else Index.LOCATION, (selection.location_id, *user))]
+    return [index_prefix(Index.USER if user else Index.ALL, user)]
+
+
+def _prefixes_by_user(store: Store, prefix: bytes) -> list[bytes]:
+    """The lists under `prefix` that have rows, one for each user. A policy has one, unless its id was used again."""
+    found: list[bytes] = []
+    lower = prefix
+    while (entry := next(store.scan(lower, prefix + _PAST_ANY_ID, backwards=False), None)) is not None:
+        end = entry[0].index(_END_OF_ID, len(prefix))
+        found.append(entry[0][: end + 1])
+        lower = entry[0][:end] + _PAST_END_OF_ID
+    return found
 
 
 def read_page(store: Store, selection: Selection, cursor: Cursor | None, size: int) -> Page:
     """The next `size` rows from the cursor on, or the newest ones. Raises StoreDamagedError."""
     ahead = cursor or Cursor(Direction.AFTER, NEWEST)
-    found = _collect(store, selection, ahead, size)
+    prefixes = best_prefixes(store, selection)
+    found = _collect(store, selection, _walk(store, prefixes, selection, ahead), size)
     if cursor is None:
         back = None
     else:
@@ -100,19 +122,20 @@ def read_page(store: Store, selection: Selection, cursor: Cursor | None, size: i
         # belongs to the other side lies beyond it.
         end = OLDEST if ahead.direction is Direction.AFTER else NEWEST
         edge = found.rows[0][0] if found.rows else found.last_seen or end
-        back = edge if _anything(store, selection, Cursor(_opposite(ahead.direction), edge)) else None
+        others = _walk(store, prefixes, selection, Cursor(_opposite(ahead.direction), edge))
+        back = edge if _anything(selection, others) else None
     bodies = [body for _, body in found.rows]
     if ahead.direction is Direction.AFTER:
         return Page(bodies, after=found.onward, before=back)
     return Page(bodies[::-1], after=back, before=found.onward)
 
 
-def _collect(store: Store, selection: Selection, cursor: Cursor, size: int) -> _Found:
+def _collect(store: Store, selection: Selection, entries: _Entries, size: int) -> _Found:
     """Up to `size` rows in the order of the walk; `onward` is where a further page would start, if there is one."""
     rows: list[tuple[Position, bytes]] = []
     waiting: list[tuple[Position, bytes]] = []
     last_seen = None
-    for scanned, (position, head) in enumerate(_walk(store, selection, cursor), start=1):
+    for scanned, (position, head) in enumerate(entries, start=1):
         last_seen = position
         if selection.matches(head):
             waiting.append((position, body_place(head)))
@@ -133,26 +156,33 @@ def _with_bodies(store: Store, found: list[tuple[Position, bytes]]) -> list[tupl
     return [(position, body) for (position, _), body in zip(found, bodies, strict=True) if body is not None]
 
 
-def _anything(store: Store, selection: Selection, cursor: Cursor) -> bool:
+def _anything(selection: Selection, entries: _Entries) -> bool:
     """Tell whether something follows; where the limit ends the search, maybe counts as yes."""
-    for scanned, (_, head) in enumerate(_walk(store, selection, cursor), start=1):
+    for scanned, (_, head) in enumerate(entries, start=1):
         if selection.matches(head) or scanned >= SCAN_LIMIT_ENTRIES:
             return True
     return False
 
 
-def _walk(store: Store, selection: Selection, cursor: Cursor) -> Iterator[tuple[Position, SessionHead]]:
-    """Entries of the selection's index from the cursor on, without it, within the bounds on pluggedInAt."""
-    prefix = best_prefix(selection)
-    lower = prefix + position_key(OLDEST if selection.from_us is None else Position(selection.from_us, ""))
+def _walk(store: Store, prefixes: list[bytes], selection: Selection, cursor: Cursor) -> _Entries:
+    """Entries of the selection's lists from the cursor on, without it, within the bounds on pluggedInAt."""
+    lists = [_entries(store, prefix, selection, cursor) for prefix in prefixes]
+    if len(lists) == 1:  # nearly always, and merging costs something for every entry
+        return lists[0]
+    return heapq.merge(*lists, key=itemgetter(0), reverse=cursor.direction is Direction.AFTER)
+
+
+def _entries(store: Store, prefix: bytes, selection: Selection, cursor: Cursor) -> _Entries:
+    """The same of one list."""
     # A session is plugged in no later than out, so `to` bounds both.
-    upper = prefix + position_key(NEWEST if selection.to_us is None else Position(selection.to_us, "")) + _PAST_ANY_ID
+    newest = prefix + position_key(NEWEST if selection.to_us is None else Position(selection.to_us + 1, ""))
+    oldest = prefix + position_key(OLDEST if selection.from_us is None else Position(selection.from_us, ""))
     edge = prefix + position_key(cursor.position)
     if cursor.direction is Direction.AFTER:
-        entries = store.scan(lower, min(upper, edge), backwards=True)
+        found = store.scan(max(newest, edge + b"\x00"), oldest, backwards=False)
     else:
-        entries = store.scan(max(lower, edge + b"\x00"), upper, backwards=False)
-    for key, raw in entries:
+        found = store.scan(newest, min(oldest, edge), backwards=True)
+    for key, raw in found:
         yield position_of(prefix, key), unpack_head(raw)
 
 

@@ -2,6 +2,8 @@
 
 A record is judged as the worker judges it (sessions.policy_rules), over the same records in the same order, so the view
 never shows a policy that the worker refuses. What the worker restores is taken as it stands: it is the worker's word.
+Where the view began on a log that was compacted meanwhile it knows fewer deletions than the worker, never others: so it
+may take what the worker refuses until that is restored, and never refuses what the worker takes.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,19 +21,24 @@ from api.view.records import UnreadableError, read_policy
 from api.view.rows import PolicyHead, pack, unpack_ids
 from api.view.store import Draft, Store
 from models.codec import decode_policy, encode
-from models.policy import REPLACES_HEADER, RESTORED_HEADER, VehiclePolicy, policy_tag
+from models.ids import PolicyId
+from models.policy import FINGERPRINT_HEADER, REPLACES_HEADER, RESTORED_HEADER, VehiclePolicy, policy_tag
 from runtime.partitions import partition_of
 from sessions.arrival import refusal_by_time
 from sessions.events import Refused
-from sessions.policy_rules import refusal_to_delete, refusal_to_write
+from sessions.policy_rules import (
+    DELETION_KEPT,
+    refusal_to_delete,
+    refusal_to_write,
+    still_known,
+    was_deleted,
+    with_deletion,
+    without_deletion,
+)
+from sessions.state import DeletedPolicy
 
 # A random word that says which request wrote a record: its process waits to read it back.
 REQUEST_HEADER: Final = "policy-request"
-# What a policy was first asked to be, in short; goes with every version of it, so that compaction cannot lose it.
-FINGERPRINT_HEADER: Final = "policy-fingerprint"
-# For how long a deleted policy that was made under an Idempotency-Key is remembered: as long as Kafka surely keeps the
-# record of its deletion (minimum compaction lag, models.topics), so that a rebuilt view remembers the same.
-GONE_KEPT: Final = timedelta(days=7)
 # Forgotten deletions per record read: more than one record can add.
 _FORGOTTEN_PER_RECORD: Final = 4
 _MILLISECOND: Final = timedelta(milliseconds=1)
@@ -41,7 +48,7 @@ _PAST_ANY_ID: Final = b"\xff"
 
 
 class PolicyDocument(Struct, frozen=True, array_like=True):
-    """A policy as requests get it. `body`: JSON, ready to send; `tag`: its version; `fingerprint`: see above."""
+    """A policy as requests get it. `body`: JSON, ready to send; `tag`: its version; `fingerprint`: models.policy."""
 
     body: bytes
     tag: str
@@ -83,6 +90,7 @@ class _Rows(Protocol):
 
 
 _DOCUMENT: Final = msgspec.msgpack.Decoder(PolicyDocument)
+_DELETED: Final = msgspec.msgpack.Decoder(tuple[DeletedPolicy, ...])
 
 
 # --- what a record changes
@@ -123,13 +131,17 @@ def apply_record(draft: Draft, record: PolicyRecord, partition: int, partitions:
 
 
 def forget_deletions(draft: Draft, store: Store, now: datetime) -> None:
-    """Drop what is remembered of deletions for longer than GONE_KEPT, a few at a time."""
-    upper = _gone_at_prefix(now - GONE_KEPT)
-    for number, (key, _) in enumerate(store.scan(b"x", upper, backwards=False)):
+    """Drop what is remembered of deletions for longer than DELETION_KEPT, a few at a time."""
+    upper = _gone_at_prefix(now - DELETION_KEPT)
+    for number, (key, vehicle_id) in enumerate(store.scan(b"x", upper, backwards=False)):
         if number >= _FORGOTTEN_PER_RECORD:
             return
         draft.delete(key)
-        draft.delete(b"g" + key[1 + _TIME.size :])
+        moment, policy_id = key[1 : 1 + _TIME.size], key[1 + _TIME.size :].decode()
+        if draft.get(_gone_key(policy_id)) == moment:  # else it was made anew, and deleted later once more
+            draft.delete(_gone_key(policy_id))
+        if vehicle_id:
+            _keep_deleted(draft, vehicle_id.decode(), still_known(_deleted(draft, vehicle_id.decode()), now))
 
 
 def _refusal(draft: Draft, record: PolicyRecord) -> Refused | None:
@@ -140,7 +152,9 @@ def _refusal(draft: Draft, record: PolicyRecord) -> Refused | None:
     known = decoded(document(draft, policy.id))
     if known is not None and known.vehicle_id != policy.vehicle_id:
         standing = [known]
-    return refusal_by_time(policy.at, record.logged_at) or refusal_to_write(standing, policy, record.replaces)
+    is_deleted = was_deleted(_deleted(draft, policy.vehicle_id), policy.id, record.logged_at)
+    refused = refusal_by_time(policy.at, record.logged_at)
+    return refused or refusal_to_write(standing, policy, record.replaces, is_deleted=is_deleted)
 
 
 def _put(draft: Draft, record: PolicyRecord, known: PolicyHead | None) -> None:
@@ -154,14 +168,43 @@ def _put(draft: Draft, record: PolicyRecord, known: PolicyHead | None) -> None:
     if policy is None:
         apply_policy(draft, policy_id, None)
         draft.delete(_document_key(policy_id))
-        if fingerprint is not None:
-            draft.put(_gone_key(policy_id), b"")
-            draft.put(_gone_at_prefix(record.logged_at) + policy_id.encode(), b"")
+        _note_deletion(draft, record, known, fingerprint)
         return
     apply_policy(draft, policy_id, PolicyHead(policy.user_id, policy.vehicle_id, policy.is_enabled))
     draft.put(_document_key(policy_id), pack(PolicyDocument(encode(policy), policy_tag(policy), fingerprint)))
     draft.put(_user_prefix(policy.user_id) + policy_id.encode(), b"")
     _keep_vehicle(draft, policy.vehicle_id, {*_vehicle_ids(draft, policy.vehicle_id), policy_id})
+    if not record.is_restored:
+        left = without_deletion(_deleted(draft, policy.vehicle_id), policy.id, record.logged_at)
+        _keep_deleted(draft, policy.vehicle_id, left)
+
+
+def _note_deletion(draft: Draft, record: PolicyRecord, known: PolicyHead | None, fingerprint: str | None) -> None:
+    """Remember a deletion: of a policy that stood, as the worker does; of one made under an Idempotency-Key."""
+    policy_id, vehicle_id = record.policy_id, ""
+    gone_at = _gone_at_prefix(record.logged_at)
+    if fingerprint is not None:
+        draft.put(_gone_key(policy_id), gone_at[1:])
+    if known is not None and not record.is_restored:
+        vehicle_id = known.vehicle_id
+        deleted = with_deletion(_deleted(draft, vehicle_id), PolicyId(policy_id), record.logged_at)
+        _keep_deleted(draft, vehicle_id, deleted)
+    if fingerprint is not None or vehicle_id:
+        draft.put(gone_at + policy_id.encode(), vehicle_id.encode())
+
+
+def _deleted(rows: _Rows, vehicle_id: str) -> tuple[DeletedPolicy, ...]:
+    raw = rows.get(_deleted_key(vehicle_id))
+    return () if raw is None else _DELETED.decode(raw)
+
+
+def _keep_deleted(draft: Draft, vehicle_id: str, deleted: tuple[DeletedPolicy, ...]) -> None:
+    if deleted == _deleted(draft, vehicle_id):
+        return
+    if deleted:
+        draft.put(_deleted_key(vehicle_id), pack(deleted))
+    else:
+        draft.delete(_deleted_key(vehicle_id))
 
 
 def _keep_vehicle(draft: Draft, vehicle_id: str, ids: set[str]) -> None:
@@ -185,8 +228,8 @@ def decoded(stored: PolicyDocument | None) -> VehiclePolicy | None:
     return None if stored is None else decode_policy(stored.body)
 
 
-def was_deleted(rows: _Rows, policy_id: str) -> bool:
-    """Tell whether this policy was made under an Idempotency-Key and deleted, at most GONE_KEPT ago."""
+def had_key(rows: _Rows, policy_id: str) -> bool:
+    """Tell whether this policy was made under an Idempotency-Key and deleted, at most DELETION_KEPT ago."""
     return rows.get(_gone_key(policy_id)) is not None
 
 
@@ -270,6 +313,10 @@ def _vehicle_key(vehicle_id: str) -> bytes:
 
 def _user_prefix(user_id: str) -> bytes:
     return b"y" + user_id.encode() + b"\x00"
+
+
+def _deleted_key(vehicle_id: str) -> bytes:
+    return b"n" + vehicle_id.encode()
 
 
 def _gone_key(policy_id: str) -> bytes:

@@ -18,6 +18,7 @@ from rocksdict import (
     Env,
     Options,
     Rdict,
+    ReadOptions,
     WriteBatch,
     WriteOptions,
 )
@@ -48,6 +49,12 @@ _COMPRESSION_BY_LEVEL: Final = (DBCompressionType.none(), *(DBCompressionType.lz
 # 10 bits per key: one needless block read per 100 look-ups of a key that is not there.
 _BLOOM_BITS_PER_KEY: Final = 10
 _OPEN_FILES: Final = 256
+# Whoever reads a list goes through the deletions in it until they are merged with what they delete. A file is merged
+# for this alone where so many of so many entries in a row are deletions, and deletions go from memory into a file when
+# there are so many: some 1,800 sessions with an entry each in a list, about as much as a page may look at.
+_DELETIONS_IN_A_ROW: Final = 1_000
+_ENTRIES_IN_A_ROW: Final = 2_000
+_DELETIONS_IN_MEMORY: Final = 20_000
 _INFO_LOG_BYTES: Final = 4 * _MIB
 _INFO_LOGS: Final = 2
 
@@ -66,6 +73,7 @@ class RocksStore:
             options.set_level_zero_file_num_compaction_trigger(_DRAFT_FILES_TO_MERGE)
         self._write_options = WriteOptions()
         self._write_options.disable_wal = is_draft
+        self._deletions = 0
         try:
             # rocksdict forgets filters and cache of an existing family unless it is named with its options.
             self._db: Any = Rdict(str(folder), options=options, column_families={"default": options})
@@ -88,21 +96,31 @@ class RocksStore:
         return values
 
     def scan(self, lower: bytes, upper: bytes, *, backwards: bool) -> Iterator[tuple[bytes, bytes]]:
+        """Nothing beyond the bounds is looked at: deleted entries cost as much as others until they are merged away."""
+        within = ReadOptions()
+        # Lent, not copied: RocksDB reads these very bytes as long as it iterates.
+        within.set_iterate_upper_bound(upper)
+        entries: Any = None
+        first: bytes | None = None
         try:
-            entries = self._db.iter()
-            if backwards:
+            entries = self._db.iter(within)
+            entries.seek(lower)
+            if backwards and entries.valid():
+                # There is no lower bound to set (rocksdict 0.3.29: the setter of that name sets the upper one), but a
+                # walk that ends at the first entry goes no further either.
+                first = entries.key()
                 entries.seek_for_prev(upper)
-                if entries.valid() and entries.key() == upper:
-                    entries.prev()
-            else:
-                entries.seek(lower)
-            advance = entries.prev if backwards else entries.next
-            while entries.valid() and lower <= (key := entries.key()) < upper:
+            while entries.valid():
+                key = entries.key()
                 yield key, entries.value()
-                advance()
+                if key == first:
+                    break
+                entries.prev() if backwards else entries.next()
             entries.status()
         except Exception as error:  # as above
             raise StoreDamagedError(f"cannot be read: {error}") from error
+        finally:
+            entries = None  # before `upper`, which it reads
 
     def write(self, changes: Mapping[bytes, bytes | None]) -> None:
         batch = WriteBatch(raw_mode=True)
@@ -110,10 +128,14 @@ class RocksStore:
         for key, value in changes.items():
             if value is None:
                 batch.delete(key)
+                self._deletions += 1
             else:
                 put(key, value)
         try:
             self._db.write(batch, self._write_options)
+            if self._deletions >= _DELETIONS_IN_MEMORY:
+                self._deletions = 0
+                self._db.flush(wait=False)
         except Exception as error:  # as above
             raise StoreDamagedError(f"cannot be written: {error}") from error
 
@@ -175,6 +197,7 @@ def _options() -> Any:
     options.set_compression_type(DBCompressionType.lz4())
     options.set_compression_per_level(list(_COMPRESSION_BY_LEVEL))
     options.set_level_zero_file_num_compaction_trigger(_FILES_TO_MERGE)
+    options.add_compact_on_deletion_collector_factory(_ENTRIES_IN_A_ROW, _DELETIONS_IN_A_ROW, deletion_ratio=0.0)
     options.set_max_open_files(_OPEN_FILES)
     options.set_max_log_file_size(_INFO_LOG_BYTES)
     options.set_keep_log_file_num(_INFO_LOGS)

@@ -68,7 +68,7 @@ _IDS: Final = msgspec.msgpack.Decoder(tuple[str, ...])
 _NOTHING: Final = CurrentRow()
 
 
-def pack(row: Struct | tuple[str, ...]) -> bytes:
+def pack(row: Struct | tuple[str, ...] | tuple[Struct, ...]) -> bytes:
     return _PACK.encode(row)
 
 
@@ -102,7 +102,7 @@ def index_keys(head: SessionHead) -> list[bytes]:
     user = head.user_id.encode() + b"\0"
     keys = [Index.ALL + position, Index.USER + user + position]
     if head.policy_id is not None:
-        keys.append(b"%b%b\0%b" % (Index.POLICY, head.policy_id.encode(), position))
+        keys.append(b"%b%b\0%b%b" % (Index.POLICY_USER, head.policy_id.encode(), user, position))
     if head.listed:
         vehicle = head.vehicle_id.encode() + b"\0"
         keys += [Index.VEHICLE + vehicle + position, Index.VEHICLE_USER + vehicle + user + position]

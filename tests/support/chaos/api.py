@@ -8,10 +8,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from models.codec import encode
+from models.ids import LocationId, PolicyId, UserId, VehicleId
+from models.policy import NOTHING, REPLACES_HEADER, VehiclePolicy, policy_tag
 from models.session import SessionState
-from models.topics import SESSION_UPDATED
+from models.topics import SESSION_UPDATED, VEHICLE_POLICIES
+from runtime.clock import utc_now
 from runtime.partitions import partition_of
-from tests.support.api_process import READY_S, Api, Transactions, client_of, dump, running_api
+from tests.support.api_process import READY_S, ROOT, Api, Transactions, client_of, dump, running_api
 from tests.support.chaos.faults import Outcome
 from tests.support.command import flex
 from tests.support.records import Outgoing
@@ -21,6 +25,8 @@ from tests.support.waiting import wait_until
 from tests.support.walking import walk_under_writes
 
 VEHICLES = 7
+# Per vehicle; they come and go at two places, so that some of them are rivals.
+POLICIES = 3
 # Records per transaction, and seconds between two: a load that the number of kills bounds, not how fast the machine is.
 BATCH_RECORDS = 20
 PAUSE_S = 0.03
@@ -29,14 +35,18 @@ CAUGHT_UP_S = 180
 
 
 class Writer(threading.Thread):
-    """A worker's output for some vehicles, until told to stop: sessions that are updated, settled, superseded and
-    erased, in transactions of which every fifth is aborted. Each vehicle's records are on its own partition.
+    """What is written for some vehicles, until told to stop, in transactions of which every fifth is aborted: sessions
+    that are updated, settled, superseded and erased; policies that come, change and go, by writers of which some know
+    what stands and some do not, so that some of their records are refused. Each vehicle's records are on its partition.
     """
 
     def __init__(self, topics: Topics) -> None:
         super().__init__()
         self._topics = topics
         self._name = topics.name(SESSION_UPDATED)
+        self._policies = topics.name(VEHICLE_POLICIES)
+        # The version of each policy that was written last, taken or not.
+        self._tags: dict[str, str] = {}
         self._dice = random.Random(3)
         self._stopping = threading.Event()
         # Per vehicle: the number of its current session, and the version that was last committed.
@@ -63,6 +73,8 @@ class Writer(threading.Thread):
 
     def _next(self, current: dict[int, tuple[int, int]]) -> Iterator[Outgoing]:
         vehicle = self._dice.randrange(VEHICLES)
+        if self._dice.random() < 0.2:
+            yield self._policy(vehicle)
         number, version = current[vehicle]
         home = partition_of(f"v{vehicle}", self._topics.partitions)
         is_settled = version > 1 and self._dice.random() < 0.3
@@ -85,6 +97,32 @@ class Writer(threading.Thread):
             erased = session_id(max(vehicle, number - 3 * VEHICLES))
             yield Outgoing(topic=self._name, key=erased, value=None, partition=home)
 
+    def _policy(self, vehicle: int) -> Outgoing:
+        """A new version of a policy, or its end."""
+        number = self._dice.randrange(POLICIES)
+        policy = VehiclePolicy(
+            id=PolicyId(f"p{vehicle}" if number == 0 else f"p{vehicle}-{number}"),
+            user_id=UserId(f"u{vehicle % 3}"),
+            vehicle_id=VehicleId(f"v{vehicle}"),
+            location_id=LocationId(self._dice.choice(["home", "work"])),
+            is_enabled=self._dice.random() < 0.7,
+            at=utc_now(),
+            battery_reserve=float(self._dice.randrange(100)),
+        )
+        headers = {"policy-fingerprint": f"asked-{number}"} if number == 1 else {}
+        said = self._dice.choice([None, self._tags.get(policy.id), NOTHING])
+        if said is not None:
+            headers[REPLACES_HEADER] = said
+        is_deletion = self._dice.random() < 0.3
+        self._tags[policy.id] = NOTHING if is_deletion else policy_tag(policy)
+        return Outgoing(
+            topic=self._policies,
+            key=policy.id,
+            value=None if is_deletion else encode(policy),
+            headers=headers,
+            partition=partition_of(policy.vehicle_id, self._topics.partitions),
+        )
+
 
 @contextmanager
 def writing(topics: Topics) -> Iterator[Writer]:
@@ -96,13 +134,14 @@ def writing(topics: Topics) -> Iterator[Writer]:
         writer.stop()
 
 
-def caught_up(env: dict[str, str], folder: Path) -> list[str]:
-    """Every session in the list of an API that was started, read to the end, and stopped."""
+def caught_up(env: dict[str, str], folder: Path) -> tuple[list[str], list[str]]:
+    """Every session and every policy, by id, in the lists of an API that was started, read to the end, and stopped."""
     with flex("api", env=env, folder=folder) as running, client_of(env) as client:
         api = Api(running, client)
         wait_until(api.is_ready, CAUGHT_UP_S, "the API is ready")
         wait_until(lambda: api.metric("flex_api_lag_records") == 0, READY_S, "no lag")
-        return api.ids({"pageSize": 100})
+        policies = api.get(ROOT, params={"pageSize": 100}, scope="flex:policies:read").json()["data"]
+        return api.ids({"pageSize": 100}), [policy["id"] for policy in policies]
 
 
 def kill_api(topics: Topics, env: dict[str, str], folder: Path, count: int, seed: int) -> Outcome:
@@ -124,9 +163,14 @@ def kill_api(topics: Topics, env: dict[str, str], folder: Path, count: int, seed
     found = caught_up(env, folder)
     scratch = folder / "scratch"
     rebuilt = caught_up(env | {"FLEX_STATE_DIR": str(scratch)}, folder)
-    findings = [] if found else ["no session is listed"]
-    if found != rebuilt:
-        findings.append(f"{len(found)} sessions are listed, {len(rebuilt)} of a store built from scratch, or others")
+    findings = []
+    for kind, listed, others in zip(("session", "policy"), found, rebuilt, strict=True):
+        if not listed:
+            findings.append(f"no {kind} is listed")
+        if listed != others:
+            findings.append(
+                f"by {kind}: {len(listed)} are listed, {len(others)} of a store built from scratch, or others"
+            )
     rows, rebuilt_rows = dump(Path(env["FLEX_STATE_DIR"])), dump(scratch)
     differing = [key for key in rows | rebuilt_rows if rows.get(key) != rebuilt_rows.get(key)]
     if differing:

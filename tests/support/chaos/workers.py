@@ -20,6 +20,9 @@ RESTART_PAUSE_S: Final = 0.5
 # Lines that are kept of what an ended process said.
 TOLD_LINES: Final = 4
 DEFECT_EXIT_STATUS: Final = 70
+FAULT_EXIT_STATUS: Final = 1
+# With one line; by a plan of ours; or as a defect, which is told by what it said.
+_TOLD_STATUSES: Final = frozenset({FAULT_EXIT_STATUS, -signal.SIGKILL, DEFECT_EXIT_STATUS})
 
 
 class Worker:
@@ -125,7 +128,10 @@ class Worker:
         lines = running.stderr.strip().splitlines()
         wrong = [line for line in lines if line.startswith("error:") or '"level": "error"' in line]
         told = " | ".join(line[:300] for line in (wrong or lines[-1:])[:TOLD_LINES])
-        self.endings.append(f"status {status}: {told or 'it said nothing'}")
+        ending = f"status {status}: {told or 'it said nothing'}"
+        self.endings.append(ending)
+        if status not in _TOLD_STATUSES or (status == FAULT_EXIT_STATUS and not wrong):
+            self.defects.append(f"it ended without a clear word: {ending}")
         self._look_for_defects()
 
     def _look_for_defects(self) -> None:

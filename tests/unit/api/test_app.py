@@ -11,6 +11,7 @@ import pytest
 from api.app import create_app
 from api.metrics import Metrics
 from api.problems import Problem
+from api.view.paging import SCAN_LIMIT_ENTRIES
 from api.view.projector import apply_policy, apply_update
 from api.view.rows import PolicyHead
 from api.view.store import Draft
@@ -74,6 +75,25 @@ def assert_problem(answer: httpx.Response, status: int) -> Problem:
     problem = msgspec.json.decode(answer.content, type=Problem)
     assert problem.status == status
     return problem
+
+
+@pytest.mark.parametrize("path", [f"{ROOT}/sessions", f"{ROOT}/sessions.csv"])
+@pytest.mark.parametrize("name", ["policyId", "vehicleId", "locationId"])
+def test_what_is_anothers_is_as_what_nobody_has(path: str, name: str) -> None:
+    """To a caller limited to one user, the list of another's policy, vehicle or place, however long, is the list of one
+    that does not exist: no row, no cursor.
+    """
+    store, view = MemoryStore(), View()
+    draft = Draft(store)
+    for number in range(SCAN_LIMIT_ENTRIES + 1):
+        update = Update(id=session_id(number), policy="theirs", vehicle="theirs", location="theirs", out_h=9)
+        apply_update(draft, *update.read())
+    store.write(draft.changes)
+    view.publish(store)
+    theirs, nobodys = (get(view, f"{path}?{name}={wanted}", userId="u2") for wanted in ("theirs", "nobodys"))
+    assert (theirs.status_code, theirs.content) == (200, nobodys.content)
+    if path.endswith("/sessions"):
+        assert theirs.json() == {"data": [], "pagination": {"after": None, "before": None}}
 
 
 @pytest.mark.parametrize(
@@ -264,7 +284,7 @@ def test_contract_names_every_read_with_its_errors(view: View) -> None:
         f"{ROOT}/{{policyId}}/sessions/{{sessionId}}": {"400", "401", "403", "404", "503"},
     }.items():
         operation = paths[path]["get"]
-        assert set(operation["responses"]) == errors | {"200", "429"}
+        assert set(operation["responses"]) == errors | {"200", "414", "429", "431", "500"}
         assert operation["security"] == [{"bearer": ["flex:sessions:read"]}]
         assert operation["parameters"]
 

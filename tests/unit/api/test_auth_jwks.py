@@ -10,7 +10,7 @@ import jwt
 import pytest
 
 from api import auth_jwks
-from api.auth import READ_SESSIONS, Authenticator
+from api.auth import READ_SESSIONS, Authenticator, Principal
 from api.auth_jwks import JwksKeys
 from api.auth_keys import KeysUnavailableError, UnknownKeyError, read_key_set
 from api.metrics import Metrics
@@ -62,11 +62,14 @@ def authenticator(keys: JwksKeys) -> Authenticator:
     return Authenticator(load_settings({"FLEX_AUTH_JWKS_URL": "https://issuer.test/keys"}), keys=keys)
 
 
+def caller(auth: Authenticator, token: str) -> Principal:
+    return asyncio.run(auth.admit({"type": "http", "headers": [(b"authorization", f"Bearer {token}".encode())]}))
+
+
 def admitted(auth: Authenticator, token: str) -> int:
     """200, or the status of the refusal."""
-    scope = {"type": "http", "headers": [(b"authorization", f"Bearer {token}".encode())]}
     try:
-        principal = asyncio.run(auth.admit(scope))
+        principal = caller(auth, token)
     except ProblemError as error:
         return error.problem.status
     assert READ_SESSIONS in principal.scopes
@@ -136,6 +139,38 @@ def test_rotation(keys: JwksKeys, issuer: Issuer) -> None:
     assert admitted(auth, old) == 401
 
 
+def test_a_withdrawn_key_ends_what_its_tokens_began(keys: JwksKeys, issuer: Issuer) -> None:
+    """Once a key is withdrawn its tokens have no time left, whatever their expiry; those of a key that stays have."""
+    auth = authenticator(keys)
+    callers = [caller(auth, issuer.token(f"{algorithm}-1")) for algorithm in ("RS256", "ES256")]
+    assert all(auth.seconds_left(one) > 500 for one in callers)
+    issuer.withdraw("RS256-1")
+    asyncio.run(keys.renew())
+    withdrawn, other = callers
+    assert auth.seconds_left(withdrawn) <= 0 < auth.seconds_left(other)
+    assert auth.has_keys()
+
+
+def test_a_key_that_took_the_name_of_another(keys: JwksKeys, issuer: Issuer) -> None:
+    """A new key by the old one's name is another key: what the old one signed has no time left."""
+    auth = authenticator(keys)
+    before = caller(auth, issuer.token("RS256-1"))
+    issuer.rotate("RS256")
+    asyncio.run(keys.renew())
+    assert auth.seconds_left(before) <= 0
+
+
+def test_keys_that_are_too_old_end_what_was_begun(
+    keys: JwksKeys, issuer: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where nothing is heard of an issuer for a day, what its tokens began has no time left, and it is told why."""
+    auth = authenticator(keys)
+    before = caller(auth, issuer.token())
+    monkeypatch.setattr(auth_jwks, "_MAX_AGE_S", -1.0)
+    assert auth.seconds_left(before) <= 0
+    assert not auth.has_keys()
+
+
 def test_unknown_keys_do_not_flood_the_issuer(keys: JwksKeys, issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
     """However many tokens name unknown keys, the issuer is asked once in a while only."""
     monkeypatch.setattr(auth_jwks, "RENEWAL_PAUSE_S", 3_600.0)
@@ -171,9 +206,13 @@ def test_until_the_first_success(issuer: Issuer, monkeypatch: pytest.MonkeyPatch
 
 
 def test_keys_grow_too_old(keys: JwksKeys, issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keys of which nothing was heard for a day are trusted no longer."""
+    """Keys of which nothing was heard for a day are trusted no longer, nor what was checked with them before."""
+    auth, token = authenticator(keys), issuer.token()
+    assert admitted(auth, token) == 200
     monkeypatch.setattr(auth_jwks, "_MAX_AGE_S", -1.0)
-    assert admitted(authenticator(keys), issuer.token()) == 503
+    assert admitted(auth, token) == 503
+    assert auth.remembered(f"Bearer {token}".encode()) is None
+    assert admitted(auth, issuer.token(jti="new")) == 503
 
 
 def test_only_keys_for_us_are_taken(issuer: Issuer) -> None:

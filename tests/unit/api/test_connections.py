@@ -116,11 +116,71 @@ def test_one_too_many_is_told_so(port: int, monkeypatch: pytest.MonkeyPatch) -> 
     with connected(port) as first:
         asked(first)
         with connected(port) as second:
-            wait_until(lambda: (received(second) or b"").startswith(b"HTTP/1.1 503"), SOON_S, "a refusal")
-            wait_until(lambda: received(second) == b"", SOON_S, "the end of the connection")
+            assert refusal_of(second) == 503
         asked(first)
     with connected(port) as third:
         asked(third)
+
+
+def refusal_of(client: socket.socket) -> int:
+    """The status of the problem that comes before the end of the connection."""
+    answered = b""
+
+    def is_closed() -> bool:
+        nonlocal answered
+        piece = received(client)
+        answered += piece or b""
+        return piece == b""
+
+    wait_until(is_closed, SOON_S, "the end of the connection")
+    head, _, body = answered.partition(b"\r\n\r\n")
+    assert b"content-type: application/problem+json" in head
+    assert b"x-content-type-options: nosniff" in head
+    status = msgspec.json.decode(body, type=Problem).status
+    assert head.startswith(b"HTTP/1.1 %d " % status)
+    return status
+
+
+MUCH = b"x" * 400_000
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        pytest.param(b"GET /?" + MUCH, 414, id="path and query without end"),
+        pytest.param(
+            b"GET /?" + MUCH[:20_000] + b" HTTP/1.1\r\nX-Much: " + MUCH, 414, id="long path and query, and more"
+        ),
+        pytest.param(b"GET / HTTP/1.1\r\nX-Much: " + MUCH, 431, id="headers without end"),
+        pytest.param(b"GET / HTTP/1.1\r\n" + b"X-Much: much\r\n" * 40_000, 431, id="headers after headers"),
+    ],
+)
+def test_a_head_that_is_too_large(port: int, head: bytes, status: int) -> None:
+    """A head of which too much has come is refused for what is too large in it, also after a request that was answered,
+    and its client hears so although it was still sending.
+    """
+    with connected(port) as client:
+        asked(client)
+        for start in range(0, len(head), 8_000):
+            client.sendall(head[start : start + 8_000])
+        assert refusal_of(client) == status
+
+
+def test_whoever_goes_on_after_a_refusal_is_let_go(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that was refused, and sends on and on, is listened to for a moment only."""
+    monkeypatch.setattr(connections, "_LINGER_S", 0.1)
+    with connected(port) as client:
+        client.sendall(b"hello\r\n\r\n")
+        assert refusal_of(client) == 400
+
+        def is_gone() -> bool:
+            try:
+                client.sendall(b"more")
+            except ConnectionError:
+                return True
+            return False
+
+        wait_until(is_gone, SOON_S, "the end of all patience")
 
 
 CHUNKED = b"POST / HTTP/1.1\r\nHost: api\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -133,20 +193,7 @@ def test_what_is_not_http(port: int, garbage: bytes, caplog: pytest.LogCaptureFi
     """
     with connected(port) as client:
         client.sendall(garbage)
-        answered = b""
-
-        def is_closed() -> bool:
-            nonlocal answered
-            piece = received(client)
-            answered += piece or b""
-            return piece == b""
-
-        wait_until(is_closed, SOON_S, "the end of the connection")
-    head, _, body = answered.partition(b"\r\n\r\n")
-    assert head.startswith(b"HTTP/1.1 400 ")
-    assert b"content-type: application/problem+json" in head
-    assert b"x-content-type-options: nosniff" in head
-    assert msgspec.json.decode(body, type=Problem).status == 400
+        assert refusal_of(client) == 400
     with connected(port) as client:
         asked(client)
     assert not [record for record in caplog.records if record.levelname == "ERROR"]

@@ -1,6 +1,6 @@
 """Keys sort as the list does, and no list's entries lie among another's."""
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from api.view.keys import NEWEST, OLDEST, Index, Position, index_prefix, position_key, position_of
@@ -14,21 +14,23 @@ POSITIONS = st.builds(
 )
 LISTS = st.one_of(
     st.just((Index.ALL, ())),
-    st.tuples(st.sampled_from([Index.USER, Index.POLICY, Index.VEHICLE, Index.LOCATION]), st.tuples(IDS)),
-    st.tuples(st.sampled_from([Index.VEHICLE_USER, Index.LOCATION_USER]), st.tuples(IDS, IDS)),
+    st.tuples(st.sampled_from([Index.USER, Index.VEHICLE, Index.LOCATION]), st.tuples(IDS)),
+    st.tuples(st.sampled_from([Index.POLICY_USER, Index.VEHICLE_USER, Index.LOCATION_USER]), st.tuples(IDS, IDS)),
 )
 
 
 @given(POSITIONS, POSITIONS)
 def test_bytes_sort_as_positions(one: Position, other: Position) -> None:
-    """Two index keys compare as pluggedInAt, then id."""
-    assert (position_key(one) < position_key(other)) == (one < other)
+    """Two index keys compare as pluggedInAt, then id, the newest first."""
+    assert (position_key(one) < position_key(other)) == (one > other)
 
 
 @given(POSITIONS)
+@example(Position(OLDEST.plugged_in_us, session_id(0)))
+@example(Position(NEWEST.plugged_in_us - 1, session_id(2**60)))
 def test_every_position_lies_between_the_ends(position: Position) -> None:
     """No session lies outside the whole range."""
-    assert position_key(OLDEST) < position_key(position) < position_key(NEWEST)
+    assert position_key(NEWEST) < position_key(position) < position_key(OLDEST)
 
 
 @given(LISTS, POSITIONS)

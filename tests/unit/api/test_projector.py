@@ -136,7 +136,7 @@ def test_superseded_session_keeps_its_row() -> None:
     play(store, [Update(id=session_id(1)), Update(id=session_id(1), version=2, represents=False)], 1)
     assert not list(store.scan(Index.VEHICLE.value, b"W", backwards=False))
     assert not list(store.scan(index_prefix(Index.LOCATION, ("home",)), b"M", backwards=False))
-    assert len(list(store.scan(index_prefix(Index.POLICY, ("p1",)), b"Q", backwards=False))) == 1
+    assert len(list(store.scan(index_prefix(Index.POLICY_USER, ("p1",)), b"Q", backwards=False))) == 1
     assert unpack_head(store.rows[head_key(session_id(1))]).version == 2
 
 

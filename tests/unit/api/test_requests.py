@@ -1,5 +1,6 @@
 """Query strings: what is right is taken exactly, what is wrong is named."""
 
+from collections.abc import Callable
 from urllib.parse import quote, urlencode
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from api.cursors import write_cursor
 from api.problems import ProblemError
-from api.requests import check_path, parse_list, refuse_query
+from api.requests import check_path, parse_list, parse_policy_list, refuse_query
 from api.view.keys import Position
 from api.view.paging import Direction, Selection
 from tests.support.updates import session_id
@@ -57,6 +58,10 @@ def test_every_filter() -> None:
         (b"policyid=p", {("policyid", "unknown")}),
         (b"pageSize=1&pageSize=1", {("pageSize", "repeated")}),
         (b"vehicleId=", {("vehicleId", "empty")}),
+        (b"from=&from=2025-01-01T00:00:00Z", {("from", "empty"), ("from", "repeated")}),
+        (b"from=2025-01-01T00:00:00Z&from=", {("from", "repeated")}),
+        (b"&&", {("query", "malformed")}),
+        (b"pageSize=5&", {("query", "malformed")}),
         (b"vehicleId", {("vehicleId", "empty")}),
         (b"policyId=a%20b", {("policyId", "bad-id")}),
         (b"locationId=" + b"x" * 65, {("locationId", "bad-id")}),
@@ -85,6 +90,27 @@ def test_every_filter() -> None:
 def test_every_fault_is_named(query: bytes, expected: set[tuple[str, str]]) -> None:
     """A query with faults is refused with each of them by parameter and kind."""
     assert faults(query) == expected
+
+
+@pytest.mark.parametrize("call", [lambda query: parse_policy_list(query, None), refuse_query])
+def test_nothing_between_two_ampersands_is_no_parameter(call: Callable[[bytes], object]) -> None:
+    """Every call refuses a query with an empty piece."""
+    with pytest.raises(ProblemError) as caught:
+        call(b"&&")
+    assert [issue.code for issue in caught.value.problem.issues] == ["malformed"]
+
+
+def test_no_moment_outside_the_bounds_comes_in_by_rounding() -> None:
+    """Where a time is given more finely than sessions have it, `from` begins at the next microsecond, `to` ends at the
+    last; two times of one microsecond are in order.
+    """
+    query = b"from=1970-01-01T00:00:00.000001001Z&to=1970-01-01T00:00:00.000005999Z"
+    selection = parse_list(query, None).selection
+    assert (selection.from_us, selection.to_us) == (2, 5)
+    assert parse_list(b"from=1970-01-01T00:00:00.000001000Z", None).selection.from_us == 1
+    parse_list(b"from=1970-01-01T00:00:00.0000011Z&to=1970-01-01T00:00:00.0000012Z", None)
+    same = b"from=1970-01-01T00:00:00.0000012Z&to=1970-01-01T00:00:00.0000011Z"
+    assert faults(same) == {("from", "after-to")}
 
 
 def test_cursor_is_taken() -> None:

@@ -11,7 +11,7 @@ from api.policy_bodies import new_policy
 from api.policy_writes import POLICIES_PER_VEHICLE, PolicyWrites
 from api.problems import ProblemError
 from api.view import verdicts as verdicts_module
-from api.view.policies import PolicyRecord, apply_record
+from api.view.policies import REQUEST_HEADER, PolicyRecord, apply_record
 from api.view.store import Draft
 from api.view.verdicts import TooManyWritesError, Verdicts
 from api.view.view import View
@@ -100,3 +100,37 @@ def test_a_vehicle_has_only_so_many_policies() -> None:
     finally:
         writer.close()
     assert (caught.value.problem.status, caught.value.problem.type.rpartition(":")[2]) == (409, "too-many-policies")
+
+
+class RefusingWriter:
+    """A Writer whose records are all read back, and refused for one reason."""
+
+    def __init__(self, view: View, refused: Refused) -> None:
+        self._view = view
+        self._refused = refused
+        self.writes = 0
+
+    async def partitions(self, _topic: str) -> int:
+        return 1
+
+    async def write(self, record: OutgoingRecord) -> None:
+        self.writes += 1
+        self._view.verdicts.tell({record.headers[REQUEST_HEADER]: self._refused})
+
+
+@pytest.mark.parametrize(
+    ("reason", "status", "attempts"), [(Refusal.INVALID_MESSAGE, 503, 1), (Refusal.POLICY_STALE, 412, 5)]
+)
+def test_a_refused_deletion_says_why(reason: Refusal, status: int, attempts: int) -> None:
+    """Only what another writer changed meanwhile is tried again, and a 412; any other refusal is told as it is."""
+    store, view = MemoryStore(), View()
+    policy = new_policy(new_body("car-1"), None, utc_now())
+    draft = Draft(store)
+    apply_record(draft, PolicyRecord(policy_id=policy.id, policy=policy, logged_at=utc_now()), 0, 1)
+    store.write(draft.changes)
+    view.publish(store)
+    writer = RefusingWriter(view, Refused(reason, "the cause"))
+    with pytest.raises(ProblemError) as caught:
+        asyncio.run(PolicyWrites(view, writer, "t", utc_now).delete(policy.id, None, None))
+    assert (caught.value.problem.status, writer.writes) == (status, attempts)
+    assert ("the cause" in caught.value.problem.detail) == (status == 503)

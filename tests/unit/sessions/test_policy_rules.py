@@ -6,10 +6,20 @@ import pytest
 from msgspec import structs
 
 from models.codec import Refusal
+from models.ids import PolicyId
 from models.policy import NOTHING, VehiclePolicy, policy_tag
-from sessions.events import PolicyDeleted, PolicyRestored, PolicyWritten
-from sessions.policy_rules import refusal_to_delete, refusal_to_write
-from tests.builders import ANN, BOB, HOME, WORK, minute, policy, run
+from sessions.events import PolicyDeleted, PolicyRestored, PolicyWritten, SessionErased
+from sessions.policy_rules import (
+    DELETION_KEPT,
+    DELETIONS_LIMIT,
+    refusal_to_delete,
+    refusal_to_write,
+    was_deleted,
+    with_deletion,
+    without_deletion,
+)
+from sessions.state import DeletedPolicy
+from tests.builders import ANN, BOB, HOME, WORK, delete, minute, policy, run
 
 FIRST = policy(0).policy
 SECOND = policy(1, name="p2").policy
@@ -20,7 +30,7 @@ def test_rivals_are_enabled_policies_of_one_user_vehicle_and_place() -> None:
     """Of two enabled policies for one user, vehicle and location the second is refused; a difference in any of them, or
     a disabled one, is none of its business.
     """
-    refused = refusal_to_write([FIRST], SECOND, None)
+    refused = refusal_to_write([FIRST], SECOND, None, is_deleted=False)
     assert refused is not None
     assert refused.reason is Refusal.POLICY_CONFLICT
     for harmless in (
@@ -28,8 +38,8 @@ def test_rivals_are_enabled_policies_of_one_user_vehicle_and_place() -> None:
         structs.replace(SECOND, user_id=BOB),
         structs.replace(SECOND, is_enabled=False),
     ):
-        assert refusal_to_write([FIRST], harmless, None) is None
-        assert refusal_to_write([harmless], FIRST, None) is None
+        assert refusal_to_write([FIRST], harmless, None, is_deleted=False) is None
+        assert refusal_to_write([harmless], FIRST, None, is_deleted=False) is None
     assert (FIRST.user_id, FIRST.location_id) == (ANN, HOME)
 
 
@@ -51,17 +61,121 @@ def test_rivals_are_enabled_policies_of_one_user_vehicle_and_place() -> None:
 def test_a_condition_on_what_is_replaced(
     standing: list[VehiclePolicy], replaces: str | None, *, is_taken: bool
 ) -> None:
-    """A record that names the version it replaces is taken only where that version stands; so is a deletion."""
+    """A record that names the version it replaces is taken only where that version stands; so is a deletion. Where
+    nothing stands and no deletion is known, what it replaces may have been compacted away: it is taken.
+    """
     changed = structs.replace(LATER, battery_reserve=50.0)
     known = standing[0] if standing else None
-    for refused in (refusal_to_write(standing, changed, replaces), refusal_to_delete(known, replaces)):
+    if known is None:
+        assert refusal_to_write(standing, changed, replaces, is_deleted=False) is None
+    of_write = refusal_to_write(standing, changed, replaces, is_deleted=True)
+    for refused in (of_write, refusal_to_delete(known, replaces)):
         assert (refused is None) == is_taken
         assert refused is None or refused.reason is Refusal.POLICY_STALE
 
 
 def test_the_same_record_read_twice_is_no_conflict_with_itself() -> None:
     """A record that is read again after a crash finds its own version standing, and is taken as it was."""
-    assert refusal_to_write([FIRST], FIRST, NOTHING) is None
+    assert refusal_to_write([FIRST], FIRST, NOTHING, is_deleted=True) is None
+
+
+def test_a_rival_is_refused_though_what_it_replaces_is_unknown() -> None:
+    """That the version before was compacted away excuses no conflict."""
+    moved = structs.replace(SECOND, battery_reserve=10.0)
+    refused = refusal_to_write([FIRST], moved, policy_tag(SECOND), is_deleted=False)
+    assert refused is not None
+    assert refused.reason is Refusal.POLICY_CONFLICT
+
+
+def test_deletions_are_remembered_for_a_week_and_of_a_vehicle_at_most_32() -> None:
+    """A deletion is known for seven days less a moment, of many the newest are, and of one policy the newest is."""
+    known = tuple[DeletedPolicy, ...]()
+    for number in range(DELETIONS_LIMIT + 1):
+        known = with_deletion(known, PolicyId(f"p{number}"), minute(number))
+    assert [each.id for each in known] == [f"p{number}" for number in range(1, DELETIONS_LIMIT + 1)]
+    assert not was_deleted(known, PolicyId("p0"), minute(DELETIONS_LIMIT))
+    over_at = minute(5) + DELETION_KEPT
+    assert was_deleted(known, PolicyId("p5"), over_at - timedelta(milliseconds=1))
+    assert not was_deleted(known, PolicyId("p5"), over_at)
+    assert {each.id for each in with_deletion(known, PolicyId("p6"), over_at)} == {
+        "p6", *(f"p{number}" for number in range(6, DELETIONS_LIMIT + 1))
+    }  # fmt: skip
+    assert without_deletion(known, PolicyId("p7"), minute(40)) == tuple(each for each in known if each.id != "p7")
+
+
+def changed(at: float, former: VehiclePolicy, **changes: object) -> PolicyWritten:
+    """A change of that version, written at that minute."""
+    return PolicyWritten(structs.replace(former, at=minute(at), **changes), minute(at), policy_tag(former))
+
+
+def test_a_change_whose_former_version_was_compacted_away_is_taken() -> None:
+    """A worker that begins anew finds the newest version only: its session is there, and nothing is written back."""
+    story = run(changed(60, FIRST, battery_reserve=30.0))
+    assert (story.refusals, story.states) == ([], ["p1 UPCOMING 1"])
+    assert not [each for each in story.outputs if isinstance(each, PolicyRestored)]
+
+
+def test_a_change_that_comes_after_the_deletion_is_refused_for_a_week() -> None:
+    """Whatever compaction may have taken, a policy that was deleted does not come back by a change of it; one that is
+    made anew under its id does, and its changes are taken.
+    """
+    base, week = policy(0), 5 + 7 * 24 * 60
+    for late in (5.1, 600, week - 1):
+        story = run(base, delete(5), changed(late, FIRST, battery_reserve=30.0))
+        assert story.refusals == [Refusal.POLICY_STALE]
+        assert story.last().outputs == (PolicyRestored(FIRST.id, None),)
+        assert story.vehicle.policies == ()
+    assert run(base, delete(5), changed(week, FIRST)).refusals == []
+    anew = PolicyWritten(structs.replace(FIRST, at=minute(9)), minute(9), NOTHING)
+    again = run(base, delete(5), anew, changed(10, anew.policy, battery_reserve=30.0))
+    assert (again.refusals, again.vehicle.deleted) == ([], ())
+    assert run(base, delete(5), anew, delete(11), changed(12, anew.policy)).refusals == [Refusal.POLICY_STALE]
+
+
+def inherited(at: float, policy: VehiclePolicy | None) -> PolicyWritten | PolicyDeleted:
+    """What a worker, whose state is lost, put back at that minute."""
+    if policy is None:
+        return PolicyDeleted(FIRST.id, minute(at), is_inherited=True)
+    return PolicyWritten(policy, minute(at), fingerprint="f", is_inherited=True)
+
+
+def test_what_an_earlier_worker_put_back_stands_where_nothing_else_is_known() -> None:
+    """A policy that only its restoring tells of is taken, with its fingerprint; what was taken because its former
+    version is unknown gives way to it, or goes.
+    """
+    story = run(inherited(60, FIRST))
+    assert (story.states, [each.fingerprint for each in story.vehicle.policies]) == (["p1 UPCOMING 1"], ["f"])
+    refused_before = changed(50, FIRST, battery_reserve=70.0)
+    assert [each.policy for each in run(refused_before, inherited(60, LATER)).vehicle.policies] == [LATER]
+    gone = run(refused_before, inherited(60, None))
+    assert (gone.vehicle.policies, gone.vehicle.deleted) == ((), ())
+    assert isinstance(gone.outputs[-1], SessionErased)
+
+
+def test_what_an_earlier_worker_put_back_gives_way_to_what_is_known_better() -> None:
+    """Where the log tells what came after it, a version, another user's or a deletion, that is written back instead."""
+    base, later = policy(0), changed(60, FIRST, battery_reserve=30.0)
+    of_bob = structs.replace(FIRST, user_id=BOB)
+    for told, shown, standing in (
+        ([base, later], FIRST, later.policy),
+        ([base, later], None, later.policy),
+        ([base], of_bob, FIRST),
+        ([base, delete(5)], FIRST, None),
+    ):
+        decision = run(*told, inherited(61, shown)).last()
+        assert decision.outputs == (PolicyRestored(FIRST.id, standing),)
+        assert decision.refused is None
+    assert run(base, later, inherited(61, later.policy)).last().outputs == ()
+    assert run(base, delete(5), inherited(61, None)).last().outputs == ()
+
+
+def test_what_is_restored_keeps_its_fingerprint() -> None:
+    """The fingerprint that a policy came with goes back to the topic with it, whoever changed it since."""
+    made = structs.replace(policy(0), fingerprint="f")
+    late = changed(61, FIRST, battery_reserve=70.0)
+    story = run(made, changed(60, FIRST, battery_reserve=30.0), late)
+    assert story.refusals == [Refusal.POLICY_STALE]
+    assert story.last().outputs == (PolicyRestored(FIRST.id, LATER, "f"),)
 
 
 def test_a_tag_names_one_version() -> None:

@@ -7,9 +7,10 @@ from msgspec import structs
 
 from models.ids import PolicyId
 from models.session import SessionState
-from sessions.events import Event, Rules, new_vehicle
+from sessions.events import Counted, Event, Rules, new_vehicle
 from sessions.identity import managed_session_id
 from sessions.prices import PriceBook
+from sessions.state import DeletedPolicy
 from sessions.step import NO_PRICES, Step
 from sessions.timers import DELAY_LIMIT, Kind, Timer, Wake, fire_until, timers, wake
 from tests.builders import (
@@ -79,7 +80,22 @@ def test_a_vehicle_that_nobody_manages_is_forgotten() -> None:
 def test_the_name_of_a_session_is_remembered_for_a_week() -> None:
     """A vehicle that was never heard and lost its policy is forgotten a week after its newest session was named."""
     assert due(policy(0), delete(5)) == {"FORGET": 7 * DAY_MIN}
-    assert run(policy(0), delete(5), timer(7 * DAY_MIN)).vehicle == new_vehicle(VEHICLE)
+    named = run(policy(0), delete(5), timer(7 * DAY_MIN - 1)).vehicle
+    assert named.session_opened_at == minute(0)
+    assert run(policy(0), delete(5), timer(7 * DAY_MIN)).vehicle == structs.replace(
+        new_vehicle(VEHICLE), deleted=named.deleted
+    )
+
+
+def test_a_deletion_is_remembered_for_a_week() -> None:
+    """Whatever else is forgotten, what policies were deleted is known for a week; then nothing is: that counts once."""
+    told = (policy(0), policy(1, "p2", where=WORK), delete(5), sample(10, level=50), delete(6 * DAY_MIN, "p2"))
+    assert due(*told) == {"FORGET": 10 + 7 * DAY_MIN}
+    story = run(*told, timer(12 * DAY_MIN))
+    left = (DeletedPolicy(PolicyId("p2"), minute(6 * DAY_MIN)),)
+    assert (story.vehicle, story.counted) == (structs.replace(new_vehicle(VEHICLE), deleted=left), [])
+    story = run(*told, timer(12 * DAY_MIN), timer(13 * DAY_MIN))
+    assert (story.vehicle, story.counted) == (new_vehicle(VEHICLE), [Counted.VEHICLE_FORGOTTEN])
 
 
 def test_two_wait_at_once() -> None:

@@ -6,10 +6,11 @@ from typing import Any
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from models.topics import SESSION_UPDATED
+from models.topics import ENERGY_PRICES, SESSION_UPDATED
 from streams.figures import BUCKETS_S, Figures, Times
 from streams.metrics import GAUGES, WorkerCollector
 from streams.outbox import OutputRecord
+from streams.partition import _refused_prices
 from streams.processor import Decided
 
 
@@ -47,6 +48,29 @@ def test_a_batch_is_told() -> None:
     assert found["flex_worker_commit_seconds_bucket", ("0.005",)] == 1
     assert found["flex_worker_commit_seconds_bucket", ("+Inf",)] == 2
     assert found["flex_worker_open_visits", ("3",)] == 7
+
+
+def test_a_price_record_that_is_refused_is_told_by_its_reason() -> None:
+    """Like every other refusal: an alert on a reason finds it."""
+    letter = OutputRecord(ENERGY_PRICES, 0, None, b"", [("dlq-reason", b"INVALID_MESSAGE")])
+    figures = Figures()
+    figures.batch(0, _refused_prices([letter, letter], None), records=0, decide_s=0.1, commit_s=0.1)
+    assert told(figures, {})["flex_worker_dead_letters_total", ("INVALID_MESSAGE",)] == 2
+
+
+def test_what_stood_of_a_partition_goes_with_it() -> None:
+    """Lateness ends with the timers that were late, and of a partition that another has nothing is told."""
+    figures = Figures()
+    for partition in (0, 1):
+        figures.timers_fired(partition, 1, 3_600.0)
+        figures.recovered(partition, 2.0, 10)
+    figures.none_late(0)
+    figures.lost(1)
+    assert figures.of_partitions() == {
+        "timer_lateness_seconds": {0: 0.0},
+        "recovery_seconds": {0: 2.0},
+        "recovery_records": {0: 10},
+    }
 
 
 def test_every_gauge_has_its_labels() -> None:

@@ -10,7 +10,7 @@ from msgspec.json import encode
 
 from models.command import Action, ChargeCommand, Reason
 from models.ids import CommandId, PolicyId, SessionId, UserId, VehicleId, Zone
-from models.policy import RESTORED_HEADER
+from models.policy import FINGERPRINT_HEADER, RESTORED_HEADER
 from models.topics import (
     CHARGE_COMMANDS,
     DEAD_LETTER_LIMIT_BYTES,
@@ -46,7 +46,8 @@ HOME = partition_of(CAR, PARTITIONS)
 class Bench:
     """A processor whose records lie in a dictionary, and what it did, in order."""
 
-    def __init__(self, *, logic: SessionLogic | None = None) -> None:
+    def __init__(self, *, logic: SessionLogic | None = None, generation: bytes = b"ours") -> None:
+        self.generation = generation
         self.wall_now: datetime | None = NOW
         self.asked: list[bytes] = []
         self.published: list[OutputRecord] = []
@@ -59,7 +60,12 @@ class Bench:
         """Begin anew with what is kept."""
         self.timers = Timers(quiet_s=0.0, is_wall=False)
         self.processor = PartitionProcessor(
-            HOME, PARTITIONS, logic=self.logic, vehicles=Vehicles(self, limit=2), timers=self.timers
+            HOME,
+            PARTITIONS,
+            logic=self.logic,
+            vehicles=Vehicles(self, limit=2),
+            timers=self.timers,
+            generation=self.generation,
         )
         self.processor.recover(0.0)
 
@@ -87,7 +93,8 @@ class Bench:
         self.keep(self.decide(*records))
 
     def decide(self, *records: InputRecord) -> Decided:
-        return self.processor.decide([Arrived(record, read(record)) for record in records], self.wall_now)
+        arrived = [Arrived(record, read(record, self.generation)) for record in records]
+        return self.processor.decide(arrived, self.wall_now)
 
     def fire(self, now: datetime) -> None:
         self.keep(self.processor.decide_timers([CAR], TimerDue(now), self.wall_now))
@@ -326,8 +333,50 @@ def test_a_restored_record_read_again_ends_the_matter() -> None:
     assert [(out.key, out.value is None) for out in restored] == [(b"rival", True), (b"p", False)]
     before = len(bench.published)
     bench.take(*(InputRecord(out.topic, HOME, 9, out.key, out.value, T0, tuple(out.headers)) for out in restored))
-    assert all(name == RESTORED_HEADER for out in restored for name, _ in out.headers)
+    assert all(out.headers == [(RESTORED_HEADER, b"ours")] for out in restored)
     assert len(bench.published) == before
+
+
+def test_what_another_state_restored_is_taken_where_nothing_is_known() -> None:
+    """All that compaction left of a policy is what a worker, whose state is lost, put back: it stands, its vehicle is
+    known by it, and its fingerprint goes with what is restored; a tombstone of that worker ends it.
+    """
+    former = Outgoing(
+        topic=VEHICLE_POLICIES,
+        key="p",
+        value=policy_value(CAR, "p"),
+        headers={RESTORED_HEADER: "another's", FINGERPRINT_HEADER: "f" * 64},
+    )
+    bench = Bench()
+    bench.take(record(former))
+    assert (bench.policies, bench.of(VEHICLE_POLICIES), len(bench.of(SESSION_UPDATED))) == ({"p": CAR}, [], 1)
+    bench.take(record(Outgoing(topic=VEHICLE_POLICIES, key="p", value=b"garbled")))
+    (restored,) = bench.of(VEHICLE_POLICIES)
+    assert restored.headers == [(RESTORED_HEADER, b"ours"), (FINGERPRINT_HEADER, b"f" * 64)]
+    bench.take(record(Outgoing(topic=VEHICLE_POLICIES, key="p", value=None, headers={RESTORED_HEADER: "another's"})))
+    assert (bench.policies, bench.of(VEHICLE_POLICIES)) == ({}, [restored])
+    assert bench.vehicles[CAR].policies == ()
+
+
+def test_what_another_state_restored_and_does_not_count_leaves_no_trace() -> None:
+    """A policy that is known to be deleted does not come back by what was restored before: that is written over."""
+    bench = Bench()
+    bench.take(policy())
+    bench.take(deletion())
+    late = record(
+        Outgoing(topic=VEHICLE_POLICIES, key="p", value=policy_value(CAR, "p"), headers={RESTORED_HEADER: "another's"})
+    )
+    bench.take(structs.replace(late, logged_at=NOW))
+    assert bench.policies == {}
+    assert [(out.key, out.value) for out in bench.of(VEHICLE_POLICIES)] == [(b"p", None)]
+
+
+def test_a_fingerprint_that_no_api_wrote_is_not_kept() -> None:
+    """A header of any length does not make a state of that length."""
+    bench = Bench()
+    long = {FINGERPRINT_HEADER: "f" * 65}
+    bench.take(record(Outgoing(topic=VEHICLE_POLICIES, key="p", value=policy_value(CAR, "p"), headers=long)))
+    assert [each.fingerprint for each in bench.vehicles[CAR].policies] == [None]
 
 
 def test_an_earlier_dead_letters_headers_are_not_doubled() -> None:

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
@@ -41,6 +42,19 @@ def test_a_state_is_the_same_from_its_two_parts() -> None:
         assert decode_vehicle(encode_vehicle(vehicle), encode_charging_events(vehicle)) == vehicle
 
 
+def test_a_state_from_before_deletions_were_remembered_is_read() -> None:
+    """What a record does not say yet is as if it had never been: no fingerprint, no deletion, and no first record."""
+    vehicle = plugged_in()
+    size = len(msgspec.msgpack.encode(vehicle))
+    head, raw = encode_vehicle(vehicle)[:-size], encode_vehicle(vehicle)[-size:]
+    former = msgspec.msgpack.decode(raw)
+    del former["deleted"]
+    for managed in former["policies"]:
+        del managed["fingerprint"], managed["is_first"]
+    read = decode_vehicle(head + msgspec.msgpack.encode(former), None)
+    assert read == replace(vehicle, policies=tuple(replace(each, is_first=False) for each in vehicle.policies))
+
+
 @pytest.mark.parametrize("zone", [None, NORTH, Zone("z" * 64)])
 @pytest.mark.parametrize("wake", [None, Wake(T0, 0.0), Wake(T0 - timedelta(days=20_000, microseconds=1), 1_800.5)])
 @pytest.mark.parametrize("newest_at", [None, T0 + timedelta(microseconds=7)])
@@ -48,10 +62,12 @@ def test_a_record_tells_its_timer_without_being_decoded(
     zone: Zone | None, wake: Wake | None, newest_at: datetime | None
 ) -> None:
     """What a vehicle's record begins with comes back as it was, and the vehicle behind it too."""
-    vehicle, summary = plugged_in(), Summary(2**32 - 1, wake, newest_at, zone, prices=2**32 - 2)
-    raw = encode_vehicle(vehicle, summary)
-    assert decode_summary(raw) == summary
-    assert decode_vehicle(raw, None) == vehicle
+    vehicle = plugged_in()
+    for is_open in (True, False):
+        summary = Summary(2**32 - 1, wake, newest_at, zone, prices=2**32 - 2, is_open=is_open)
+        raw = encode_vehicle(vehicle, summary)
+        assert decode_summary(raw) == summary
+        assert decode_vehicle(raw, None) == vehicle
 
 
 def test_other_rules_are_told_apart() -> None:
@@ -84,13 +100,22 @@ def test_the_zone_is_that_of_the_policy_that_manages_the_visit() -> None:
 def test_a_visit_is_found_under_its_present_zone_only() -> None:
     """A visit that changes its zone, or ends, is not found under the old one, and leaves nothing behind."""
     visits = OpenVisits()
-    visits.put(CAR, NORTH, 1.0)
-    visits.put(VAN, NORTH, 2.0)
+    visits.put(CAR, NORTH, 1.0, is_open=True)
+    visits.put(VAN, NORTH, 2.0, is_open=True)
     assert visits.of(NORTH) == {CAR: 1.0, VAN: 2.0}
-    visits.put(CAR, SOUTH, 3.0)
+    visits.put(CAR, SOUTH, 3.0, is_open=True)
     assert (visits.of(NORTH), visits.of(SOUTH)) == ({VAN: 2.0}, {CAR: 3.0})
     assert len(visits) == 2
     for vehicle_id in (CAR, VAN):
-        visits.put(vehicle_id, None, 4.0)
+        visits.put(vehicle_id, None, 4.0, is_open=False)
     assert (visits.of(NORTH), visits.of(SOUTH)) == ({}, {})
-    assert (visits._zones, visits._heard_s) == ({}, {})
+    assert (visits._open, visits._zones, visits._heard_s) == (set(), {}, {})
+
+
+def test_a_visit_that_nobody_manages_is_open_too() -> None:
+    """It counts among the open visits, as long as it lasts, and no prices concern it."""
+    visits = OpenVisits()
+    visits.put(CAR, None, 1.0, is_open=True)
+    assert (len(visits), visits.of(NORTH)) == (1, {})
+    visits.put(CAR, None, 2.0, is_open=False)
+    assert len(visits) == 0

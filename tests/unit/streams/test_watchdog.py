@@ -64,6 +64,43 @@ def test_a_broker_that_does_not_answer_is_waited_for() -> None:
         case.look(1_061.1)
 
 
+def test_a_broker_that_answers_now_and_then_hides_nothing() -> None:
+    """What counts is how long a partition stood still while the broker answered, however often it did not."""
+    case = Case()
+    now_s = 0.0
+    with pytest.raises(WorkerError):  # noqa: PT012  # at one of them
+        for _ in range(40):
+            case.end = 10
+            case.look(now_s)
+            case.end = None
+            case.look(now_s + 5.0)
+            now_s += 10.0
+    assert 60.0 < now_s <= 140.0
+
+
+def test_a_partition_of_which_nobody_tells_hides_no_other() -> None:
+    """One topic that is gone, or may not be read, keeps nobody from seeing that another stands still."""
+    standstill, other = Standstill(60.0), ("u", 0)
+    standstill.look({AT: 0, other: 0}, {AT: 10}, None, 0.0)
+    with pytest.raises(WorkerError, match="t, partition 0 stands"):
+        standstill.look({AT: 0, other: 0}, {AT: 10}, None, 60.1)
+
+
+def test_a_log_that_ends_before_what_is_done_ends_the_worker() -> None:
+    """It was made anew, or has lost its end: records that come to it would never be taken; a moment's doubt is none."""
+    case = Case()
+    case.done = {AT: 10}
+    case.end = 3
+    case.look(0.0)
+    case.end = 10
+    case.look(59.0)
+    case.end = 3
+    case.look(60.0)
+    case.look(119.0)
+    with pytest.raises(WorkerError, match="t, partition 0 stands at offset 10 of 3"):
+        case.look(120.1)
+
+
 def test_partitions_that_are_never_given_back_end_the_worker() -> None:
     """A rebalance that does not end is a standstill too, after twice the limit."""
     case = Case()

@@ -1,0 +1,366 @@
+"""Managed sessions from their first update to their verdict, each held against a truth that it does not fit.
+
+The car plugs in at minute 0 with 50 % of 100 kWh, charges for an hour at 10 kW, and is unplugged at minute 180.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import pytest
+from msgspec import structs
+
+from models.command import Action, ChargeCommand, Reason
+from models.ids import ChargingEventId, CommandId, PolicyId, SessionId, Zone
+from models.session import (
+    Block,
+    ImmediateStartTarget,
+    LatestError,
+    LatestOutcome,
+    LatestTarget,
+    Outcome,
+    RegularTarget,
+    Session,
+    SessionError,
+    SessionState,
+)
+from simulator.judge.courses import Courses
+from simulator.judge.findings import Finding, Update
+from simulator.live.judging import ToldIntervals
+from simulator.world.battery import ChargeCurve
+from simulator.world.car import Car
+from simulator.world.market import ZONES, Market
+from simulator.world.moments import DAY_MS, HOUR_MS, MINUTE_MS, QUARTER_MS, millis, moment
+from simulator.world.oracle import Stretch, TruePart
+from simulator.world.people import person
+from tests.builders import ANN, HOME, VEHICLE, minute, policy
+
+ID: Final = SessionId("s")
+# Told every 5 minutes; nothing refused.
+PERSON: Final = structs.replace(person(1, 1), limit_percent=90.0, plugged_every_s=300, refuses_share=0.0)
+REGULAR, RESERVE = SessionState.ACTIVE_REGULAR, SessionState.ACTIVE_BATTERY_RESERVE
+LEVELS: Final = (52, 55, 57, *(60,) * 9)
+START_MS: Final = millis(minute(0))
+
+
+class Judged:
+    """A car, the judge of its sessions, and what that has found."""
+
+    def __init__(self, *, is_whole: bool = True, is_commanded: bool = True) -> None:
+        self.findings: list[Finding] = []
+        self.market = Market(1, START_MS, is_calm=True)
+        self.market.publish(START_MS + 5 * DAY_MS)
+        self.car = Car(PERSON, iter(()), START_MS)
+        report = self.findings.append
+        self.courses = Courses(self.car, self.market, report, is_whole=is_whole, is_commanded=is_commanded)
+
+    def tell(self, *updates: Update) -> "Judged":
+        for update in updates:
+            self.courses.take(update)
+        return self
+
+    @property
+    def laws(self) -> list[str]:
+        return [finding.law for finding in self.findings]
+
+
+def target(percent: float = 60.0, ready: float | None = 100, number: int = 1) -> RegularTarget:
+    """A policy's target, to be reached by that minute."""
+    return RegularTarget(
+        id=number,
+        source="POLICY",
+        battery_reserve=0.0,
+        minimum_charge_target=percent,
+        ready_by=None if ready is None else minute(ready),
+    )
+
+
+def told(at: float, state: SessionState = REGULAR, **fields: Any) -> Update:
+    """What was published at that minute."""
+    intervals = fields.pop("intervals", None)
+    named, error = fields.pop("target", target()), fields.pop("error", None)
+    head = Session(
+        id=ID,
+        policy_id=PolicyId("p1"),
+        vehicle_id=VEHICLE,
+        user_id=ANN,
+        location_id=HOME,
+        state=state,
+        plugged_in_at=minute(0),
+        plugged_out_at=minute(at) if state is SessionState.SETTLED else None,
+        target=LatestTarget(latest=named),
+        error=LatestError(latest=error),
+    )
+    return Update(
+        head=structs.replace(head, **fields),
+        intervals=intervals,
+        version=1,
+        created_at=minute(at),
+        charging_event_id=ChargingEventId("e"),
+        represents=True,
+    )
+
+
+def settled(
+    state: str = "SUCCEEDED",
+    *,
+    number: int = 1,
+    kind: str = "REGULAR",
+    levels: tuple[int | None, ...] = LEVELS,
+    energy_wh: tuple[int, ...] = (2_500,) * 4,
+    level: int | None = 60,
+    **fields: Any,
+) -> Update:
+    """The last update: verdict, kind of its one block, and levels of its quarter-hours."""
+    outcome = Outcome(
+        target_id=number,
+        type="REGULAR",
+        state=state,
+        battery_level_at_ready_by=level,
+        minimum_charge_target_reached_at=None,
+    )
+    return told(
+        180,
+        SessionState.SETTLED,
+        outcome=LatestOutcome(latest=outcome),
+        blocks=(Block(type=kind, kwh_sum=10.0, start_at=minute(0), end_at=minute(60)),),
+        intervals=ToldIntervals(minute(0), minute(180), energy_wh, levels, 12),
+        **fields,
+    )
+
+
+def part(**fields: Any) -> TruePart:
+    """What really happened."""
+    curve = ChargeCurve(rate_kw=10.0, capacity_kwh=100.0, knee_percent=99.0, end_share=0.5)
+    true = TruePart(
+        user_id=ANN,
+        location_id=HOME,
+        plugged_in_ms=START_MS,
+        started_ms=START_MS,
+        level_from=50.0,
+        ended_ms=millis(minute(180)),
+        known_ms=millis(minute(181)),
+        level_to=60.0,
+        policy=policy(0).policy,
+        managed_ms=START_MS,
+        stretches=[Stretch(START_MS, millis(minute(60)), 50.0, 90.0, curve)],
+    )
+    return structs.replace(true, **fields)
+
+
+def error(code: str, at: float) -> SessionError:
+    """An error that was found at that minute."""
+    return SessionError(code=code, detail="", occurred_at=minute(at))
+
+
+def command(at: float, action: Action = Action.STOP, reason: Reason = Reason.WAITING) -> ChargeCommand:
+    """What was asked of the car."""
+    return ChargeCommand(
+        command_id=CommandId(f"c{at}"),
+        vehicle_id=VEHICLE,
+        user_id=ANN,
+        policy_id=PolicyId("p1"),
+        session_id=ID,
+        action=action,
+        reason=reason,
+        at=minute(at),
+        valid_until=minute(at + 2),
+    )
+
+
+VERDICT: Final = "a verdict is true"
+ERROR: Final = "an error has its cause, and a cause its error"
+BLOCK: Final = "a block is of the kind that was shown"
+LEVEL: Final = "a quarter-hour has its level"
+ENERGY: Final = "a quarter-hour has its energy"
+NOW: Final = ImmediateStartTarget(id=2, minimum_charge_target=60.0)
+CASES: Final[dict[str, tuple[list[Update], list[str]]]] = {
+    "reached in time": ([told(0), settled()], []),
+    "said to have failed": ([told(0), settled("FAILED")], [VERDICT]),
+    "never reached": ([told(0, target=target(61)), settled("FAILED", target=target(61))], []),
+    "said to have succeeded": ([told(0, target=target(61)), settled(target=target(61))], [VERDICT]),
+    "reached too late": ([told(0, target=target(60, 50)), settled("FAILED", target=target(60, 50), level=58)], []),
+    "too late, and said to have succeeded": (
+        [told(0, target=target(60, 50)), settled(target=target(60, 50))], [VERDICT]),
+    "a level at that time that was none": ([told(0), settled(level=57)], [VERDICT]),
+    "a level that was to come": ([told(0, target=target(60, 50)), settled("FAILED", target=target(60, 50))], [VERDICT]),
+    "no level at that time": ([told(0), settled(level=None)], [VERDICT]),
+    # Told every 5 min, 60 % may have been told at minute 55 last, or at 60 sharp.
+    "reached with the last word before its time": (
+        [told(0, target=target(60, 62)), settled(target=target(60, 62))], []),
+    "the same, judged otherwise": ([told(0, target=target(60, 62)), settled("FAILED", target=target(60, 62))], []),
+    "as far as the car's limit": (
+        [told(0, target=target(95), error=error("TARGET_ABOVE_LIMIT", 0)), settled("FAILED", target=target(95))],
+        [ERROR]),
+    "a limit above the target, and an error": ([told(0, error=error("TARGET_ABOVE_LIMIT", 0)), settled()], [ERROR]),
+    "above the limit, and told so": (
+        [told(0, target=target(95), error=error("TARGET_ABOVE_LIMIT", 0)),
+         settled("FAILED", target=target(95), error=error("TARGET_ABOVE_LIMIT", 0))], []),
+    "nobody's wish above the limit": (
+        [told(0, target=target(100, None)), settled("FAILED", target=target(100, None), level=None)], []),
+    "no time to be ready by": ([told(0, target=target(60, None)), settled(target=target(60, None), level=None)], []),
+    "the next target, of which nobody asks yet": (
+        [told(0), told(100, target=target(80, 400, 2)), settled(target=target(80, 400, 2))], []),
+    "the next target was judged": (
+        [told(0), told(100, target=target(80, 400, 2)), settled("FAILED", number=2, target=target(80, 400, 2))],
+        [VERDICT]),
+    "a target that another took the place of": (
+        [told(0), told(90, target=target(80, 400, 2)), settled("FAILED", number=2, target=target(80, 400, 2))], []),
+    # A policy that took over at minute 90, of a part that lasts since minute 0.
+    "a time that passed while it waited": (
+        [told(-9, SessionState.UPCOMING, target=target(60, 80)),
+         told(81, SessionState.UPCOMING, target=target(80, 400, 2)),
+         told(90, target=target(80, 400, 2)), settled("FAILED", number=2, kind="REGULAR", target=target(80, 400, 2))],
+        []),
+    "at once": ([told(0), told(110, target=NOW), settled(target=NOW)], []),
+    "an error that no device of this world tells": ([told(0, error=error("NO_POWER", 5)), settled()], [ERROR]),
+    "a fault that nobody told": ([told(0, error=error("FAULT", 5)), settled()], [ERROR]),
+    "a start that failed, but was never asked for": ([told(0), told(90, error=error("START_FAILED", 90)), settled()],
+                                                     [ERROR]),
+    "interrupted while it charged": ([told(0), told(30, error=error("CHARGE_INTERRUPTED", 30)), settled()], [ERROR]),
+    "interrupted": ([told(0), told(65, error=error("CHARGE_INTERRUPTED", 65)), settled()], []),
+    "a block of another kind": ([told(0), settled(kind="BATTERY_RESERVE")], [BLOCK]),
+    "a reserve": ([told(0, RESERVE), told(60), settled(kind="BATTERY_RESERVE")], []),
+    "a reserve that looks like any block": ([told(0, RESERVE), told(60), settled()], [BLOCK]),
+    "no levels": ([told(0), settled(levels=())], [LEVEL]),
+    "the level of an hour ago": ([told(0), settled(levels=(52, 55, 57, 59, *(60,) * 8))], []),
+    "a level that was never reached": ([told(0), settled(levels=(52, 55, 57, 61, *(60,) * 8))], [LEVEL]),
+    "a level that is too low": ([told(0), settled(levels=(52, 55, 54, *(60,) * 9))], [LEVEL]),
+    "energy in another quarter-hour": ([told(0), settled(energy_wh=(0, 2_500, 2_500, 2_500, 2_500))], [ENERGY]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("updates", "laws"), CASES.values(), ids=CASES)
+def test_a_session_that_does_not_fit_its_truth(updates: list[Update], laws: list[str]) -> None:
+    """Verdict, errors, block types, levels and energies of a session that do not fit its truth are found by name."""
+    judged = Judged().tell(*updates)
+    judged.courses.happened([part()])
+    assert judged.laws == laws
+    assert judged.courses.verdicts == 1
+
+
+def test_a_part_may_be_known_before_its_session() -> None:
+    """It does not matter which comes first, the session or the part that it stands for."""
+    judged = Judged().tell(told(0))
+    judged.courses.happened([part()])
+    assert judged.tell(settled("FAILED")).laws == [VERDICT]
+
+
+def test_a_limit_that_was_raised_leaves_a_verdict_open() -> None:
+    """Where the car's limit changed before the time, either verdict is taken; where it stands, only the true one."""
+    for limits, laws in (([], [VERDICT]), ([(millis(minute(70)), 58.0), (millis(minute(80)), 90.0)], [])):
+        judged = Judged()
+        judged.car.oracle.limits.extend(limits)
+        judged.tell(told(0, target=target(61)), settled(target=target(61))).courses.happened([part()])
+        assert judged.laws == laws
+
+
+def test_a_feed_that_leaves_out_what_did_not_change_may_tell_no_level() -> None:
+    """Where not every word arrives whole, a quarter-hour without a level is none that lost one."""
+    judged = Judged(is_whole=False).tell(told(0), settled(levels=(52, 55, 57, 60)))
+    judged.courses.happened([part()])
+    assert judged.laws == []
+
+
+@pytest.mark.parametrize(
+    ("commands", "is_charging", "level", "laws"),
+    [
+        ([command(70)], False, 60.0, ["what was stopped is released"]),
+        ([command(70), command(180, Action.START, Reason.RELEASED)], False, 60.0, []),
+        # It charges all the same, or is as full as it may be: nobody holds it back.
+        ([command(70)], True, 60.0, []),
+        ([command(70)], False, 90.0, []),
+        ([command(0, Action.START)], False, 60.0, []),
+    ],
+)
+def test_what_was_stopped_is_released(
+    commands: list[ChargeCommand], is_charging: bool, level: float, laws: list[str]
+) -> None:
+    """A car that stands stopped by us when its policy lets go of it is told to start."""
+    judged = Judged().tell(told(0))
+    judged.car.is_plugged_in, judged.car.is_charging, judged.car.level = True, is_charging, level
+    judged.car.user_id = ANN
+    for each in commands[:1]:
+        judged.courses.command(each)
+    judged.tell(settled())
+    for each in commands[1:]:
+        judged.courses.command(each)
+    judged.courses.after_step(millis(minute(180)))
+    assert judged.laws == laws
+
+
+def test_a_visit_that_ended_with_its_plug_needs_no_release() -> None:
+    """A car that was unplugged and is plugged in again when its session settles was not let go of by a policy."""
+    judged = Judged().tell(told(0))
+    judged.car.is_plugged_in, judged.car.user_id = True, ANN
+    judged.courses.command(command(70))
+    judged.tell(settled()).courses.after_step(millis(minute(181)))
+    assert judged.laws == []
+
+
+# From 18:00 to 6:00, in quarter-hours; four of them are needed.
+NIGHT_MS: Final = START_MS + 10 * HOUR_MS
+NIGHT_QUARTERS: Final = range(NIGHT_MS // QUARTER_MS, (NIGHT_MS + 12 * HOUR_MS) // QUARTER_MS)
+
+
+def night(choose: Callable[[dict[int, float]], list[int]], **spoilt: Any) -> list[str]:
+    """The laws that a night breaks that charged in these quarter-hours."""
+    judged = Judged()
+    zone = Zone(ZONES[0].name)
+    known = {quarter: judged.market.price(zone, quarter, NIGHT_MS) for quarter in NIGHT_QUARTERS}
+    prices = {quarter: price for quarter, price in known.items() if price is not None}
+    assert len(prices) == len(NIGHT_QUARTERS)
+    stretches = [
+        Stretch(quarter * QUARTER_MS, (quarter + 1) * QUARTER_MS, 50.0, 90.0, None, flat_kw=40.0)
+        for quarter in sorted(choose(prices))
+    ]
+    ended_ms = NIGHT_MS + 13 * HOUR_MS
+    for at_ms in spoilt.pop("meddled", ()):
+        judged.car.oracle.note_meddling(at_ms)
+    true = part(
+        plugged_in_ms=NIGHT_MS,
+        started_ms=NIGHT_MS,
+        managed_ms=NIGHT_MS,
+        ended_ms=ended_ms,
+        stretches=stretches,
+        policy=structs.replace(policy(0).policy, zone=zone),
+        **spoilt,
+    )
+    named = structs.replace(target(50.0), ready_by=moment(NIGHT_MS + 12 * HOUR_MS))
+    begun = structs.replace(told(600, target=named).head, plugged_in_at=moment(NIGHT_MS))
+    over = settled(target=named, level=50)
+    judged.tell(
+        structs.replace(told(600), head=begun),
+        structs.replace(
+            over,
+            head=structs.replace(over.head, plugged_in_at=moment(NIGHT_MS), plugged_out_at=moment(ended_ms), blocks=()),
+            intervals=None,
+        ),
+    )
+    judged.courses.happened([true])
+    return judged.laws
+
+
+def cheapest(prices: dict[int, float]) -> list[int]:
+    return sorted(prices, key=lambda quarter: prices[quarter])[:4]
+
+
+def at_once(prices: dict[int, float]) -> list[int]:
+    return sorted(prices)[:4]
+
+
+def dearest(prices: dict[int, float]) -> list[int]:
+    return sorted(prices, key=lambda quarter: -prices[quarter])[:4]
+
+
+def test_a_night_that_nobody_disturbed_is_cheap() -> None:
+    """The dearest quarter-hours of a night, or the first ones, are a finding where the cheapest were free."""
+    assert night(cheapest) == []
+    assert night(dearest) == ["a night is cheap"]
+    assert night(at_once) == ["a night is cheap"]
+
+
+def test_a_night_that_somebody_disturbed_proves_nothing() -> None:
+    """Whoever starts the car by hand, or lets a policy go, may pay what he likes."""
+    assert night(dearest, meddled=[NIGHT_MS + 5 * MINUTE_MS]) == []
+    assert night(dearest, is_cut=True) == []
+    assert night(dearest, replugs=1) == []
