@@ -239,7 +239,11 @@ def _without_idle_end(series: Totals | Series) -> tuple[object, ...]:
     energy_wh = list(series.energy_wh)
     while energy_wh and not energy_wh[-1]:
         energy_wh.pop()
-    return energy_wh, series.levels[: len(energy_wh)]
+    levels = list(series.levels[: len(energy_wh)])
+    # Behind the last level there may be rows without one, or none.
+    while levels and levels[-1] is None:
+        levels.pop()
+    return energy_wh, levels
 
 
 def _start(session: Session) -> datetime:
