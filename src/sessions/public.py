@@ -1,6 +1,7 @@
 """The public Session, drawn from what is remembered. Nothing is decided here; what nobody knows is null or empty."""
 
 from datetime import datetime
+from itertools import zip_longest
 from math import floor
 from typing import Final, NamedTuple
 
@@ -22,7 +23,7 @@ from models.units import kwh_from_wh
 from sessions.block_energy import BlockEnergies, carried, energies_of, running_wh
 from sessions.blocks import running_ends_at, upcoming_blocks
 from sessions.faults import newest_fault
-from sessions.planner import Plan
+from sessions.planner import BlockType, Plan, PlannedBlock
 from sessions.series import Series, series_until
 from sessions.state import Control, CurrentSession, ManagedBy, Part, StartedBlock, Target, Vehicle, Visit
 from sessions.totals import Totals
@@ -179,21 +180,30 @@ def _charged(totals: Totals) -> tuple[tuple[int, ...], tuple[int | None, ...]]:
 
 
 def _have_blocks_changed(before: Shown, after: Shown, part: Part, until: datetime) -> bool:
-    if _bounds_shown(before) != _bounds_shown(after):
-        return True
+    bounds, bounds_now = _bounds_shown(before), _bounds_shown(after)
     control = part.control
     if control is None or (before.started == after.started and before.running == after.running):
-        return False
-    # A block that has ended where it was said to end looks as before, unless the energy is divided otherwise.
-    return _delivered(control.energies) != _delivered(_block_energies(part, control, until))
+        return bounds != bounds_now
+    # A planned block that has begun, and one that has ended where it was said to end, look as before, unless they have
+    # other energies than they had.
+    return _rows(*bounds, control.energies) != _rows(*bounds_now, _block_energies(part, control, until))
 
 
-def _bounds_shown(seen: Shown) -> tuple[object, ...]:
-    blocks = [(block.type, block.start_at, block.end_at) for block in seen.started]
+_Bounds = tuple[BlockType, datetime, datetime | None]
+
+
+def _bounds_shown(seen: Shown) -> tuple[list[_Bounds], list[PlannedBlock]]:
+    blocks: list[_Bounds] = [(block.type, block.start_at, block.end_at) for block in seen.started]
     if seen.running is not None:
         ends_at = running_ends_at(seen.plan, seen.running, seen.checked_at)
         blocks.append((seen.running.type, seen.running.start_at, ends_at))
     return blocks, upcoming_blocks(seen.plan, seen.started, seen.running, seen.checked_at)
+
+
+def _rows(begun: list[_Bounds], upcoming: list[PlannedBlock], energies: BlockEnergies) -> list[tuple[object, object]]:
+    """The blocks as they are shown: bounds and energy of each."""
+    rows: list[tuple[object, object]] = list(zip_longest(begun, _delivered(energies)))
+    return rows + [((each.type, each.start_at, each.end_at), each.energy_wh) for each in upcoming]
 
 
 def _blocks(control: Control) -> tuple[Block, ...]:

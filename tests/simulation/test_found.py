@@ -56,6 +56,7 @@ FOUND: dict[str, tuple[int, int, int, int, str]] = {
     "a counter had begun anew in hours that came in any order": (23, 2, 8, 10, "all"),
     "all had been charged when the first word of the plug came": (23, 3, 8, 10, "all"),
     "a word of the plug came after the charge it was about was inferred": (29, 2, 8, 10, "all"),
+    "a planned block that began was told again, as it had been": (22, 5, 8, 10, "all"),
     "a deadline passed while a policy was elsewhere": (7004, 9, 20, 8, "clean"),
     "a plan that was made anew divided energy otherwise, in quarter-hours that were let go": (204, 5, 8, 6, "all"),
     "a drain hid what was drawn in quarter-hours without a price": (60010, 3, 6, 12, "falling-counter"),
