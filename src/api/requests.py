@@ -153,8 +153,6 @@ def _fields(query: bytes, known: tuple[str, ...]) -> tuple[dict[str, str], list[
     except ValueError as error:
         detail = f"must be percent-encoded UTF-8 with at most {_FIELDS_LIMIT} parameters"
         raise invalid_request([Issue("query", "malformed", detail)]) from error
-    if b"" in query.split(b"&") and query:
-        raise invalid_request([Issue("query", "malformed", "must not hold an empty parameter")])
     fields: dict[str, str] = {}
     seen: set[str] = set()
     faults: dict[tuple[str, str], Issue] = {}
