@@ -6,7 +6,7 @@ It knows the prices that are public at the plug-in and its owner's policy, and n
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, time, timedelta
 from itertools import pairwise
-from typing import Final
+from typing import Final, Protocol
 from zoneinfo import ZoneInfo
 
 from models.command import Action
@@ -23,6 +23,15 @@ _DONE_BEFORE_MS: Final = 15 * MINUTE_MS
 _SPARE: Final = 1.1
 
 Span = tuple[int, int]
+Order = tuple[int, Action]  # from when (ms) on, and what
+
+
+class Box(Protocol):
+    """A charger with a mind of its own."""
+
+    def plan(self, policy: VehiclePolicy, at_ms: int, level: float, curve: ChargeCurve) -> list[Order] | None:
+        """What it is going to do in a visit that begins now, in order of time; null: it leaves that to others."""
+        ...
 
 
 class SmartBox:

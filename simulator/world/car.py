@@ -6,13 +6,12 @@ happens goes to the oracle; what is told is made here as a perfect device would 
 
 from collections.abc import Iterator
 from random import Random
-from typing import Final, Protocol
+from typing import Final
 
 from msgspec import structs
 
 from models.command import Action, ChargeCommand
 from models.ids import ChargerId, LocationId, UserId
-from models.policy import VehiclePolicy
 from models.telemetry import ChargeSample, PlugEvent
 from simulator.world.acts import (
     Act,
@@ -29,6 +28,7 @@ from simulator.world.acts import (
     WritePolicy,
 )
 from simulator.world.battery import ChargeCurve, fast_charger, home_charger
+from simulator.world.box import Box, Order
 from simulator.world.moments import HOUR_MS, MINUTE_MS, NEVER_MS, SECOND_MS, millis
 from simulator.world.oracle import Oracle, Stretch
 from simulator.world.people import Person
@@ -43,17 +43,6 @@ _EMPTY_PERCENT: Final = 3.0
 _FAST_EFFICIENCY: Final = 0.95
 _COLD_SHARE: Final = 0.6
 _READY_S: Final = (15, 50)  # from the plug to the first power
-
-
-Order = tuple[int, Action]  # from when (ms) on, and what
-
-
-class Box(Protocol):
-    """A charger with a mind of its own."""
-
-    def plan(self, policy: VehiclePolicy, at_ms: int, level: float, curve: ChargeCurve) -> list[Order] | None:
-        """What it is going to do in a visit that begins now, in order of time; null: it leaves that to others."""
-        ...
 
 
 class Car:
