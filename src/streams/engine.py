@@ -78,10 +78,10 @@ class Engine:
         # Before any worker begins: a recovery may be over sooner than the app's own tasks have begun.
         self._loop = asyncio.get_running_loop()
         numbers = self._numbers(tps)
-        await self._stop([self.workers.pop(number) for number in list(self.workers) if number not in numbers])
+        lost = {number: self.workers.pop(number) for number in self.workers.keys() - numbers}
+        await self._stop(list(lost.values()))
         # One that was undone while partitions moved has no worker here any more.
-        gone = (self._undone.keys() | self._around.figures.of_partitions()["recovery_seconds"].keys()) - numbers
-        for number in gone:
+        for number in lost.keys() | (self._undone.keys() - numbers):
             self._around.figures.lost(number)
             del self._undone[number]
         for number in sorted(numbers - self.workers.keys()):

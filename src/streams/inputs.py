@@ -70,10 +70,6 @@ class Inputs:
         """Whether more of a topic should be fetched. The fetcher asks it for every topic again and again: no lock."""
         return topic in self._expected and self._counts[topic] + self._merged[topic] < self.limit
 
-    def is_open(self) -> bool:
-        """Whether records are taken at present."""
-        return bool(self._expected)
-
     def note_end(self, topic: str, offset: int) -> None:
         """The fetcher knows that the log goes on to before this offset."""
         self._newest_ends[topic] = max(self._newest_ends[topic], offset)

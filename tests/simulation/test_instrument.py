@@ -33,15 +33,6 @@ def spoilt(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("spoilt")
-def test_a_finding_is_shown_with_its_shortest_history() -> None:
-    """A defect ends the command with status 1, the law, the seed, and the few acts and the day that still show it."""
-    said = CliRunner().invoke(main, ["--seed", "1", "--vehicles", "2", "--days", "4", "--stop"])
-    assert said.exit_code == 1
-    assert "seed 1 clean: the series adds up: true-" in said.output
-    assert "the shortest history that shows it" in said.output
-
-
-@pytest.mark.usefixtures("spoilt")
 def test_a_shrunk_history_has_no_idle_days() -> None:
     """What is left of a history begins on the day of its first act that matters, and ends with what is found."""
     options = Options(seed=1, vehicles=2, days=6)

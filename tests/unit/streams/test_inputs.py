@@ -54,7 +54,7 @@ def test_nothing_is_taken_while_partitions_move() -> None:
     inputs.put(fetched(10, 15))
     inputs.refuse()
     assert inputs.put(fetched(15, 20)) is None
-    assert (taken(inputs), inputs.is_open(), inputs.is_wanted(VEHICLE_CHARGE)) == ([], False, False)
+    assert (taken(inputs), inputs.is_wanted(VEHICLE_CHARGE)) == ([], False)
     inputs.accept(dict.fromkeys(MERGED_TOPICS, 12))
     assert inputs.put(fetched(15, 20)) == 12
 
