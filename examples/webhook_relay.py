@@ -15,13 +15,12 @@ ENV, CLIENT = os.environ, httpx.Client(timeout=10.0)
 SETTINGS = {"bootstrap.servers": ENV["RELAY_BROKERS"], "group.id": ENV["RELAY_GROUP"], "session.timeout.ms": "10000"}
 # Stored, and so committed every 5 s and at the end, is only what was delivered.
 SETTINGS |= {"isolation.level": "read_committed", "enable.auto.offset.store": "false", "auto.offset.reset": "earliest"}
-# For one record, all tries together: below `max.poll.interval.ms`, or Kafka gives the partition away.
-GIVE_UP_S = float(ENV.get("RELAY_GIVE_UP_S", "240"))
 
 
 def deliver(webhook_id: str, body: bytes) -> None:
     """Try until the receiver has it; else the process ends: nothing behind it was sent."""
-    until_s, wait_s = time.monotonic() + GIVE_UP_S, 0.25
+    # For one record, all tries together: below `max.poll.interval.ms`, or Kafka gives the partition away.
+    until_s, wait_s = time.monotonic() + float(ENV.get("RELAY_GIVE_UP_S", "240")), 0.25
     while True:
         headers = {"webhook-id": webhook_id, "webhook-timestamp": str(int(time.time()))}
         signed = f"{webhook_id}.{headers['webhook-timestamp']}.".encode() + body
@@ -39,20 +38,15 @@ def deliver(webhook_id: str, body: bytes) -> None:
         wait_s = min(2 * wait_s, 30.0)
 
 
-consumer = Consumer(SETTINGS)
 signal.signal(signal.SIGTERM, lambda *_: sys.exit())
-consumer.subscribe([ENV["RELAY_TOPIC"]])
-try:
+with Consumer(SETTINGS) as consumer:
+    consumer.subscribe([ENV["RELAY_TOPIC"]])
     while True:
         record = consumer.poll(1.0)
         if record is not None and record.error():
             print(record.error(), file=sys.stderr, flush=True)  # the client goes on by itself
-        elif record is not None and record.value() is None:
-            session_id = record.key().decode()
-            deliver(f"{session_id}:erased", b'{"event": "flex:session:erased", "session": {"id": "%b"}}' % record.key())
-            consumer.store_offsets(record)
         elif record is not None:
-            deliver(dict(record.headers())["ce_id"].decode(), record.value())
+            erased_id, erased = record.key() + b":erased", b'{"event": "flex:session:erased", "session": {"id": "%b"}}'
+            webhook_id = dict(record.headers() or ()).get("ce_id", erased_id)
+            deliver(webhook_id.decode(), record.value() or erased % record.key())
             consumer.store_offsets(record)
-finally:
-    consumer.close()

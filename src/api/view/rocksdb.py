@@ -38,8 +38,14 @@ _BLOCK_BYTES: Final = 16 * 1024
 # Index and filters of a million sessions are as large as the cache: they are cut into pieces of this size, and only
 # those that are needed are held.
 _METADATA_BLOCK_BYTES: Final = 8 * 1024
-# Two of these at most: one fills while the other is written out.
+# So many of these at most: one fills while the other is written out.
 _WRITE_BUFFER_BYTES: Final = 16 * _MIB
+_WRITE_BUFFERS: Final = 2
+# Of a store that is being built: who fills them seldom waits for a disk, and larger files are merged less often.
+_DRAFT_WRITE_BUFFER_BYTES: Final = 32 * _MIB
+_DRAFT_WRITE_BUFFERS: Final = 4
+# Share of a write buffer that says which keys are not in it: new sessions are asked for before they are written.
+_MEMORY_BLOOM_SHARE: Final = 0.02
 # Files of the first level that wait to be merged with the next: of a store in use, where each is a look more for every
 # read, and of one that is being built, where fewer mergers leave the processor to the builder.
 _FILES_TO_MERGE: Final = 4
@@ -71,6 +77,8 @@ class RocksStore:
         options = _options()
         if is_draft:
             options.set_level_zero_file_num_compaction_trigger(_DRAFT_FILES_TO_MERGE)
+            options.set_write_buffer_size(_DRAFT_WRITE_BUFFER_BYTES)
+            options.set_max_write_buffer_number(_DRAFT_WRITE_BUFFERS)
         self._write_options = WriteOptions()
         self._write_options.disable_wal = is_draft
         self._deletions = 0
@@ -145,7 +153,13 @@ class RocksStore:
             return
         try:
             self._db.flush()
-            self._db.set_options({"level0_file_num_compaction_trigger": str(_FILES_TO_MERGE)})
+            self._db.set_options(
+                {
+                    "level0_file_num_compaction_trigger": str(_FILES_TO_MERGE),
+                    "write_buffer_size": str(_WRITE_BUFFER_BYTES),
+                    "max_write_buffer_number": str(_WRITE_BUFFERS),
+                }
+            )
         except Exception as error:  # as above
             raise StoreDamagedError(f"cannot be written: {error}") from error
         self._write_options.disable_wal = False
@@ -193,7 +207,9 @@ def _options() -> Any:
     options.set_env(environment)
     options.set_block_based_table_factory(blocks)
     options.set_write_buffer_size(_WRITE_BUFFER_BYTES)
-    options.set_max_write_buffer_number(2)
+    options.set_max_write_buffer_number(_WRITE_BUFFERS)
+    options.set_memtable_prefix_bloom_ratio(_MEMORY_BLOOM_SHARE)
+    options.set_memtable_whole_key_filtering(True)
     options.set_compression_type(DBCompressionType.lz4())
     options.set_compression_per_level(list(_COMPRESSION_BY_LEVEL))
     options.set_level_zero_file_num_compaction_trigger(_FILES_TO_MERGE)
