@@ -56,8 +56,9 @@ COST_PER_S: Final = 1_500
 COST_S: Final = 15.0
 IDLE_S: Final = 10.0
 GAP_S: Final = 60.0
-# Of these rates the first has a bar; at 11 kW a sample every 5 s changes the session each time.
+# The rate with a bar; at 11 kW a sample every 5 s changes the session each time.
 BAR_PER_S: Final = 3_000
+OTHER_PER_S: Final = (1_000, 8_000)
 LATENCY_PACE_S: Final = 5.0
 
 Measures = dict[str, dict[str, Any]]
@@ -70,7 +71,7 @@ def measure() -> Measures:
     with broker() as kafka:
         found |= _thin(kafka)
         found |= _full(kafka)
-        for per_s in (3_000, 1_000, 8_000):
+        for per_s in (BAR_PER_S, *OTHER_PER_S):
             found |= _latency(kafka, per_s)
         found |= _size_and_recovery(kafka)
     return found
@@ -79,7 +80,7 @@ def measure() -> Measures:
 def _latency(kafka: Kafka, per_s: int) -> Measures:
     """Medians of the runs' quantiles."""
     runs = []
-    for _ in range(RUNS if per_s == BAR_PER_S else 1):
+    for _ in range(RUNS):
         with site(kafka) as at:
             runs.append(latency(at, per_s, vehicles=round(per_s * LATENCY_PACE_S), seconds=max(5.0, 20 * SCALE)))
     suffix = "" if per_s == BAR_PER_S else f"_at_{per_s}"
@@ -148,30 +149,46 @@ def _full(kafka: Kafka) -> Measures:
 
 def _size_and_recovery(kafka: Kafka) -> Measures:
     """Cost per event by the number of vehicles; then, with the many, idle cost and recovery."""
-    with site(kafka) as at:
-        few = _cost_us(at, FEW_VEHICLES)
-    with site(kafka) as at:
-        # With the default cache: most of the vehicles are read from the store and decoded each time they are heard.
-        uncached = _cost_us(at, MANY_VEHICLES)
-    with site(kafka) as at:
-        many = _cost_us(at, MANY_VEHICLES, state_cache_vehicles=2 * MANY_VEHICLES)
-        with worker(at) as process:
-            # What starting set going is over once nothing is asked anew any more.
-            _settle(process)
-            before_s = process.cpu_s()
-            time.sleep(IDLE_S)
-            idle = (process.cpu_s() - before_s) / IDLE_S * 100
-            process.end(signal.SIGKILL)
-        # Who comes back takes its own place in the group. One whose folder is lost is another to the group, and
-        # waits until the killed one's session has ended, as would those that come back if they were measured after it.
-        local = [_recovery_s(at, {}) for _ in range(RUNS)]
-        rebuilt = [_recovery_s(at, {"state_dir": at.folder / f"other-{number}"}) for number in range(RUNS)]
+    few, uncached, many, idle = [], [], [], []
+    recovery: Measures = {}
+    for run in range(RUNS):
+        with site(kafka) as at:
+            few.append(_cost_us(at, FEW_VEHICLES))
+        with site(kafka) as at:
+            # With the default cache: most of the vehicles are read from the store and decoded each time they are heard.
+            uncached.append(_cost_us(at, MANY_VEHICLES))
+        with site(kafka) as at:
+            many.append(_cost_us(at, MANY_VEHICLES, state_cache_vehicles=2 * MANY_VEHICLES))
+            with worker(at) as process:
+                idle.append(_idle_pct(process))
+                process.end(signal.SIGKILL)
+            if run == RUNS - 1:
+                recovery = _recoveries(at)
     return {
-        "cost_per_event_1k_vehicles_us": _in(few, "us"),
-        "cost_per_event_100k_vehicles_us": _in(many, "us"),
-        "cost_ratio_100k_vs_1k_vehicles": _in(many / few, "ratio"),
-        "cost_ratio_100k_vs_1k_vehicles_default_cache": _in(uncached / few, "ratio"),
-        "idle_cpu_100k_vehicles_pct": _in(idle, "%"),
+        "cost_per_event_1k_vehicles_us": _in(median(few), "us"),
+        "cost_per_event_100k_vehicles_us": _in(median(many), "us"),
+        "cost_ratio_100k_vs_1k_vehicles": _in(median(many) / median(few), "ratio"),
+        "cost_ratio_100k_vs_1k_vehicles_default_cache": _in(median(uncached) / median(few), "ratio"),
+        "idle_cpu_100k_vehicles_pct": _in(median(idle), "%"),
+        **recovery,
+    }
+
+
+def _idle_pct(process: Process) -> float:
+    """CPU of a worker that is told nothing, in percent of a core."""
+    # What starting set going is over once nothing is asked anew any more.
+    _settle(process)
+    before_s = process.cpu_s()
+    time.sleep(IDLE_S)
+    return (process.cpu_s() - before_s) / IDLE_S * 100
+
+
+def _recoveries(at: Site) -> Measures:
+    # Who comes back takes its own place in the group. One whose folder is lost is another to the group, and waits until
+    # the killed one's session has ended, as would those that come back if they were measured after it.
+    local = [_recovery_s(at, {}) for _ in range(RUNS)]
+    rebuilt = [_recovery_s(at, {"state_dir": at.folder / f"other-{number}"}) for number in range(RUNS)]
+    return {
         "recovery_100k_local_s": _in(median(local), "s"),
         "recovery_100k_rebuilt_s": _in(median(rebuilt), "s"),
     }
