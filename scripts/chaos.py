@@ -55,6 +55,9 @@ BROKER_KILLS: Final = 10
 LIVE_KILLS: Final = 10
 COMMIT_KILLS: Final = 20
 FLEET_KILLS: Final = 10
+# Hostile messages where there is no recorded telemetry to make them from: those of the load tell its own hours, and more
+# of them in a step than the merge's window has records come between the topics of its vehicles.
+MADE_UP_MESSAGES: Final = 20_000
 # Steps of the load per fault, so that every fault has some of it to strike.
 STEPS_PER_FAULT: Final = 8
 
@@ -161,9 +164,11 @@ def _on_one_broker(plan: Plan, single: Cluster, folder: Path) -> Iterator[tuple[
             seed = plan.seed * 1_000 + 100 * kind + number
             yield f"{name}, {count} times", lambda b=break_it, c=count, s=seed: b(_setting(single, folder, c, s), c, s)  # type: ignore[misc]
     seed = plan.seed * 1_000 + 400
+    data = recorded_data()
+    messages = plan.messages if data is not None else min(plan.messages, MADE_UP_MESSAGES)
     yield (
-        f"{plan.messages} hostile messages",
-        lambda: fuzz(_setting(single, folder, 20, seed, is_compared=False), plan.messages, seed, recorded_data()),
+        f"{messages} hostile messages",
+        lambda: fuzz(_setting(single, folder, 20, seed, is_compared=False), messages, seed, data),
     )
     yield "kill -9 of the worker, wall clock", lambda: _live_kills(single, folder, seed)
     yield "disk full", lambda: _on_small_disk(single, folder, seed, is_full=True)
