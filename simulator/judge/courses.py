@@ -33,21 +33,32 @@ _Key = tuple[int, UserId]
 
 
 class Courses:
-    """All sessions of one car. `is_whole`: nothing of its words is lost. `is_commanded`: commands are written."""
+    """All sessions of one car. `is_whole`: nothing of its words is lost. `is_commanded`: commands are written.
+
+    `tells_again`: what has not changed is told again.
+    """
 
     __slots__ = (
         "_begun", "_car", "_courses", "_is_commanded", "_is_whole", "_market", "_over", "_report_to", "_stopped",
-        "verdicts",
+        "_tells_again", "verdicts",
     )  # fmt: skip
 
     def __init__(
-        self, car: Car, market: Market, report: Callable[[Finding], None], *, is_whole: bool, is_commanded: bool
+        self,
+        car: Car,
+        market: Market,
+        report: Callable[[Finding], None],
+        *,
+        is_whole: bool,
+        is_commanded: bool,
+        tells_again: bool = True,
     ) -> None:
         self._car = car
         self._market = market
         self._report_to = report
         self._is_whole = is_whole
         self._is_commanded = is_commanded
+        self._tells_again = tells_again
         self._courses: dict[SessionId, Course] = {}
         self._begun: dict[_Key, TruePart] = {}
         self._over: dict[_Key, Course] = {}
@@ -118,7 +129,8 @@ class Courses:
             return
         person = self._car.person
         limits = [(0, person.limit_percent), *self._car.oracle.limits]
-        truth = Truth(part, limits, person.plugged_every_s * SECOND_MS, self._is_commanded)
+        carries_kwh = None if self._tells_again else person.capacity_kwh
+        truth = Truth(part, limits, person.plugged_every_s * SECOND_MS, self._is_commanded, carries_kwh)
         wrong = {"a quarter-hour has its level": wrong_level(course, truth, may_be_null=not self._is_whole)}
         if course.settled.policy_id is not None:
             self.verdicts += 1

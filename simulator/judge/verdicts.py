@@ -18,6 +18,8 @@ from simulator.world.oracle import TruePart
 
 # Told with two decimals; a target of a whole percent is reached a little earlier at most.
 _ROUNDED_PERCENT: Final = 0.02
+# Of energy that nobody says where it went, this share is taken to reach the battery.
+_EFFICIENCY: Final = 0.9
 # A car that stands unplugged tells its limit so often, and the plug-in tells none.
 _LIMIT_TOLD_MS: Final = 30 * MINUTE_MS
 _FOLLOW_MS: Final = 10 * MINUTE_MS
@@ -28,12 +30,17 @@ _UNTOLD: Final = frozenset({"NO_POWER", "FAULT", "UNREACHABLE", "VISIT_TIMED_OUT
 
 
 class Truth(Struct, frozen=True):
-    """A part of a visit, the car's limits since when each (ms, %; the oldest first), and how often it tells (ms)."""
+    """A part of a visit, the car's limits since when each (ms, %; the oldest first), and how often it tells (ms).
+
+    `carries_kwh`: the battery's capacity, where a level that stays is not told again: then nor is that the car does not
+    charge, and while it warms itself its level is carried on by the energy, as the contract has it. Null: it is.
+    """
 
     part: TruePart
     limits: Sequence[tuple[int, float]]
     every_ms: int
     is_commanded: bool = True
+    carries_kwh: float | None = None
 
     @property
     def ended_ms(self) -> int:
@@ -51,7 +58,19 @@ class Truth(Struct, frozen=True):
         limits = self.limits_at(part.started_ms - _LIMIT_TOLD_MS, by_ms)
         if part.level_at(max(part.started_ms, by_ms - self.every_ms)) >= min(percent, max(limits)):
             return True
-        return False if part.level_at(by_ms) < min(percent, *limits) - _ROUNDED_PERCENT else None
+        return False if self.carried_level(by_ms) < min(percent, *limits) - _ROUNDED_PERCENT else None
+
+    def carried_level(self, by_ms: int) -> float:
+        """The highest level by then that anybody could take for the car's: the true one where all levels are told."""
+        highest, drawn_kwh = self.part.level_at(by_ms), 0.0
+        if self.carries_kwh is None:
+            return highest
+        for stretch in self.part.stretches:
+            # A battery that charges has another level, which is told.
+            drawn_kwh = 0.0 if stretch.curve is not None else drawn_kwh + stretch.energy_kwh(0, by_ms)
+            risen_percent = drawn_kwh * _EFFICIENCY / self.carries_kwh * 100
+            highest = max(highest, min(stretch.level_at(by_ms) + risen_percent, 100.0) if drawn_kwh else 0.0)
+        return highest
 
     def energy_kwh(self, from_ms: int, until_ms: int) -> float:
         """The grid's energy between two moments of the part."""
@@ -108,7 +127,8 @@ def wrong_verdict(course: Course, truth: Truth) -> str | None:
         return f"{outcome.state}, {level:.2f} % of {target.minimum_charge_target:g} % at {by_ms} ms for {target}"
     told = outcome.battery_level_at_ready_by
     lowest = floor(truth.part.level_at(max(truth.part.started_ms, by_ms - truth.every_ms)) - _ROUNDED_PERCENT)
-    is_true = told is None if due_ms is None else told is not None and lowest <= told <= level + _ROUNDED_PERCENT
+    highest = truth.carried_level(by_ms) + _ROUNDED_PERCENT
+    is_true = told is None if due_ms is None else told is not None and lowest <= told <= highest
     return None if is_true else f"{told} % at {by_ms} ms for {level:.2f} %"
 
 

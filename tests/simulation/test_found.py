@@ -59,6 +59,8 @@ FOUND: dict[str, tuple[int, int, int, int, str]] = {
     "a planned block that began was told again, as it had been": (22, 5, 8, 10, "all"),
     "a deadline passed while a policy was elsewhere": (7004, 9, 20, 8, "clean"),
     "a plan that was made anew divided energy otherwise, in quarter-hours that were let go": (204, 5, 8, 6, "all"),
+    "a car warmed itself while nobody told its level again": (70006, 7, 8, 6, "changed-fields"),
+    "the same while its target had been reached": (70012, 2, 8, 6, "changed-fields"),
     "a drain hid what was drawn in quarter-hours without a price": (60010, 3, 6, 12, "falling-counter"),
 }
 

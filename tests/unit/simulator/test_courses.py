@@ -36,7 +36,9 @@ from tests.builders import ANN, HOME, VEHICLE, minute, policy
 
 ID: Final = SessionId("s")
 # Told every 5 minutes; nothing refused.
-PERSON: Final = structs.replace(person(1, 1), limit_percent=90.0, plugged_every_s=300, refuses_share=0.0)
+PERSON: Final = structs.replace(
+    person(1, 1), capacity_kwh=100.0, limit_percent=90.0, plugged_every_s=300, refuses_share=0.0
+)
 REGULAR, RESERVE = SessionState.ACTIVE_REGULAR, SessionState.ACTIVE_BATTERY_RESERVE
 LEVELS: Final = (52, 55, 57, *(60,) * 9)
 START_MS: Final = millis(minute(0))
@@ -45,13 +47,15 @@ START_MS: Final = millis(minute(0))
 class Judged:
     """A car, the judge of its sessions, and what that has found."""
 
-    def __init__(self, *, is_whole: bool = True, is_commanded: bool = True) -> None:
+    def __init__(self, *, is_whole: bool = True, is_commanded: bool = True, tells_again: bool = True) -> None:
         self.findings: list[Finding] = []
         self.market = Market(1, START_MS, is_calm=True)
         self.market.publish(START_MS + 5 * DAY_MS)
         self.car = Car(PERSON, iter(()), START_MS)
         report = self.findings.append
-        self.courses = Courses(self.car, self.market, report, is_whole=is_whole, is_commanded=is_commanded)
+        self.courses = Courses(
+            self.car, self.market, report, is_whole=is_whole, is_commanded=is_commanded, tells_again=tells_again
+        )
 
     def tell(self, *updates: Update) -> "Judged":
         for update in updates:
@@ -259,6 +263,31 @@ def test_a_feed_that_leaves_out_what_did_not_change_may_tell_no_level() -> None:
     judged = Judged(is_whole=False).tell(told(0), settled(levels=(52, 55, 57, 60)))
     judged.courses.happened([part()])
     assert judged.laws == []
+
+
+@pytest.mark.parametrize(
+    ("level", "tells_again", "laws"),
+    [(62, False, []), (63, False, [VERDICT]), (62, True, [VERDICT]), (61, True, [VERDICT]), (60, True, [])],
+)
+def test_a_level_that_is_not_told_again_is_carried_on(level: int, tells_again: bool, laws: list[str]) -> None:
+    """Where nobody tells the same level again, a verdict may have it risen by what the car drew since, and no more."""
+    # 2.5 kWh until the target's time: 2.25 %, as 0.9 of it is taken to reach the battery.
+    warmed = Stretch(millis(minute(70)), millis(minute(170)), 60.0, 0.0, None, flat_kw=5.0)
+    judged = Judged(is_whole=False, tells_again=tells_again)
+    judged.tell(told(0), settled(level=level))
+    judged.courses.happened([part(stretches=[*part().stretches, warmed])])
+    assert judged.laws == laws
+
+
+@pytest.mark.parametrize(("percent", "laws"), [(62.0, []), (63.0, [VERDICT])])
+def test_a_level_that_is_carried_on_may_reach_a_target(percent: float, laws: list[str]) -> None:
+    """A target between the true level and the one that is carried on may be reached or not; one above may not."""
+    warmed = Stretch(millis(minute(70)), millis(minute(170)), 60.0, 0.0, None, flat_kw=5.0)
+    for state in ("SUCCEEDED", "FAILED"):
+        judged = Judged(is_whole=False, tells_again=False)
+        judged.tell(told(0, target=target(percent)), settled(state, target=target(percent), level=62))
+        judged.courses.happened([part(stretches=[*part().stretches, warmed])])
+        assert judged.laws == (laws if state == "SUCCEEDED" else [])
 
 
 @pytest.mark.parametrize(
