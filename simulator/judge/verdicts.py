@@ -96,13 +96,14 @@ def judged_target(course: Course, truth: Truth) -> tuple[Target, int] | None:
     """The target that a verdict is about, and by when it was to be reached (ms).
 
     The last one whose time passed in the session while it was in force, else the one in force at the end; null: none.
-    A time that passed while the session waited counts for nothing.
+    A policy's target whose time passes while the session waits is in force no more once it is ACTIVE; a user's is, and
+    has passed, whatever is wished later.
     """
     active_ms, ended_ms = course.active_ms, truth.ended_ms
     passed = last = None
     for _, next_ms, target in course.in_force(min(active_ms, ended_ms), ended_ms):
         due_ms = _due_ms(target)
-        if due_ms is not None and active_ms <= due_ms <= min(ended_ms, next_ms):
+        if due_ms is not None and due_ms <= min(ended_ms, next_ms):
             passed = target, due_ms
         last = target, ended_ms
     return passed or last
@@ -116,11 +117,14 @@ def wrong_verdict(course: Course, truth: Truth) -> str | None:
         return None
     target, by_ms = named
     due_ms = _due_ms(target)
-    if due_ms is not None and (due_ms < course.active_ms + _CLOSE_MS or abs(due_ms - truth.ended_ms) < _CLOSE_MS):
-        # An override's time had passed before the plug-in, or passed with the plug-out.
+    if due_ms is not None and (abs(due_ms - course.active_ms) < _CLOSE_MS or abs(due_ms - truth.ended_ms) < _CLOSE_MS):
+        # Its time passed with the plug-in, or with the plug-out.
         return None
     if outcome.target_id != target.id:
         return f"of target {outcome.target_id} for {target}"
+    if due_ms is not None and due_ms < course.active_ms:
+        # A user's time had passed before the plug-in: how it stood then nobody was told.
+        return None
     is_reached = truth.is_reached(target.minimum_charge_target, by_ms)
     level = truth.part.level_at(by_ms)
     if is_reached is not None and (outcome.state == "SUCCEEDED") is not is_reached:

@@ -215,6 +215,13 @@ CASES: Final[dict[str, tuple[list[Update], list[str]]]] = {
          told(81, SessionState.UPCOMING, target=target(80, 400, 2)),
          told(90, target=target(80, 400, 2)), settled("FAILED", number=2, kind="REGULAR", target=target(80, 400, 2))],
         []),
+    # A user's target rolls on to no other; cleared at minute 50, it is still the last one whose time has passed.
+    "a user's time that passed while it waited": (
+        [told(-9, SessionState.UPCOMING, target=target(60, -5, 2)), told(0, target=target(60, -5, 2)),
+         told(50, target=target(80, 400, 3)), settled("FAILED", number=2, level=50, target=target(80, 400, 3))], []),
+    "the same, and another was judged": (
+        [told(-9, SessionState.UPCOMING, target=target(60, -5, 2)), told(0, target=target(60, -5, 2)),
+         told(50, target=target(80, 400, 3)), settled("FAILED", number=3, target=target(80, 400, 3))], [VERDICT]),
     "at once": ([told(0), told(110, target=NOW), settled(target=NOW)], []),
     "an error that no device of this world tells": ([told(0, error=error("NO_POWER", 5)), settled()], [ERROR]),
     "a fault that nobody told": ([told(0, error=error("FAULT", 5)), settled()], [ERROR]),
