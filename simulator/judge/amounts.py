@@ -34,8 +34,11 @@ class Amounts:
         self._metered = metered
         self._report = report
 
-    def check_totals(self, parts: list[TruePart], session: Session, told_ms: int) -> None:
-        """Energy and levels of these parts together. `told_ms`: since when anybody could know of the first of them."""
+    def check_totals(self, parts: list[TruePart], session: Session, told_ms: int, late_kwh: float = 0.0) -> None:
+        """Energy and levels of these parts together. `told_ms`: since when anybody could know of the first of them.
+
+        `late_kwh`: what was told too late to count.
+        """
         bounds, part, totals = self._bounds, parts[0], session.statistics.aggregated
         if totals is None:
             return
@@ -44,7 +47,7 @@ class Amounts:
         gap_kwh = bounds.energy_gap_s / 3_600 * part.full_kw
         share_kwh = bounds.energy_share * energy + (bounds.energy_share - CLEAN_SHARE) * part.before_kwh
         untold_kwh = sum(stretch.energy_kwh(part.started_ms, told_ms) for stretch in part.stretches)
-        unread_kwh = sum(map(self.unread_kwh, parts))
+        unread_kwh = sum(map(self.unread_kwh, parts)) + late_kwh
         if off > bounds.energy_kwh + share_kwh + gap_kwh + untold_kwh + unread_kwh + _slack_kwh(part):
             self._report("a session has its visit's energy", part, f"{totals.kwh_sum} kWh for {energy:.3f}")
         self._check_levels(part, parts[-1], totals.battery_from, totals.battery_to)
@@ -59,8 +62,8 @@ class Amounts:
             if told is None or not true - 1 - bound <= told <= true + bound:
                 self._report("a session has its visit's levels", part, f"{name} {told} for {true:.2f}")
 
-    def check_cost(self, part: TruePart, session: Session) -> bool:
-        """What it cost and saved; tells whether the savings could be held against the truth."""
+    def check_cost(self, part: TruePart, session: Session, late_kwh: float = 0.0) -> bool:
+        """What it cost and saved; tells whether the savings could be held against the truth. `late_kwh`: as above."""
         bound = self._bounds.money
         if bound is None or part.policy is None or not self._bounds.knows_place:
             return False
@@ -78,7 +81,7 @@ class Amounts:
             self._report("no price, no cost", part, f"{session.id}: {session.valuation}")
             return False
         told = session.valuation.tariff_cost
-        loose = (_slack_kwh(part) + self._off_kwh(part)) * dearest + (0.05 if part.is_flat else 0.0)
+        loose = (_slack_kwh(part) + self._off_kwh(part) + late_kwh) * dearest + (0.05 if part.is_flat else 0.0)
         if abs(told.actual - cost) > bound + loose:
             self._report("a session costs what its energy cost", part, f"{session.id}: {told.actual} for {cost:.4f}")
         knows_power = self._bounds.knows_power and self._off_kwh(part) < 1e-9 and not part.is_flat

@@ -30,13 +30,13 @@ class Heard:
         self._words: list[Word] = []
         # Words of a place: when it was true, when it reaches the log (ms), and whether it said that the plug was out.
         self._places: list[Word] = []
-        # Everything that was told, whatever of.
+        # Everything that was told, whatever of, and whether it told the counter.
         self._told: list[Word] = []
 
     def take(self, true_ms: int, arrives_ms: int, message: PlugEvent | ChargeSample) -> None:
         """A message that was true then reaches the log then."""
         is_in = _said(message)
-        _keep(self._told, (true_ms, arrives_ms, False))
+        _keep(self._told, (true_ms, arrives_ms, isinstance(message, ChargeSample) and message.energy_added is not None))
         if is_in is not None:
             _keep(self._words, (true_ms, arrives_ms, is_in))
         if message.location_id is not None:
@@ -69,6 +69,11 @@ class Heard:
             ):
                 return true_ms
         return None
+
+    def last_read(self, from_ms: int, to_ms: int, by_ms: int) -> int:
+        """When the newest reading of the counter between these moments was true that came by then; else `from_ms`."""
+        told = takewhile(lambda word: word[0] <= to_ms, _since(self._told, from_ms))
+        return max((true_ms for true_ms, came_ms, is_read in told if is_read and came_ms <= by_ms), default=from_ms)
 
     def is_silent(self, from_ms: int, to_ms: int) -> bool:
         """Whether nothing of the half-hour after `from_ms` was told before something later was, up to `to_ms`."""

@@ -62,6 +62,7 @@ FOUND: dict[str, tuple[int, int, int, int, str]] = {
     "a car warmed itself while nobody told its level again": (70006, 7, 8, 6, "changed-fields"),
     "the same while its target had been reached": (70012, 2, 8, 6, "changed-fields"),
     "a wish whose time had passed before the plug-in was cleared in the visit": (70103, 2, 4, 5, "clean"),
+    "a car warmed itself, and its last reading came after its session": (70003, 7, 8, 6, "reordering"),
     "a drain hid what was drawn in quarter-hours without a price": (60010, 3, 6, 12, "falling-counter"),
 }
 

@@ -1,11 +1,18 @@
 """What a feed delivered of a plug, and what nobody can miss of it."""
 
 import pytest
+from msgspec import structs
 
-from models.ids import UserId, VehicleId
+from models.ids import SessionId, UserId, VehicleId
+from models.session import Aggregated, Session, SessionState, Statistics
 from models.telemetry import ChargeSample, PlugEvent
+from simulator.feeds.catalogue import BOUNDS
 from simulator.judge.heard import Heard
+from simulator.judge.truth import Comparison
+from simulator.world.market import Market
 from simulator.world.moments import MINUTE_MS, NEVER_MS, moment
+from simulator.world.oracle import Oracle, Stretch, TruePart
+from tests.builders import ANN
 
 _WHO = {"event_id": "e", "vehicle_id": VehicleId("v"), "user_id": UserId("u")}
 
@@ -126,6 +133,57 @@ def test_half_an_hour_is_silent_if_what_follows_came_first() -> None:
         found = heard((10, 10, True), (15, arrives_min, True), (50, 60, True))
         assert found.is_silent(10 * MINUTE_MS, 90 * MINUTE_MS) is is_silent
     assert not heard((10, 10, True)).is_silent(10 * MINUTE_MS, 90 * MINUTE_MS)
+
+
+@pytest.mark.parametrize(
+    ("last_came_min", "shown_kwh", "laws"),
+    [
+        # The last reading came after the session: what was drawn since the one before may be missing, and no more.
+        (23, 1.0, []),
+        (23, 0.7, ["a session has its visit's energy"]),
+        (23, 1.7, []),
+        (22, 1.0, ["a session has its visit's energy"]),
+        (22, 1.7, []),
+    ],
+)
+def test_what_a_car_drew_after_its_last_reading(last_came_min: float, shown_kwh: float, laws: list[str]) -> None:
+    """Of a car that warms itself only readings tell: a session may lack what was told too late, and no more."""
+    at_ms = int(21 * MINUTE_MS)
+    flat = Stretch(4 * MINUTE_MS, at_ms, 20.0, 100.0, None, flat_kw=6.0)
+    part = TruePart(
+        user_id=ANN,
+        location_id=None,
+        plugged_in_ms=0,
+        started_ms=0,
+        level_from=20.0,
+        ended_ms=at_ms,
+        known_ms=at_ms + MINUTE_MS,
+        level_to=20.0,
+        stretches=[flat],
+    )
+    session = Session(
+        id=SessionId("s"),
+        policy_id=None,
+        vehicle_id=VehicleId("v"),
+        user_id=ANN,
+        location_id=None,
+        state=SessionState.SETTLED,
+        plugged_in_at=moment(0),
+        plugged_out_at=moment(at_ms),
+        statistics=Statistics(aggregated=Aggregated(kwh_sum=shown_kwh, battery_from=20, battery_to=20)),
+    )
+    words = Heard()
+    for true_min, came_min, kwh in ((0, 0, 0.0), (14, 14, 1.0), (21, last_came_min, 1.7), (21.5, 21.5, None)):
+        told_ms = int(true_min * MINUTE_MS)
+        fields = {**_WHO, "at": moment(told_ms), "is_plugged_in": kwh is not None, "energy_added": kwh}
+        words.take(told_ms, int(came_min * MINUTE_MS), ChargeSample(**fields))  # type: ignore[arg-type]
+    found: list[str] = []
+    market, bounds = Market(1, 0, is_calm=True), structs.replace(BOUNDS["reordering"], energy_gap_s=60)
+    judged = Comparison(Oracle(), VehicleId("v"), bounds, market, lambda finding: found.append(finding.law), words)
+    judged.happened([part])
+    judged.settled(session, int(22.5 * MINUTE_MS))
+    judged.judge(NEVER_MS)
+    assert (judged.compared, found) == (1, laws)
 
 
 @pytest.mark.parametrize(
