@@ -17,7 +17,8 @@ _PRICED_KWH: Final = 0.02
 _STEADY_MS: Final = 35 * MINUTE_MS
 # A mean over minutes is counted in whole Wh, so that full power is known to this share.
 _POWER_SHARE: Final = 0.005
-# A counter that falls by no more than this is taken for noise, so each replug may hide as much.
+# A counter that falls by no more than this is taken for noise, so each replug may hide as much, of whatever is charged
+# next: in a later part of the visit, if a policy let go of it meanwhile.
 _REPLUG_KWH: Final = 0.1
 
 Report = Callable[[str, TruePart, str], None]
@@ -147,4 +148,4 @@ class Amounts:
 
 def _slack_kwh(part: TruePart) -> float:
     """What the rules themselves leave open: what nobody had told when a part was cut off, and counters begun anew."""
-    return part.untold_kwh + part.replugs * _REPLUG_KWH
+    return part.untold_kwh + (part.replugs + part.replugs_before) * _REPLUG_KWH
