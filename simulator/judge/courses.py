@@ -97,12 +97,21 @@ class Courses:
     def after_step(self, now_ms: int) -> None:
         """All that came of a moment has been taken."""
         stopped, self._stopped, car = self._stopped, None, self._car
-        if stopped is None or not car.is_plugged_in or car.is_charging or car.user_id != stopped.user_id:
+        if stopped is None or not car.is_plugged_in or car.is_charging or car.level >= car.limit_percent:
             return
-        # One that ended before ended with its plug, which is in again.
-        is_let_go = stopped.plugged_out_at is not None and millis(stopped.plugged_out_at) >= now_ms
-        if is_let_go and car.level < car.limit_percent:
+        ended_ms = millis(stopped.plugged_out_at or moment(0))
+        # One that ended before ended with its plug, which is in again; or its car was sold at the plug, which stays in.
+        is_let_go = ended_ms >= now_ms if car.user_id == stopped.user_id else car.plugged_ms < ended_ms
+        if is_let_go and not self._is_managed_on(stopped.user_id):
             self._report("what was stopped is released", now_ms, stopped.id)
+
+    def _is_managed_on(self, user_id: UserId) -> bool:
+        """Whether a policy of a new owner, not of that user, takes over."""
+        car = self._car
+        return car.user_id != user_id and any(
+            policy.is_enabled and (policy.user_id, policy.location_id) == (car.user_id, car.location_id)
+            for policy in car.oracle.policies.values()
+        )
 
     def happened(self, parts: Iterable[TruePart]) -> None:
         """Parts that are over."""

@@ -63,6 +63,13 @@ FOUND: dict[str, tuple[int, int, int, int, str]] = {
     "the same while its target had been reached": (70012, 2, 8, 6, "changed-fields"),
     "a wish whose time had passed before the plug-in was cleared in the visit": (70103, 2, 4, 5, "clean"),
     "a car warmed itself, and its last reading came after its session": (70003, 7, 8, 6, "reordering"),
+    "a car was sold at the plug while its charge was stopped, and nothing let it charge again": (
+        104,
+        10,
+        20,
+        6,
+        "clean",
+    ),
     "a drain hid what was drawn in quarter-hours without a price": (60010, 3, 6, 12, "falling-counter"),
 }
 

@@ -10,7 +10,7 @@ import pytest
 from msgspec import structs
 
 from models.command import Action, ChargeCommand, Reason
-from models.ids import ChargingEventId, CommandId, PolicyId, SessionId, Zone
+from models.ids import ChargingEventId, CommandId, PolicyId, SessionId, UserId, Zone
 from models.session import (
     Block,
     ImmediateStartTarget,
@@ -32,7 +32,7 @@ from simulator.world.market import ZONES, Market
 from simulator.world.moments import DAY_MS, HOUR_MS, MINUTE_MS, QUARTER_MS, millis, moment
 from simulator.world.oracle import Stretch, TruePart
 from simulator.world.people import person
-from tests.builders import ANN, HOME, VEHICLE, minute, policy
+from tests.builders import ANN, BOB, HOME, VEHICLE, minute, policy
 
 ID: Final = SessionId("s")
 # Told every 5 minutes; nothing refused.
@@ -321,6 +321,34 @@ def test_what_was_stopped_is_released(
     for each in commands[1:]:
         judged.courses.command(each)
     judged.courses.after_step(millis(minute(180)))
+    assert judged.laws == laws
+
+
+@pytest.mark.parametrize(
+    ("plugged_min", "owner", "commands", "laws"),
+    [
+        (0, None, [], ["what was stopped is released"]),
+        (0, None, [command(190, Action.START, Reason.RELEASED)], []),
+        # The plug is in since after the session's end; or the new owner's policy manages the car.
+        (185, None, [], []),
+        (0, BOB, [], []),
+    ],
+)
+def test_what_was_stopped_is_released_when_it_is_sold(
+    plugged_min: float, owner: UserId | None, commands: list[ChargeCommand], laws: list[str]
+) -> None:
+    """A car that stands stopped by us when it is found to be another's is told to start, unless they manage it."""
+    judged = Judged().tell(told(0))
+    car = judged.car
+    car.is_plugged_in, car.level, car.plugged_ms = True, 60.0, millis(minute(plugged_min))
+    car.user_id, car.location_id = BOB, HOME
+    if owner is not None:
+        car.oracle.write_policy(START_MS, policy(0, user=owner).policy, 60.0, 0.0)
+    judged.courses.command(command(70))
+    judged.tell(settled())
+    for each in commands:
+        judged.courses.command(each)
+    judged.courses.after_step(millis(minute(190)))
     assert judged.laws == laws
 
 
