@@ -70,6 +70,7 @@ FOUND: dict[str, tuple[int, int, int, int, str]] = {
         6,
         "clean",
     ),
+    "another target was wished while an unplug waited to be confirmed, and judged": (70141, 3, 4, 5, "clean"),
     "a drain hid what was drawn in quarter-hours without a price": (60010, 3, 6, 12, "falling-counter"),
 }
 
