@@ -114,14 +114,20 @@ class Heard:
     def was_placed(self, plugged_in_ms: int, ended_ms: int) -> bool | None:
         """Whether a visit's place was told while it lasted, or just before it; null: only later, and it depends.
 
-        A sample that finds the plug out does not tell where it was in.
+        A sample that finds the plug out does not tell where it was in. A place of after the visit may be taken for its
+        own where the unplug reached the log later than that.
         """
         came = [
             arrives_ms
             for true_ms, arrives_ms, is_out in _since(self._places, plugged_in_ms - _PLACE_MS)
             if true_ms <= ended_ms + DEBOUNCE_MS and not (is_out and true_ms >= plugged_in_ms)
         ]
-        return None if came and min(came) > ended_ms else bool(came)
+        if came:
+            return None if min(came) > ended_ms else True
+        outs = (came_ms for _, came_ms, says_in in _since(self._words, ended_ms) if not says_in)
+        out_ms = min(outs, default=NEVER_MS)
+        later = _since(self._places, ended_ms + DEBOUNCE_MS)
+        return None if any(came_ms < out_ms and not is_out for _, came_ms, is_out in later) else False
 
     def _was(self, from_ms: int, to_ms: int, *, is_in: bool) -> bool:
         words = self._words

@@ -209,3 +209,17 @@ def test_a_place_that_was_told(
     found = Heard()
     found.take(at_ms, int(arrives_min * MINUTE_MS), (PlugEvent if is_event else ChargeSample)(**told))  # type: ignore[arg-type]
     assert found.was_placed(15 * MINUTE_MS if true_min < 10 else 10 * MINUTE_MS, 20 * MINUTE_MS) is is_placed
+
+
+@pytest.mark.parametrize(
+    ("arrives_min", "is_in", "is_placed"),
+    [(38, True, None), (38, None, None), (38, False, False), (41, None, False)],
+)
+def test_a_place_that_was_told_before_the_unplug_was(
+    arrives_min: float, is_in: bool | None, is_placed: bool | None
+) -> None:
+    """A place of minute 35 may be taken for that of a visit until minute 20 if it came before the unplug did, at 40."""
+    found = heard((20, 40, False))
+    told: dict[str, object] = {**_WHO, "at": moment(35 * MINUTE_MS), "is_plugged_in": is_in, "location_id": "home"}
+    found.take(35 * MINUTE_MS, int(arrives_min * MINUTE_MS), ChargeSample(**told))  # type: ignore[arg-type]
+    assert found.was_placed(10 * MINUTE_MS, 20 * MINUTE_MS) is is_placed
