@@ -11,6 +11,8 @@ from simulator.world.market import Market
 from simulator.world.moments import DAY_MS, MINUTE_MS, QUARTER_MS, millis
 from simulator.world.oracle import TruePart
 
+# So long after the plug a car reads its meter first. A level may fill these seconds with an even share of its rise.
+_FIRST_READ_S: Final = 2
 # Less energy than that may lie on either side of a quarter-hour's edge.
 _PRICED_KWH: Final = 0.02
 # After so long at full power it is known: means of two windows in a row, of samples that are 10 min apart at most.
@@ -49,7 +51,8 @@ class Amounts:
         share_kwh = bounds.energy_share * energy + (bounds.energy_share - CLEAN_SHARE) * part.before_kwh
         untold_kwh = sum(stretch.energy_kwh(part.started_ms, told_ms) for stretch in part.stretches)
         unread_kwh = sum(map(self.unread_kwh, parts)) + late_kwh
-        if off > bounds.energy_kwh + share_kwh + gap_kwh + untold_kwh + unread_kwh + _slack_kwh(part):
+        first_kwh = max(bounds.energy_kwh, _FIRST_READ_S / 3_600 * part.full_kw)
+        if off > first_kwh + share_kwh + gap_kwh + untold_kwh + unread_kwh + _slack_kwh(part):
             self._report("a session has its visit's energy", part, f"{totals.kwh_sum} kWh for {energy:.3f}")
         self._check_levels(part, parts[-1], totals.battery_from, totals.battery_to)
 

@@ -73,6 +73,7 @@ FOUND: dict[str, tuple[int, int, int, int, str]] = {
     "another target was wished while an unplug waited to be confirmed, and judged": (70141, 3, 4, 5, "clean"),
     "a place of after the drive came before the unplug, of a visit that told no place": (70139, 2, 4, 5, "all"),
     "the same of another car": (70148, 1, 4, 5, "all"),
+    "a fast charge was so short that two seconds before its first reading count": (81000, 3, 4, 5, "changed-fields"),
     "a drain hid what was drawn in quarter-hours without a price": (60010, 3, 6, 12, "falling-counter"),
 }
 
