@@ -79,7 +79,7 @@ PLANTS = (
           "start_at=block.start_at, end_at=max(block.end_at, control.checked_at)))\n    if running"),
     Plant("a step that changes what came in", "step", "part = visit.part = _copy(visit.part)", "part = visit.part"),
     Plant("small unmanaged visits lost", "parts", "OBSERVED_ENERGY_WH: Final = 50", "OBSERVED_ENERGY_WH: Final = 5000"),
-    Plant("a policy that manages another's visit", "parts", " and policy.user_id == visit.user_id:", ":"),
+    Plant("a policy that manages another's visit", "parts", " and policy.user_id == user_id:", ":"),
     Plant("a verdict that is always SUCCEEDED", "outcome", "SUCCEEDED if is_met else FAILED", "SUCCEEDED"),
     Plant("the dearest quarter-hours", "planner", "Cheapest(Window(request.prices[quarters],",
           "Cheapest(Window([-price for price in request.prices[quarters]],"),

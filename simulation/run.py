@@ -175,7 +175,14 @@ class Run:
         courses = None
         if feed.tells_levels:
             is_commanded = options.is_wall
-            courses = Courses(car, self._market, self._report, is_whole=feed.is_clean, is_commanded=is_commanded)
+            courses = Courses(
+                car,
+                self._market,
+                self._report,
+                is_whole=feed.is_clean,
+                is_commanded=is_commanded,
+                tells_again=feed.tells_again,
+            )
         return Lane(car, feed, comparison, self._report, courses)
 
     def _run_until(self, heap: list[tuple[int, int]], until_ms: int) -> None:

@@ -82,6 +82,8 @@ _LEVELLED: Final = frozenset(
         "wrong-words",
     }
 )  # fmt: skip
+# Who tell only what has changed.
+_CHANGED: Final = frozenset({"changed-fields", "stream", ALL})
 # Readings of the counter are missing, each at its time, and no bound of the clock allows for that.
 _UNREAD: Final = frozenset({"out-of-range", "rate-only"})
 # Who tells as often as the fastest do, every 1 to 10 s while plugged in.
@@ -98,6 +100,7 @@ class DirtyFeed(Feed):
         self.is_ordered = name in _ORDERED
         self.is_coarse = name in _COARSE
         self.tells_levels = name in _LEVELLED
+        self.tells_again = name not in _CHANGED
         skew_ms = next((spoiler.off_ms for spoiler in spoilers if isinstance(spoiler, Skew)), 0)
         self.bounds = structs.replace(BOUNDS[name], skew_ms=skew_ms)
         self.heard = Heard() if self.bounds.blind_s else None

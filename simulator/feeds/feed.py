@@ -16,6 +16,7 @@ class Feed:
 
     `is_ordered`: messages arrive in the order of their time. `is_coarse`: some values are out of their range.
     `tells_levels`: every level and limit that changes is told at once, so that a verdict can be held against the truth.
+    `tells_again`: what has not changed is told again with every word.
     `heard`: what it delivered of the plug, where some words are lost or late; null: all.
     `metered`: what it delivered of the meter, where readings are lost; null: all, or the bounds allow for it.
     `plugged_every_s`: how often a car tells while it is plugged in; null: as it likes.
@@ -25,6 +26,7 @@ class Feed:
     is_ordered = True
     is_coarse = False
     tells_levels = True
+    tells_again = True
     bounds = Bounds()
     heard: Heard | None = None
     metered: Metered | None = None

@@ -11,13 +11,16 @@ from simulator.world.market import Market
 from simulator.world.moments import DAY_MS, MINUTE_MS, QUARTER_MS, millis
 from simulator.world.oracle import TruePart
 
+# So long after the plug a car reads its meter first. A level may fill these seconds with an even share of its rise.
+_FIRST_READ_S: Final = 2
 # Less energy than that may lie on either side of a quarter-hour's edge.
 _PRICED_KWH: Final = 0.02
 # After so long at full power it is known: means of two windows in a row, of samples that are 10 min apart at most.
 _STEADY_MS: Final = 35 * MINUTE_MS
 # A mean over minutes is counted in whole Wh, so that full power is known to this share.
 _POWER_SHARE: Final = 0.005
-# A counter that falls by no more than this is taken for noise, so each replug may hide as much.
+# A counter that falls by no more than this is taken for noise, so each replug may hide as much, of whatever is charged
+# next: in a later part of the visit, if a policy let go of it meanwhile.
 _REPLUG_KWH: Final = 0.1
 
 Report = Callable[[str, TruePart, str], None]
@@ -34,8 +37,11 @@ class Amounts:
         self._metered = metered
         self._report = report
 
-    def check_totals(self, parts: list[TruePart], session: Session, told_ms: int) -> None:
-        """Energy and levels of these parts together. `told_ms`: since when anybody could know of the first of them."""
+    def check_totals(self, parts: list[TruePart], session: Session, told_ms: int, late_kwh: float = 0.0) -> None:
+        """Energy and levels of these parts together. `told_ms`: since when anybody could know of the first of them.
+
+        `late_kwh`: what was told too late to count.
+        """
         bounds, part, totals = self._bounds, parts[0], session.statistics.aggregated
         if totals is None:
             return
@@ -44,8 +50,9 @@ class Amounts:
         gap_kwh = bounds.energy_gap_s / 3_600 * part.full_kw
         share_kwh = bounds.energy_share * energy + (bounds.energy_share - CLEAN_SHARE) * part.before_kwh
         untold_kwh = sum(stretch.energy_kwh(part.started_ms, told_ms) for stretch in part.stretches)
-        unread_kwh = sum(map(self.unread_kwh, parts))
-        if off > bounds.energy_kwh + share_kwh + gap_kwh + untold_kwh + unread_kwh + _slack_kwh(part):
+        unread_kwh = sum(map(self.unread_kwh, parts)) + late_kwh
+        first_kwh = max(bounds.energy_kwh, _FIRST_READ_S / 3_600 * part.full_kw)
+        if off > first_kwh + share_kwh + gap_kwh + untold_kwh + unread_kwh + _slack_kwh(part):
             self._report("a session has its visit's energy", part, f"{totals.kwh_sum} kWh for {energy:.3f}")
         self._check_levels(part, parts[-1], totals.battery_from, totals.battery_to)
 
@@ -59,8 +66,8 @@ class Amounts:
             if told is None or not true - 1 - bound <= told <= true + bound:
                 self._report("a session has its visit's levels", part, f"{name} {told} for {true:.2f}")
 
-    def check_cost(self, part: TruePart, session: Session) -> bool:
-        """What it cost and saved; tells whether the savings could be held against the truth."""
+    def check_cost(self, part: TruePart, session: Session, late_kwh: float = 0.0) -> bool:
+        """What it cost and saved; tells whether the savings could be held against the truth. `late_kwh`: as above."""
         bound = self._bounds.money
         if bound is None or part.policy is None or not self._bounds.knows_place:
             return False
@@ -78,7 +85,7 @@ class Amounts:
             self._report("no price, no cost", part, f"{session.id}: {session.valuation}")
             return False
         told = session.valuation.tariff_cost
-        loose = (_slack_kwh(part) + self._off_kwh(part)) * dearest + (0.05 if part.is_flat else 0.0)
+        loose = (_slack_kwh(part) + self._off_kwh(part) + late_kwh) * dearest + (0.05 if part.is_flat else 0.0)
         if abs(told.actual - cost) > bound + loose:
             self._report("a session costs what its energy cost", part, f"{session.id}: {told.actual} for {cost:.4f}")
         knows_power = self._bounds.knows_power and self._off_kwh(part) < 1e-9 and not part.is_flat
@@ -144,4 +151,4 @@ class Amounts:
 
 def _slack_kwh(part: TruePart) -> float:
     """What the rules themselves leave open: what nobody had told when a part was cut off, and counters begun anew."""
-    return part.untold_kwh + part.replugs * _REPLUG_KWH
+    return part.untold_kwh + (part.replugs + part.replugs_before) * _REPLUG_KWH

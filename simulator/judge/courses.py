@@ -33,21 +33,32 @@ _Key = tuple[int, UserId]
 
 
 class Courses:
-    """All sessions of one car. `is_whole`: nothing of its words is lost. `is_commanded`: commands are written."""
+    """All sessions of one car. `is_whole`: nothing of its words is lost. `is_commanded`: commands are written.
+
+    `tells_again`: what has not changed is told again.
+    """
 
     __slots__ = (
         "_begun", "_car", "_courses", "_is_commanded", "_is_whole", "_market", "_over", "_report_to", "_stopped",
-        "verdicts",
+        "_tells_again", "verdicts",
     )  # fmt: skip
 
     def __init__(
-        self, car: Car, market: Market, report: Callable[[Finding], None], *, is_whole: bool, is_commanded: bool
+        self,
+        car: Car,
+        market: Market,
+        report: Callable[[Finding], None],
+        *,
+        is_whole: bool,
+        is_commanded: bool,
+        tells_again: bool = True,
     ) -> None:
         self._car = car
         self._market = market
         self._report_to = report
         self._is_whole = is_whole
         self._is_commanded = is_commanded
+        self._tells_again = tells_again
         self._courses: dict[SessionId, Course] = {}
         self._begun: dict[_Key, TruePart] = {}
         self._over: dict[_Key, Course] = {}
@@ -86,12 +97,21 @@ class Courses:
     def after_step(self, now_ms: int) -> None:
         """All that came of a moment has been taken."""
         stopped, self._stopped, car = self._stopped, None, self._car
-        if stopped is None or not car.is_plugged_in or car.is_charging or car.user_id != stopped.user_id:
+        if stopped is None or not car.is_plugged_in or car.is_charging or car.level >= car.limit_percent:
             return
-        # One that ended before ended with its plug, which is in again.
-        is_let_go = stopped.plugged_out_at is not None and millis(stopped.plugged_out_at) >= now_ms
-        if is_let_go and car.level < car.limit_percent:
+        ended_ms = millis(stopped.plugged_out_at or moment(0))
+        # One that ended before ended with its plug, which is in again; or its car was sold at the plug, which stays in.
+        is_let_go = ended_ms >= now_ms if car.user_id == stopped.user_id else car.plugged_ms < ended_ms
+        if is_let_go and not self._is_managed_on(stopped.user_id):
             self._report("what was stopped is released", now_ms, stopped.id)
+
+    def _is_managed_on(self, user_id: UserId) -> bool:
+        """Whether a policy of a new owner, not of that user, takes over."""
+        car = self._car
+        return car.user_id != user_id and any(
+            policy.is_enabled and (policy.user_id, policy.location_id) == (car.user_id, car.location_id)
+            for policy in car.oracle.policies.values()
+        )
 
     def happened(self, parts: Iterable[TruePart]) -> None:
         """Parts that are over."""
@@ -118,7 +138,8 @@ class Courses:
             return
         person = self._car.person
         limits = [(0, person.limit_percent), *self._car.oracle.limits]
-        truth = Truth(part, limits, person.plugged_every_s * SECOND_MS, self._is_commanded)
+        carries_kwh = None if self._tells_again else person.capacity_kwh
+        truth = Truth(part, limits, person.plugged_every_s * SECOND_MS, self._is_commanded, carries_kwh)
         wrong = {"a quarter-hour has its level": wrong_level(course, truth, may_be_null=not self._is_whole)}
         if course.settled.policy_id is not None:
             self.verdicts += 1

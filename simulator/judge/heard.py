@@ -30,13 +30,13 @@ class Heard:
         self._words: list[Word] = []
         # Words of a place: when it was true, when it reaches the log (ms), and whether it said that the plug was out.
         self._places: list[Word] = []
-        # Everything that was told, whatever of.
+        # Everything that was told, whatever of, and whether it told the counter.
         self._told: list[Word] = []
 
     def take(self, true_ms: int, arrives_ms: int, message: PlugEvent | ChargeSample) -> None:
         """A message that was true then reaches the log then."""
         is_in = _said(message)
-        _keep(self._told, (true_ms, arrives_ms, False))
+        _keep(self._told, (true_ms, arrives_ms, isinstance(message, ChargeSample) and message.energy_added is not None))
         if is_in is not None:
             _keep(self._words, (true_ms, arrives_ms, is_in))
         if message.location_id is not None:
@@ -69,6 +69,11 @@ class Heard:
             ):
                 return true_ms
         return None
+
+    def last_read(self, from_ms: int, to_ms: int, by_ms: int) -> int:
+        """When the newest reading of the counter between these moments was true that came by then; else `from_ms`."""
+        told = takewhile(lambda word: word[0] <= to_ms, _since(self._told, from_ms))
+        return max((true_ms for true_ms, came_ms, is_read in told if is_read and came_ms <= by_ms), default=from_ms)
 
     def is_silent(self, from_ms: int, to_ms: int) -> bool:
         """Whether nothing of the half-hour after `from_ms` was told before something later was, up to `to_ms`."""
@@ -109,14 +114,20 @@ class Heard:
     def was_placed(self, plugged_in_ms: int, ended_ms: int) -> bool | None:
         """Whether a visit's place was told while it lasted, or just before it; null: only later, and it depends.
 
-        A sample that finds the plug out does not tell where it was in.
+        A sample that finds the plug out does not tell where it was in. A place of after the visit may be taken for its
+        own where the unplug reached the log later than that.
         """
         came = [
             arrives_ms
             for true_ms, arrives_ms, is_out in _since(self._places, plugged_in_ms - _PLACE_MS)
             if true_ms <= ended_ms + DEBOUNCE_MS and not (is_out and true_ms >= plugged_in_ms)
         ]
-        return None if came and min(came) > ended_ms else bool(came)
+        if came:
+            return None if min(came) > ended_ms else True
+        outs = (came_ms for _, came_ms, says_in in _since(self._words, ended_ms) if not says_in)
+        out_ms = min(outs, default=NEVER_MS)
+        later = _since(self._places, ended_ms + DEBOUNCE_MS)
+        return None if any(came_ms < out_ms and not is_out for _, came_ms, is_out in later) else False
 
     def _was(self, from_ms: int, to_ms: int, *, is_in: bool) -> bool:
         words = self._words

@@ -263,9 +263,18 @@ class Comparison:
         self._check_time("a session ends with its visit", part, end_ms - _ended(last), bounds.end_s)
         if bounds.knows_place and not is_joined:
             self._check_place(part, session)
-        self._amounts.check_totals(parts if last is not part else [part], session, told_ms)
+        late_kwh = self._late_kwh(last, seen)
+        self._amounts.check_totals(parts if last is not part else [part], session, told_ms, late_kwh)
         if last is part:
-            self.valued += self._amounts.check_cost(part, session)
+            self.valued += self._amounts.check_cost(part, session, late_kwh)
+
+    def _late_kwh(self, part: TruePart, seen: Seen) -> float:
+        """What a car drew that warmed itself, and told of only when its session had come: no rate of it counts."""
+        if self._heard is None:
+            return 0.0
+        read_ms = self._heard.last_read(part.started_ms, _ended(part), seen.at_ms)
+        warmed = [stretch for stretch in part.stretches if stretch.curve is None]
+        return sum(stretch.energy_kwh(read_ms, _ended(part)) for stretch in warmed)
 
     def _muddled(self, part: TruePart, seen: Seen, came: list[tuple[int, int]]) -> str | None:
         """Why what came late, and in any order, made another session of the part than its own; null: it did not."""

@@ -18,6 +18,8 @@ from simulator.world.oracle import TruePart
 
 # Told with two decimals; a target of a whole percent is reached a little earlier at most.
 _ROUNDED_PERCENT: Final = 0.02
+# Of energy that nobody says where it went, this share is taken to reach the battery.
+_EFFICIENCY: Final = 0.9
 # A car that stands unplugged tells its limit so often, and the plug-in tells none.
 _LIMIT_TOLD_MS: Final = 30 * MINUTE_MS
 _FOLLOW_MS: Final = 10 * MINUTE_MS
@@ -28,12 +30,17 @@ _UNTOLD: Final = frozenset({"NO_POWER", "FAULT", "UNREACHABLE", "VISIT_TIMED_OUT
 
 
 class Truth(Struct, frozen=True):
-    """A part of a visit, the car's limits since when each (ms, %; the oldest first), and how often it tells (ms)."""
+    """A part of a visit, the car's limits since when each (ms, %; the oldest first), and how often it tells (ms).
+
+    `carries_kwh`: the battery's capacity, where a level that stays is not told again: then nor is that the car does not
+    charge, and while it warms itself its level is carried on by the energy, as the contract has it. Null: it is.
+    """
 
     part: TruePart
     limits: Sequence[tuple[int, float]]
     every_ms: int
     is_commanded: bool = True
+    carries_kwh: float | None = None
 
     @property
     def ended_ms(self) -> int:
@@ -51,7 +58,19 @@ class Truth(Struct, frozen=True):
         limits = self.limits_at(part.started_ms - _LIMIT_TOLD_MS, by_ms)
         if part.level_at(max(part.started_ms, by_ms - self.every_ms)) >= min(percent, max(limits)):
             return True
-        return False if part.level_at(by_ms) < min(percent, *limits) - _ROUNDED_PERCENT else None
+        return False if self.carried_level(by_ms) < min(percent, *limits) - _ROUNDED_PERCENT else None
+
+    def carried_level(self, by_ms: int) -> float:
+        """The highest level by then that anybody could take for the car's: the true one where all levels are told."""
+        highest, drawn_kwh = self.part.level_at(by_ms), 0.0
+        if self.carries_kwh is None:
+            return highest
+        for stretch in self.part.stretches:
+            # A battery that charges has another level, which is told.
+            drawn_kwh = 0.0 if stretch.curve is not None else drawn_kwh + stretch.energy_kwh(0, by_ms)
+            risen_percent = drawn_kwh * _EFFICIENCY / self.carries_kwh * 100
+            highest = max(highest, min(stretch.level_at(by_ms) + risen_percent, 100.0) if drawn_kwh else 0.0)
+        return highest
 
     def energy_kwh(self, from_ms: int, until_ms: int) -> float:
         """The grid's energy between two moments of the part."""
@@ -77,13 +96,14 @@ def judged_target(course: Course, truth: Truth) -> tuple[Target, int] | None:
     """The target that a verdict is about, and by when it was to be reached (ms).
 
     The last one whose time passed in the session while it was in force, else the one in force at the end; null: none.
-    A time that passed while the session waited counts for nothing.
+    A policy's target whose time passes while the session waits is in force no more once it is ACTIVE; a user's is, and
+    has passed, whatever is wished later.
     """
     active_ms, ended_ms = course.active_ms, truth.ended_ms
     passed = last = None
     for _, next_ms, target in course.in_force(min(active_ms, ended_ms), ended_ms):
         due_ms = _due_ms(target)
-        if due_ms is not None and active_ms <= due_ms <= min(ended_ms, next_ms):
+        if due_ms is not None and due_ms <= min(ended_ms, next_ms):
             passed = target, due_ms
         last = target, ended_ms
     return passed or last
@@ -97,18 +117,22 @@ def wrong_verdict(course: Course, truth: Truth) -> str | None:
         return None
     target, by_ms = named
     due_ms = _due_ms(target)
-    if due_ms is not None and (due_ms < course.active_ms + _CLOSE_MS or abs(due_ms - truth.ended_ms) < _CLOSE_MS):
-        # An override's time had passed before the plug-in, or passed with the plug-out.
+    if due_ms is not None and (abs(due_ms - course.active_ms) < _CLOSE_MS or abs(due_ms - truth.ended_ms) < _CLOSE_MS):
+        # Its time passed with the plug-in, or with the plug-out.
         return None
     if outcome.target_id != target.id:
         return f"of target {outcome.target_id} for {target}"
+    if due_ms is not None and due_ms < course.active_ms:
+        # A user's time had passed before the plug-in: how it stood then nobody was told.
+        return None
     is_reached = truth.is_reached(target.minimum_charge_target, by_ms)
     level = truth.part.level_at(by_ms)
     if is_reached is not None and (outcome.state == "SUCCEEDED") is not is_reached:
         return f"{outcome.state}, {level:.2f} % of {target.minimum_charge_target:g} % at {by_ms} ms for {target}"
     told = outcome.battery_level_at_ready_by
     lowest = floor(truth.part.level_at(max(truth.part.started_ms, by_ms - truth.every_ms)) - _ROUNDED_PERCENT)
-    is_true = told is None if due_ms is None else told is not None and lowest <= told <= level + _ROUNDED_PERCENT
+    highest = truth.carried_level(by_ms) + _ROUNDED_PERCENT
+    is_true = told is None if due_ms is None else told is not None and lowest <= told <= highest
     return None if is_true else f"{told} % at {by_ms} ms for {level:.2f} %"
 
 

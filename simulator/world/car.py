@@ -50,10 +50,10 @@ class Car:
 
     __slots__ = (
         "_act", "_acts", "_capacity_kwh", "_change_ms", "_curve", "_driving_until_ms", "_efficiency", "_heard",
-        "_is_manual", "_is_resold", "_order", "_plan", "_plugged_ms", "_preheat", "_since_ms", "_stretch",
+        "_is_manual", "_is_resold", "_order", "_plan", "_preheat", "_since_ms", "_stretch",
         "_used_per_ms", "_wants", "box", "charger_id", "counter_kwh", "is_charging", "is_plugged_in",
-        "level", "lifetime_kwh", "limit_percent", "location_id", "next_ms", "now_ms", "oracle", "person", "ready_ms",
-        "sample_ms", "told_kwh", "told_ms", "user_id", "vehicle_id",
+        "level", "lifetime_kwh", "limit_percent", "location_id", "next_ms", "now_ms", "oracle", "person",
+        "plugged_ms", "ready_ms", "sample_ms", "told_kwh", "told_ms", "user_id", "vehicle_id",
     )  # fmt: skip
 
     charger_id: ChargerId | None
@@ -86,7 +86,7 @@ class Car:
         self.ready_ms = 0
         self._change_ms = NEVER_MS
         # Of the visit: when it began, and how many commands were heard in it; both decide what becomes of the next.
-        self._plugged_ms, self._heard = start_ms, 0
+        self.plugged_ms, self._heard = start_ms, 0
         self._order: Order | None = None
         # Grid energy before `_since_ms`: of this visit, and of all its life.
         self.counter_kwh = 0.0
@@ -175,7 +175,7 @@ class Car:
 
     def _visit_chance(self) -> Random:
         """The source of chance of this visit, beyond what the plug-in took: made anew, since it is large to keep."""
-        chance = self.person.chance(f"orders/{self._plugged_ms}")
+        chance = self.person.chance(f"orders/{self.plugged_ms}")
         chance.randrange(*_READY_S)
         return chance
 
@@ -270,7 +270,7 @@ class Car:
         self._efficiency = _FAST_EFFICIENCY if act.is_fast else person.efficiency
         rate_kw = act.rate_kw * self._efficiency * (_COLD_SHARE if act.is_cold else 1.0)
         self._curve = (fast_charger if act.is_fast else home_charger)(rate_kw, self._capacity_kwh)
-        self._plugged_ms, self._heard = now_ms, 0
+        self.plugged_ms, self._heard = now_ms, 0
         self._order, self._is_manual = None, False
         self.ready_ms = self._change_ms = now_ms + person.chance(f"orders/{now_ms}").randrange(*_READY_S) * SECOND_MS
         self.oracle.plug_in(now_ms, self.user_id, self.location_id, act.charger_id, self.level)

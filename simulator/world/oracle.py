@@ -58,8 +58,8 @@ class TruePart(Struct, kw_only=True):
     `policy`: who managed it, if anybody did. `is_cut`: a policy ended it, not the plug. `is_doubtful`: the rules leave
     open whether it is a part at all (a policy's change while an unplug waits to be confirmed). `is_flat`: it drew power
     without charging. `replugs`: how often the plug was out and back. `untold_kwh`: what had been drawn but not told
-    when it was cut off, at either end. `before_kwh`: what the parts of the visit before it had; its counter goes on.
-    `curve`: what its charger can give, up to the car's `limit_percent`. `meddled`: what people did
+    when it was cut off, at either end. `before_kwh`, `replugs_before`: of the parts before it in its visit, whose
+    counter goes on. `curve`: what its charger can give, up to the car's `limit_percent`. `meddled`: what people did
     that no plan could reckon with.
     """
 
@@ -80,6 +80,7 @@ class TruePart(Struct, kw_only=True):
     replugs: int = 0
     untold_kwh: float = 0.0
     before_kwh: float = 0.0
+    replugs_before: int = 0
     curve: ChargeCurve | None = None
     limit_percent: float = 100.0
     meddled: str | None = None
@@ -337,6 +338,7 @@ class Oracle:
         part.ended_ms = at_ms if self._out_ms is None else self._out_ms
         part.known_ms, part.level_to = at_ms, percent
         self._part.before_kwh = part.before_kwh + part.energy_kwh()
+        self._part.replugs_before = part.replugs_before + part.replugs
         self._over.append(part)
 
     def _confirm(self, now_ms: int) -> None:

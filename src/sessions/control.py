@@ -123,6 +123,9 @@ def _follow_unplugged(
     if control.reached_at is None and battery.has_reached(target.minimum_charge_target):
         control.reached_at = min(told_at, unplugged_at)
         control.reached_percent = battery.goal(target.minimum_charge_target)
+    stood = control.heard
+    if stood is not None and stood.reached_at is None and battery.has_reached(stood.target.minimum_charge_target):
+        control.heard = structs.replace(stood, reached_at=min(told_at, unplugged_at))
     if control.outcome is None:
         # A policy that takes over only now says how it stands, all the same.
         control.outcome = forecast(control, target, battery, told_at)
@@ -232,7 +235,13 @@ def _set_wanted_target(step: Step, at: datetime) -> None:
         if control.gives_way_at is not None:
             control.gives_way_at = _deadline_after(managed.policy, due)
         return
-    _set_target(step, session, managed.policy, now)
+    visit, target = step.visit, session.target
+    assert target is not None
+    stood = Heard(target, control.reached_at, control.judged)
+    is_after = visit.unplugged_at is not None or now > visit.newest_at
+    if _set_target(step, session, managed.policy, now) is not session and is_after and control.heard is None:
+        # Should nothing more be heard until the visit is over, it was over before this was said.
+        control.heard = stood
 
 
 def _deadline_after(policy: VehiclePolicy, moment: datetime) -> datetime | None:

@@ -53,7 +53,7 @@ def verdict(control: Control, target: Target, battery: Battery, ended_at: dateti
     percent = battery.percent if battery.is_told else None
     judged, reached_at = control.judged, control.reached_at
     if control.heard is not None:
-        # Deadlines have passed since the newest message: they lie after the end.
+        # Deadlines have passed since the newest message, or users have wanted others: that lies after the end.
         target, reached_at, judged = control.heard.target, control.heard.reached_at, control.heard.judged
     if judged is None:
         judged = Judged(target, reached_at, percent)

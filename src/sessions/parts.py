@@ -6,7 +6,7 @@ from typing import Final
 
 from msgspec import structs
 
-from models.ids import PolicyId
+from models.ids import LocationId, PolicyId, UserId
 from models.session import Session, SessionError, SessionState
 from sessions.battery import battery_of, known_capacity_wh, power_w, remember_peak
 from sessions.control import begin_control, end_control, substate
@@ -70,7 +70,7 @@ def manage_visit(step: Step, at: datetime, *, is_leaving: bool = False) -> bool:
     visit = step.vehicle.visit
     if visit is None or visit.part.policy_id is not None:
         return False
-    managed = _policy_for(step.vehicle, visit)
+    managed = policy_for(step.vehicle, visit.location_id, visit.user_id)
     if managed is None:
         return False
     visit.part.policy_id = managed.policy.id
@@ -299,12 +299,13 @@ def _publish(
     )
 
 
-def _policy_for(vehicle: Vehicle, visit: Visit) -> ManagedBy | None:
-    if visit.location_id is None:
+def policy_for(vehicle: Vehicle, location_id: LocationId | None, user_id: UserId) -> ManagedBy | None:
+    """The policy that manages a user's visits of that place."""
+    if location_id is None:
         return None
     for managed in vehicle.policies:
         policy = managed.policy
-        if policy.is_enabled and policy.location_id == visit.location_id and policy.user_id == visit.user_id:
+        if policy.is_enabled and policy.location_id == location_id and policy.user_id == user_id:
             return managed
     return None
 

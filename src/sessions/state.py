@@ -126,7 +126,7 @@ class Judged(Struct, frozen=True):
 
 
 class Heard(Struct, frozen=True):
-    """How things stood at the newest message, kept while deadlines pass over a silent vehicle."""
+    """How things stood at the newest message, kept while deadlines pass over a silent vehicle, or users want others."""
 
     target: Target
     reached_at: datetime | None

@@ -21,11 +21,13 @@ from sessions.parts import (
     manage_visit,
     new_part,
     open_session,
+    policy_for,
     settle_part,
 )
 from sessions.readings import Readings, counter_at
 from sessions.samples import moved_back
 from sessions.state import Elsewhere, Evidence, Part, Place, Vehicle, Visit
+from sessions.steering import release
 from sessions.step import Step
 from sessions.transitions import Cause
 
@@ -100,11 +102,21 @@ def take_user(step: Step, seen: Observation) -> bool:
         return False
     visit = vehicle.visit
     if visit is not None:
+        if visit.part.control is not None and _stays_stopped(vehicle, visit, seen):
+            release(step, seen.at)
         end_visit(step, visit.unplugged_at or visit.newest_at, seen.at)
     vehicle.other_user_at = vehicle.newest_at
     # What the other user's messages told is no baseline of this one's visit.
     vehicle.readings = Readings(newest_us=vehicle.readings.newest_us, kept_from=vehicle.readings.kept_from)
     return True
+
+
+def _stays_stopped(vehicle: Vehicle, visit: Visit, seen: Observation) -> bool:
+    """Whether another user's vehicle still stands at the plug where ours stood, and no policy of theirs takes over."""
+    if seen.is_plugged_in is False or seen.is_plug_event or seen.is_charging:
+        return False
+    is_here = seen.location_id is None or seen.location_id == visit.location_id
+    return is_here and policy_for(vehicle, visit.location_id, seen.user_id) is None
 
 
 def take_missed_unplug(step: Step, seen: Observation) -> None:

@@ -59,6 +59,21 @@ FOUND: dict[str, tuple[int, int, int, int, str]] = {
     "a planned block that began was told again, as it had been": (22, 5, 8, 10, "all"),
     "a deadline passed while a policy was elsewhere": (7004, 9, 20, 8, "clean"),
     "a plan that was made anew divided energy otherwise, in quarter-hours that were let go": (204, 5, 8, 6, "all"),
+    "a car warmed itself while nobody told its level again": (70006, 7, 8, 6, "changed-fields"),
+    "the same while its target had been reached": (70012, 2, 8, 6, "changed-fields"),
+    "a wish whose time had passed before the plug-in was cleared in the visit": (70103, 2, 4, 5, "clean"),
+    "a car warmed itself, and its last reading came after its session": (70003, 7, 8, 6, "reordering"),
+    "a car was sold at the plug while its charge was stopped, and nothing let it charge again": (
+        104,
+        10,
+        20,
+        6,
+        "clean",
+    ),
+    "another target was wished while an unplug waited to be confirmed, and judged": (70141, 3, 4, 5, "clean"),
+    "a place of after the drive came before the unplug, of a visit that told no place": (70139, 2, 4, 5, "all"),
+    "the same of another car": (70148, 1, 4, 5, "all"),
+    "a fast charge was so short that two seconds before its first reading count": (81000, 3, 4, 5, "changed-fields"),
     "a drain hid what was drawn in quarter-hours without a price": (60010, 3, 6, 12, "falling-counter"),
 }
 
@@ -67,5 +82,12 @@ FOUND: dict[str, tuple[int, int, int, int, str]] = {
 def test_a_seed_that_found_a_defect_finds_none(seed: int, number: int, vehicles: int, days: int, feed: str) -> None:
     """The history that once broke a law of the stream, or a bound of its feed, breaks none."""
     summary = run(Options(seed=seed, vehicles=vehicles, days=days, numbers=(number,)), feed_maker(feed))
+    assert [f"{finding.law}: {finding.detail}" for finding in summary.findings] == []
+    assert summary.updates > 10
+
+
+def test_a_seed_of_unruly_people_that_found_a_defect_finds_none() -> None:
+    """What a re-plug hides of the counter may be missing after the policy has let go of the visit, and no more."""
+    summary = run(Options(seed=509, vehicles=10, days=6, unruly=3.0, numbers=(9,)), feed_maker("clean"))
     assert [f"{finding.law}: {finding.detail}" for finding in summary.findings] == []
     assert summary.updates > 10

@@ -7,12 +7,14 @@ points an hour. 240 to 480 is cheap; 18 kWh and 5 % take 189 min, so it is to ch
 import pytest
 
 from models.session import Session, SessionState
+from models.target import ImmediateStartOverride
 from sessions.control import substate
 from sessions.events import Event, PolicyWritten, Rules, SessionChanged
 from sessions.planner import Plan
 from sessions.prices import PriceBook
 from sessions.state import Control
 from tests.builders import (
+    BOB,
     HOME,
     ZONE,
     Story,
@@ -516,6 +518,47 @@ def test_a_deadline_that_passed_after_the_last_word_does_not_count() -> None:
     outcome = story.settled[0].outcome.latest
     assert outcome is not None
     assert (outcome.state, outcome.target_id, outcome.minimum_charge_target_reached_at) == ("SUCCEEDED", 1, minute(300))
+
+
+def asked(at: float, wish: ImmediateStartOverride) -> Event:
+    """What the user wants of the session of that night."""
+    return target(at, night().latest.id, wish)
+
+
+WISHES_AFTER: dict[str, tuple[list[Event], tuple[str, int, float | None]]] = {
+    "the plug is out": ([unplug(300), asked(300.5, at_once()), timer(302)], ("FAILED", 1, None)),
+    "it is out, and then another": (
+        [unplug(300), asked(300.3, at_once()), asked(300.6, at_once(40)), timer(302)],
+        ("FAILED", 1, None),
+    ),
+    "it is out, and what was wanted before was reached, as is told last": (
+        [unplug(300), asked(300.3, at_once(90)), sample(300.5, level=80), timer(302)],
+        ("SUCCEEDED", 1, 300),
+    ),
+    "it is back within the debounce": (
+        [unplug(300), asked(300.3, at_once()), plug(300.5), unplug(310), timer(312)],
+        ("FAILED", 2, None),
+    ),
+    "a policy says so": (
+        [unplug(300), policy(300.5, by="18:00", percent=40, zone=ZONE, rate=6, capacity=60), timer(302)],
+        ("FAILED", 1, None),
+    ),
+    "the last word of this owner": (
+        [asked(300, at_once()), sample(310, level=50, plugged=True, charging=False, user=BOB)],
+        ("FAILED", 1, None),
+    ),
+    "a word before the plug is out": ([asked(300, at_once()), unplug(310), timer(312)], ("FAILED", 2, None)),
+}
+
+
+@pytest.mark.parametrize(("told", "verdict"), WISHES_AFTER.values(), ids=WISHES_AFTER)
+def test_what_is_wanted_after_the_end_is_not_judged(told: list[Event], verdict: tuple[str, int, float | None]) -> None:
+    """The verdict is on the target that was in force at the end of the visit, whatever was said since."""
+    outcome = night(off(11, level=50), *told).settled[0].outcome.latest
+    assert outcome is not None
+    state, target_id, reached = verdict
+    assert (outcome.state, outcome.target_id) == (state, target_id)
+    assert outcome.minimum_charge_target_reached_at == (None if reached is None else minute(reached))
 
 
 def test_a_level_told_with_the_plug_out_counts() -> None:

@@ -260,6 +260,29 @@ RELEASES: dict[str, tuple[list[Event], list[str]]] = {
     ),
     "while the unplug is pending": ([unplug(40), delete(40.5)], ["10 STOP TARGET_REACHED"]),
     "unplugged": ([unplug(40), timer(50)], ["10 STOP TARGET_REACHED"]),
+    # What another user's message says of the plug: it is in where it was; or nothing; or out, or just in, or elsewhere.
+    "sold": ([sample(40, plugged=True, user=BOB)], ["10 STOP TARGET_REACHED", "40 START RELEASED"]),
+    "sold, as a bare word tells": ([sample(40, user=BOB)], ["10 STOP TARGET_REACHED", "40 START RELEASED"]),
+    "sold while the stop still holds": (
+        [sample(11, plugged=True, user=BOB)],
+        ["10 STOP TARGET_REACHED", "12 START RELEASED"],
+    ),
+    "sold while it charges all the same": (
+        [sample(40, plugged=True, charging=True, user=BOB)],
+        ["10 STOP TARGET_REACHED"],
+    ),
+    "sold and unplugged": ([sample(40, plugged=False, user=BOB)], ["10 STOP TARGET_REACHED"]),
+    "sold while the unplug is pending": (
+        [unplug(40), sample(40.5, plugged=True, user=BOB)],
+        ["10 STOP TARGET_REACHED"],
+    ),
+    "plugged in by another": ([plug(40, where=HOME, level=50, user=BOB)], ["10 STOP TARGET_REACHED"]),
+    "another's elsewhere": ([sample(40, plugged=True, where=WORK, user=BOB)], ["10 STOP TARGET_REACHED"]),
+    # Control goes on, by another policy.
+    "sold to a neighbour": (
+        [policy(20, "p2", user=BOB), sample(40, level=100, plugged=True, charging=False, where=HOME, user=BOB)],
+        ["10 STOP TARGET_REACHED"],
+    ),
     "changed only": ([policy(40, capacity=60.0)], ["10 STOP TARGET_REACHED"]),
 }
 

@@ -10,7 +10,7 @@ import pytest
 from msgspec import structs
 
 from models.command import Action, ChargeCommand, Reason
-from models.ids import ChargingEventId, CommandId, PolicyId, SessionId, Zone
+from models.ids import ChargingEventId, CommandId, PolicyId, SessionId, UserId, Zone
 from models.session import (
     Block,
     ImmediateStartTarget,
@@ -32,11 +32,13 @@ from simulator.world.market import ZONES, Market
 from simulator.world.moments import DAY_MS, HOUR_MS, MINUTE_MS, QUARTER_MS, millis, moment
 from simulator.world.oracle import Stretch, TruePart
 from simulator.world.people import person
-from tests.builders import ANN, HOME, VEHICLE, minute, policy
+from tests.builders import ANN, BOB, HOME, VEHICLE, minute, policy
 
 ID: Final = SessionId("s")
 # Told every 5 minutes; nothing refused.
-PERSON: Final = structs.replace(person(1, 1), limit_percent=90.0, plugged_every_s=300, refuses_share=0.0)
+PERSON: Final = structs.replace(
+    person(1, 1), capacity_kwh=100.0, limit_percent=90.0, plugged_every_s=300, refuses_share=0.0
+)
 REGULAR, RESERVE = SessionState.ACTIVE_REGULAR, SessionState.ACTIVE_BATTERY_RESERVE
 LEVELS: Final = (52, 55, 57, *(60,) * 9)
 START_MS: Final = millis(minute(0))
@@ -45,13 +47,15 @@ START_MS: Final = millis(minute(0))
 class Judged:
     """A car, the judge of its sessions, and what that has found."""
 
-    def __init__(self, *, is_whole: bool = True, is_commanded: bool = True) -> None:
+    def __init__(self, *, is_whole: bool = True, is_commanded: bool = True, tells_again: bool = True) -> None:
         self.findings: list[Finding] = []
         self.market = Market(1, START_MS, is_calm=True)
         self.market.publish(START_MS + 5 * DAY_MS)
         self.car = Car(PERSON, iter(()), START_MS)
         report = self.findings.append
-        self.courses = Courses(self.car, self.market, report, is_whole=is_whole, is_commanded=is_commanded)
+        self.courses = Courses(
+            self.car, self.market, report, is_whole=is_whole, is_commanded=is_commanded, tells_again=tells_again
+        )
 
     def tell(self, *updates: Update) -> "Judged":
         for update in updates:
@@ -211,6 +215,13 @@ CASES: Final[dict[str, tuple[list[Update], list[str]]]] = {
          told(81, SessionState.UPCOMING, target=target(80, 400, 2)),
          told(90, target=target(80, 400, 2)), settled("FAILED", number=2, kind="REGULAR", target=target(80, 400, 2))],
         []),
+    # A user's target rolls on to no other; cleared at minute 50, it is still the last one whose time has passed.
+    "a user's time that passed while it waited": (
+        [told(-9, SessionState.UPCOMING, target=target(60, -5, 2)), told(0, target=target(60, -5, 2)),
+         told(50, target=target(80, 400, 3)), settled("FAILED", number=2, level=50, target=target(80, 400, 3))], []),
+    "the same, and another was judged": (
+        [told(-9, SessionState.UPCOMING, target=target(60, -5, 2)), told(0, target=target(60, -5, 2)),
+         told(50, target=target(80, 400, 3)), settled("FAILED", number=3, target=target(80, 400, 3))], [VERDICT]),
     "at once": ([told(0), told(110, target=NOW), settled(target=NOW)], []),
     "an error that no device of this world tells": ([told(0, error=error("NO_POWER", 5)), settled()], [ERROR]),
     "a fault that nobody told": ([told(0, error=error("FAULT", 5)), settled()], [ERROR]),
@@ -262,6 +273,31 @@ def test_a_feed_that_leaves_out_what_did_not_change_may_tell_no_level() -> None:
 
 
 @pytest.mark.parametrize(
+    ("level", "tells_again", "laws"),
+    [(62, False, []), (63, False, [VERDICT]), (62, True, [VERDICT]), (61, True, [VERDICT]), (60, True, [])],
+)
+def test_a_level_that_is_not_told_again_is_carried_on(level: int, tells_again: bool, laws: list[str]) -> None:
+    """Where nobody tells the same level again, a verdict may have it risen by what the car drew since, and no more."""
+    # 2.5 kWh until the target's time: 2.25 %, as 0.9 of it is taken to reach the battery.
+    warmed = Stretch(millis(minute(70)), millis(minute(170)), 60.0, 0.0, None, flat_kw=5.0)
+    judged = Judged(is_whole=False, tells_again=tells_again)
+    judged.tell(told(0), settled(level=level))
+    judged.courses.happened([part(stretches=[*part().stretches, warmed])])
+    assert judged.laws == laws
+
+
+@pytest.mark.parametrize(("percent", "laws"), [(62.0, []), (63.0, [VERDICT])])
+def test_a_level_that_is_carried_on_may_reach_a_target(percent: float, laws: list[str]) -> None:
+    """A target between the true level and the one that is carried on may be reached or not; one above may not."""
+    warmed = Stretch(millis(minute(70)), millis(minute(170)), 60.0, 0.0, None, flat_kw=5.0)
+    for state in ("SUCCEEDED", "FAILED"):
+        judged = Judged(is_whole=False, tells_again=False)
+        judged.tell(told(0, target=target(percent)), settled(state, target=target(percent), level=62))
+        judged.courses.happened([part(stretches=[*part().stretches, warmed])])
+        assert judged.laws == (laws if state == "SUCCEEDED" else [])
+
+
+@pytest.mark.parametrize(
     ("commands", "is_charging", "level", "laws"),
     [
         ([command(70)], False, 60.0, ["what was stopped is released"]),
@@ -285,6 +321,34 @@ def test_what_was_stopped_is_released(
     for each in commands[1:]:
         judged.courses.command(each)
     judged.courses.after_step(millis(minute(180)))
+    assert judged.laws == laws
+
+
+@pytest.mark.parametrize(
+    ("plugged_min", "owner", "commands", "laws"),
+    [
+        (0, None, [], ["what was stopped is released"]),
+        (0, None, [command(190, Action.START, Reason.RELEASED)], []),
+        # The plug is in since after the session's end; or the new owner's policy manages the car.
+        (185, None, [], []),
+        (0, BOB, [], []),
+    ],
+)
+def test_what_was_stopped_is_released_when_it_is_sold(
+    plugged_min: float, owner: UserId | None, commands: list[ChargeCommand], laws: list[str]
+) -> None:
+    """A car that stands stopped by us when it is found to be another's is told to start, unless they manage it."""
+    judged = Judged().tell(told(0))
+    car = judged.car
+    car.is_plugged_in, car.level, car.plugged_ms = True, 60.0, millis(minute(plugged_min))
+    car.user_id, car.location_id = BOB, HOME
+    if owner is not None:
+        car.oracle.write_policy(START_MS, policy(0, user=owner).policy, 60.0, 0.0)
+    judged.courses.command(command(70))
+    judged.tell(settled())
+    for each in commands:
+        judged.courses.command(each)
+    judged.courses.after_step(millis(minute(190)))
     assert judged.laws == laws
 
 

@@ -1,11 +1,18 @@
 """What a feed delivered of a plug, and what nobody can miss of it."""
 
 import pytest
+from msgspec import structs
 
-from models.ids import UserId, VehicleId
+from models.ids import SessionId, UserId, VehicleId
+from models.session import Aggregated, Session, SessionState, Statistics
 from models.telemetry import ChargeSample, PlugEvent
+from simulator.feeds.catalogue import BOUNDS
 from simulator.judge.heard import Heard
+from simulator.judge.truth import Comparison
+from simulator.world.market import Market
 from simulator.world.moments import MINUTE_MS, NEVER_MS, moment
+from simulator.world.oracle import Oracle, Stretch, TruePart
+from tests.builders import ANN
 
 _WHO = {"event_id": "e", "vehicle_id": VehicleId("v"), "user_id": UserId("u")}
 
@@ -129,6 +136,57 @@ def test_half_an_hour_is_silent_if_what_follows_came_first() -> None:
 
 
 @pytest.mark.parametrize(
+    ("last_came_min", "shown_kwh", "laws"),
+    [
+        # The last reading came after the session: what was drawn since the one before may be missing, and no more.
+        (23, 1.0, []),
+        (23, 0.7, ["a session has its visit's energy"]),
+        (23, 1.7, []),
+        (22, 1.0, ["a session has its visit's energy"]),
+        (22, 1.7, []),
+    ],
+)
+def test_what_a_car_drew_after_its_last_reading(last_came_min: float, shown_kwh: float, laws: list[str]) -> None:
+    """Of a car that warms itself only readings tell: a session may lack what was told too late, and no more."""
+    at_ms = int(21 * MINUTE_MS)
+    flat = Stretch(4 * MINUTE_MS, at_ms, 20.0, 100.0, None, flat_kw=6.0)
+    part = TruePart(
+        user_id=ANN,
+        location_id=None,
+        plugged_in_ms=0,
+        started_ms=0,
+        level_from=20.0,
+        ended_ms=at_ms,
+        known_ms=at_ms + MINUTE_MS,
+        level_to=20.0,
+        stretches=[flat],
+    )
+    session = Session(
+        id=SessionId("s"),
+        policy_id=None,
+        vehicle_id=VehicleId("v"),
+        user_id=ANN,
+        location_id=None,
+        state=SessionState.SETTLED,
+        plugged_in_at=moment(0),
+        plugged_out_at=moment(at_ms),
+        statistics=Statistics(aggregated=Aggregated(kwh_sum=shown_kwh, battery_from=20, battery_to=20)),
+    )
+    words = Heard()
+    for true_min, came_min, kwh in ((0, 0, 0.0), (14, 14, 1.0), (21, last_came_min, 1.7), (21.5, 21.5, None)):
+        told_ms = int(true_min * MINUTE_MS)
+        fields = {**_WHO, "at": moment(told_ms), "is_plugged_in": kwh is not None, "energy_added": kwh}
+        words.take(told_ms, int(came_min * MINUTE_MS), ChargeSample(**fields))  # type: ignore[arg-type]
+    found: list[str] = []
+    market, bounds = Market(1, 0, is_calm=True), structs.replace(BOUNDS["reordering"], energy_gap_s=60)
+    judged = Comparison(Oracle(), VehicleId("v"), bounds, market, lambda finding: found.append(finding.law), words)
+    judged.happened([part])
+    judged.settled(session, int(22.5 * MINUTE_MS))
+    judged.judge(NEVER_MS)
+    assert (judged.compared, found) == (1, laws)
+
+
+@pytest.mark.parametrize(
     ("true_min", "arrives_min", "is_event", "is_in", "is_placed"),
     [
         (15, 15, False, True, True),
@@ -151,3 +209,17 @@ def test_a_place_that_was_told(
     found = Heard()
     found.take(at_ms, int(arrives_min * MINUTE_MS), (PlugEvent if is_event else ChargeSample)(**told))  # type: ignore[arg-type]
     assert found.was_placed(15 * MINUTE_MS if true_min < 10 else 10 * MINUTE_MS, 20 * MINUTE_MS) is is_placed
+
+
+@pytest.mark.parametrize(
+    ("arrives_min", "is_in", "is_placed"),
+    [(38, True, None), (38, None, None), (38, False, False), (41, None, False)],
+)
+def test_a_place_that_was_told_before_the_unplug_was(
+    arrives_min: float, is_in: bool | None, is_placed: bool | None
+) -> None:
+    """A place of minute 35 may be taken for that of a visit until minute 20 if it came before the unplug did, at 40."""
+    found = heard((20, 40, False))
+    told: dict[str, object] = {**_WHO, "at": moment(35 * MINUTE_MS), "is_plugged_in": is_in, "location_id": "home"}
+    found.take(35 * MINUTE_MS, int(arrives_min * MINUTE_MS), ChargeSample(**told))  # type: ignore[arg-type]
+    assert found.was_placed(10 * MINUTE_MS, 20 * MINUTE_MS) is is_placed

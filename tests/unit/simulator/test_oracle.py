@@ -59,6 +59,19 @@ def test_a_policy_that_lets_go_cuts_the_visit() -> None:
     assert abs(rest.energy_kwh() - 5.0) < 1e-9
 
 
+def test_a_cut_remembers_the_replugs_before_it() -> None:
+    """The counter goes on across a cut, and so does what a re-plug before it may hide."""
+    oracle = Oracle()
+    oracle.write_policy(0, policy(0), 20.0, 0.0)
+    oracle.plug_in(MINUTE_MS, _USER, _HOME, _BOX, 20.0)
+    oracle.plug_out(HOUR_MS, 20.0)
+    oracle.plug_in(HOUR_MS + SECOND_MS, _USER, _HOME, _BOX, 20.0)
+    oracle.write_policy(2 * HOUR_MS, policy(1, is_enabled=False), 20.0, 0.0)
+    oracle.plug_out(3 * HOUR_MS, 20.0)
+    parts = oracle.finished(4 * HOUR_MS)
+    assert [(part.replugs, part.replugs_before) for part in parts] == [(1, 0), (0, 1)]
+
+
 def test_a_rival_policy_is_refused() -> None:
     """Of two policies for one user, vehicle and place the first that is enabled stands."""
     oracle = Oracle()
