@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from models.topics import WORKER_GROUP, topic_name
+from runtime.allocator import settle_allocator
 from runtime.logs import configure_logs, get_log
 from runtime.settings import Settings
 from streams.errors import WorkerError
@@ -33,6 +34,7 @@ def run_worker(settings: Settings, processor: type[PartitionProcessor] = Partiti
     `processor`: what decides.
     """
     configure_logs(settings.log_level, "worker")
+    settle_allocator()
     if settings.log_level != "debug":
         # Faust and aiokafka tell every step of every service as "info".
         for name in ("faust", "mode", "aiokafka", "streams.transport"):

@@ -12,12 +12,15 @@ import msgspec
 from models.codec import encode
 from models.ids import SessionId
 from models.session import SessionState
+from models.topics import MIB
 from models.webhook import SessionUpdated
 from sessions.events import SessionChanged
 from sessions.series import point
 
-# Sessions remembered: with 10 KB for a night, 40 MB at most.
+# Sessions remembered, and bytes of their intervals: a night has 5 KB, a visit of six months two million. Where the
+# intervals end costs a third more.
 MEMORY_LIMIT: Final = 4_000
+MEMORY_LIMIT_BYTES: Final = 32 * MIB
 
 _ENCODER: Final = msgspec.json.Encoder()
 # Where the series of a session without one stands; ids hold no quotes, and an error's detail comes later.
@@ -40,6 +43,7 @@ class UpdateEncoder:
 
     def __init__(self) -> None:
         self._told = OrderedDict[SessionId, _Told]()
+        self.size_bytes = 0
 
     def encode(self, change: SessionChanged) -> bytes:
         """The value of the update, as JSON."""
@@ -48,7 +52,7 @@ class UpdateEncoder:
         count = 0 if series is None else series.count
         if series is None or not count:
             return head
-        told = self._told_before(change)
+        told = self._take_told(change)
         ends, over = told.ends, told.raw
         kept = min(len(ends), series.kept, count - 1)
         if kept < len(ends):
@@ -59,17 +63,23 @@ class UpdateEncoder:
             over += _ENCODER.encode(point(series, index)) + b","
             ends.append(len(over))
         told.version, told.raw = change.version, over
+        self._remember(change, told)
         last = _ENCODER.encode(point(series, count - 1))
         return head.replace(_EMPTY, b'"timeseries":[' + over + last + b"]", 1)
 
-    def _told_before(self, change: SessionChanged) -> _Told:
+    def _take_told(self, change: SessionChanged) -> _Told:
         """What the update before this one told, to be brought up to date; empty where that is not remembered."""
-        session_id = change.head.id
-        told = self._told.pop(session_id, None)
-        if told is None or told.version != change.version - 1:
-            told = _Told()
-        if change.head.state is not SessionState.SETTLED:
-            self._told[session_id] = told
-            if len(self._told) > MEMORY_LIMIT:
-                self._told.popitem(last=False)
-        return told
+        told = self._told.pop(change.head.id, None)
+        if told is None:
+            return _Told()
+        self.size_bytes -= len(told.raw)
+        return told if told.version == change.version - 1 else _Told()
+
+    def _remember(self, change: SessionChanged, told: _Told) -> None:
+        if change.head.state is SessionState.SETTLED:
+            return
+        self._told[change.head.id] = told
+        self.size_bytes += len(told.raw)
+        while len(self._told) > MEMORY_LIMIT or self.size_bytes > MEMORY_LIMIT_BYTES:
+            _, oldest = self._told.popitem(last=False)
+            self.size_bytes -= len(oldest.raw)

@@ -7,8 +7,8 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from models.ids import ChargingEventId, SessionId, VehicleId, Zone
-from sessions.events import Rules
+from models.ids import ChargingEventId, LocationId, SessionId, VehicleId, Zone
+from sessions.events import Event, Rules
 from sessions.state import ChargingEvent, Vehicle
 from sessions.timers import Wake
 from streams.open_visits import OpenVisits, zone_of
@@ -20,7 +20,7 @@ from streams.states import (
     encode_vehicle,
     rules_hash,
 )
-from tests.builders import HOME, VEHICLE, WORK, plug, policy, run
+from tests.builders import HOME, VEHICLE, WORK, plug, policy, run, sample, unplug
 
 T0 = datetime(2026, 3, 1, 18, 0, tzinfo=UTC)
 CAR, VAN = VEHICLE, VehicleId("van")
@@ -82,6 +82,30 @@ def test_charging_events_are_not_in_the_vehicles_own_record() -> None:
     vehicle = plugged_in()
     assert encode_vehicle(replace(vehicle, charging_events=(EVENT,))) == encode_vehicle(vehicle)
     assert encode_charging_events(vehicle) is None
+
+
+@pytest.mark.parametrize("where", [HOME, WORK])
+def test_a_state_is_as_large_after_twice_as_many_visits(where: LocationId) -> None:
+    """What is remembered of a vehicle is that of a week at most: visits beyond that add no byte to it."""
+    vehicle = run(policy(-1, by="07:00")).vehicle
+    sizes: list[int] = []
+    for number in range(120):
+        vehicle = run(*_visit(10_000 + 360 * number, where), before=vehicle).vehicle
+        assert vehicle.visit is not None
+        sizes.append(len(encode_vehicle(vehicle)) + len(encode_charging_events(vehicle) or b""))
+    # Four visits a day: eight days have 32. The hour of the day repeats with every fourth.
+    assert sizes[3] < sizes[19] < sizes[31]
+    assert sizes[32:76] == sizes[76:]
+
+
+def _visit(start: int, where: LocationId) -> list[Event]:
+    """Four hours at a place, where it charges, and what is told on the road: by the end of it the next has begun."""
+    charging = [
+        sample(start + at, at / 10, level=40 + at // 20, charging=True, plugged=True, where=where)
+        for at in range(5, 235, 10)
+    ]
+    away = [sample(start + at, level=51, plugged=False) for at in range(250, 360, 10)]
+    return [plug(start, where=where, level=40), *charging, unplug(start + 240), *away, plug(start + 359, where=where)]
 
 
 def test_the_zone_is_that_of_the_policy_that_manages_the_visit() -> None:

@@ -2,12 +2,15 @@
 
 from collections.abc import Iterable
 from functools import cache
+from itertools import chain
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from models.codec import encode
+from models.ids import SessionId
 from models.session import SessionState, TimeseriesPoint
 from models.webhook import SessionUpdated
 from sessions.events import Event, Output, Rules, SessionChanged
@@ -136,6 +139,25 @@ def test_the_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         for change in turn:
             assert encoder.encode(change) == whole(change)
             assert len(encoder._told) <= 2
+
+
+def test_the_memory_is_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is remembered has no more bytes than its limit, however long the visits, and each update is still right."""
+    monkeypatch.setattr(updates, "MEMORY_LIMIT_BYTES", 1_500)
+    one = [change for change in outputs_of("a long charge, then settled") if isinstance(change, SessionChanged)]
+    encoder, held = UpdateEncoder(), list[int]()
+    for change in chain.from_iterable(zip(one, map(_of_another, one), strict=True)):
+        assert encoder.encode(change) == whole(change)
+        assert encoder.size_bytes == sum(len(told.raw) for told in encoder._told.values()) <= 1_500
+        held.append(len(encoder._told))
+    is_open = [number for number, each in enumerate(one) if each.head.state is not SessionState.SETTLED]
+    assert max(held) == 2
+    # A visit that alone is larger is not kept.
+    assert held[2 * is_open[-1] + 1] == 0
+
+
+def _of_another(change: SessionChanged) -> SessionChanged:
+    return structs.replace(change, head=structs.replace(change.head, id=SessionId(f"{change.head.id}-b")))
 
 
 @CHECK_HISTORIES

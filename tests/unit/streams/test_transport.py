@@ -1,0 +1,106 @@
+"""What was fetched: nothing of it is lost or kept for no reason between aiokafka's fetcher and us."""
+
+import asyncio
+import gc
+import weakref
+from collections import OrderedDict
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from aiokafka.consumer import fetcher as aiokafka_fetcher
+from aiokafka.consumer.subscription_state import SubscriptionState
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
+from aiokafka.record.memory_records import MemoryRecords
+from faust.types import TP
+
+from models.topics import VEHICLE_CHARGE
+from streams.inputs import Fetched
+from streams.transport import ConsumerThread
+
+FULL, WANTED = TP(VEHICLE_CHARGE, 0), TP(VEHICLE_CHARGE, 1)
+COUNT = 5
+
+
+@pytest.fixture
+def without_search() -> Iterator[None]:
+    """As in a worker under load."""
+    gc.disable()
+    yield
+    gc.enable()
+
+
+def fetched(tp: TP, start: int) -> Any:
+    """What aiokafka makes of a fetch of some records."""
+    # Version of the format, compression, transactional or not, producer's id, epoch and sequence, size.
+    builder = DefaultRecordBatchBuilder(2, 0, 0, -1, -1, -1, 65_536)
+    for number in range(start + COUNT):
+        builder.append(number, 1_000, b"car", b"%d" % number, [])
+    records = MemoryRecords(bytes(builder.build()))
+    return aiokafka_fetcher.PartitionRecords(tp, records, None, start, None, None, False, "read_committed")
+
+
+@pytest.mark.usefixtures("without_search")
+def test_what_is_dropped_unread_is_freed_at_once() -> None:
+    """A fetch that nobody reads, or that is read to its end, is freed without a search for garbage."""
+    unread, read = fetched(FULL, 0), fetched(FULL, 0)
+    assert len(list(read)) == COUNT
+    seen = weakref.ref(unread), weakref.ref(read)
+    del unread, read
+    assert [each() for each in seen] == [None, None]
+
+
+def test_what_a_fetch_brought_of_a_partition_held_back_waits() -> None:
+    """A fetch that was under way when its partition was held back is not made twice: it is given once it is wanted."""
+    asyncio.run(_held_back())
+
+
+async def _held_back() -> None:
+    wanted = {FULL, WANTED}
+    thread, consumer, fetcher = _thread(wanted)
+    assignment = consumer._subscription.subscription.assignment
+    for tp in (FULL, WANTED):
+        assignment.state_value(tp).reset_to(0)
+
+    def arrives(tp: TP, start: int) -> None:
+        fetcher._records[tp] = aiokafka_fetcher.FetchResult(
+            tp, assignment=assignment, partition_records=fetched(tp, start), backoff=0.0
+        )
+
+    async def drained() -> tuple[dict[TP, list[int]], bool]:
+        found, holds_back = await thread._drain(consumer, fetcher)
+        return {tp: [record.offset for record in each.records] for tp, each in _checked(found).items()}, holds_back
+
+    first = list(range(COUNT))
+    arrives(FULL, 0)
+    assert await drained() == ({FULL: first}, False)
+    wanted.remove(FULL)
+    assert await drained() == ({}, True)
+    assert assignment.state_value(FULL).paused
+    arrives(FULL, COUNT)
+    arrives(WANTED, 0)
+    assert await drained() == ({WANTED: first}, True)
+    wanted.clear()
+    assert await drained() == ({}, True)
+    wanted |= {FULL, WANTED}
+    assert await drained() == ({FULL: [COUNT + number for number in first]}, False)
+    assert not assignment.state_value(FULL).paused
+
+
+def _checked(found: dict[TP, Fetched]) -> dict[TP, Fetched]:
+    for each in found.values():
+        assert [record.offset for record in each.records] == list(range(each.start, each.end))
+    return found
+
+
+def _thread(wanted: set[TP]) -> tuple[Any, Any, Any]:
+    """The fetcher's thread with aiokafka's fetcher, without the task that asks a broker."""
+    subscriptions = SubscriptionState()
+    subscriptions.assign_from_user({FULL, WANTED})
+    fetcher = aiokafka_fetcher.Fetcher.__new__(aiokafka_fetcher.Fetcher)
+    fetcher._records, fetcher._subscriptions, fetcher._wait_consume_future = OrderedDict(), subscriptions, None
+    reader = SimpleNamespace(is_wanted=wanted.__contains__, note_end=lambda *_: None, topic_of=lambda tp: tp.topic)
+    thread = ConsumerThread.__new__(ConsumerThread)
+    thread.consumer = SimpleNamespace(reader=reader)
+    return thread, SimpleNamespace(_subscription=subscriptions), fetcher
