@@ -55,8 +55,8 @@ BROKER_KILLS: Final = 10
 LIVE_KILLS: Final = 10
 COMMIT_KILLS: Final = 20
 FLEET_KILLS: Final = 10
-# Hostile messages where there is no recorded telemetry to make them from: those of the load tell its own hours, and more
-# of them in a step than the merge's window has records come between the topics of its vehicles.
+# Hostile messages where there is no recorded telemetry to make them from: what is made of the load tells its own hours,
+# and more of it in a step than the merge's window has records comes between the topics of its vehicles.
 MADE_UP_MESSAGES: Final = 20_000
 # Steps of the load per fault, so that every fault has some of it to strike.
 STEPS_PER_FAULT: Final = 8
