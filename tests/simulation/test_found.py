@@ -60,6 +60,7 @@ FOUND: dict[str, tuple[int, int, int, int, str]] = {
     "a deadline passed while a policy was elsewhere": (7004, 9, 20, 8, "clean"),
     "a plan that was made anew divided energy otherwise, in quarter-hours that were let go": (204, 5, 8, 6, "all"),
     "a car warmed itself while nobody told its level again": (70006, 7, 8, 6, "changed-fields"),
+    "the same on the last half-hour of a night": (70184, 3, 4, 5, "changed-fields"),
     "the same while its target had been reached": (70012, 2, 8, 6, "changed-fields"),
     "a wish whose time had passed before the plug-in was cleared in the visit": (70103, 2, 4, 5, "clean"),
     "a car warmed itself, and its last reading came after its session": (70003, 7, 8, 6, "reordering"),
