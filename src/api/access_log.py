@@ -4,9 +4,11 @@ The line holds the route's template and never the query string, the path's ids, 
 """
 
 import asyncio
+import re
 from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any, Final, NamedTuple, Protocol
+from urllib.parse import unquote
 
 from msgspec import Struct
 from starlette.requests import ClientDisconnect
@@ -31,6 +33,7 @@ SECURITY_HEADERS: Final = (
     (b"cache-control", b"no-store"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
 )
+_ABSOLUTE_FORM: Final = re.compile(rb"(?i:https?)://[^/]*")
 _STOPPING: Final = unavailable(
     "The API is stopping, and has no answer yet; a change that was asked for may still come to be. Look, or repeat.", 1
 )
@@ -70,7 +73,7 @@ class AccessLog:
         head = read_head(scope)
         status = 0
         method = scope["method"]
-        scope = _as_get(scope)
+        scope = _as_get(_in_origin_form(scope))
 
         async def send_noted(message: Message) -> None:
             nonlocal status
@@ -136,6 +139,15 @@ class AccessLog:
         """What all requests of a kind have in common."""
         fields = members({"event": "request", "method": method, "route": route, "status": status})
         return _Known(self._metrics.durations.of((method, route, str(status))), fields)
+
+
+def _in_origin_form(scope: Scope) -> Scope:
+    """A target that names its host too (RFC 9112, 3.2.2) is as good as one without, whichever host it names."""
+    found = _ABSOLUTE_FORM.match(scope["raw_path"])
+    if found is None:
+        return scope
+    raw_path = scope["raw_path"][found.end() :] or b"/"
+    return {**scope, "raw_path": raw_path, "path": unquote(raw_path.decode("ascii"))}
 
 
 def _as_get(scope: Scope) -> Scope:

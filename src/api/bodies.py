@@ -7,6 +7,7 @@ import json
 import types
 import typing
 from collections.abc import Mapping
+from datetime import datetime
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -14,7 +15,8 @@ import msgspec
 from fastapi import Request
 from msgspec import Struct
 
-from api.problems import Issue, ProblemError, invalid_request
+from api.problems import Issue, ProblemError, faulty, invalid_request
+from api.times import is_time
 
 JSON: Final = "application/json"
 _NAME_SHOWN_CHARACTERS: Final = 64
@@ -59,8 +61,7 @@ async def read_json(request: Request, media_types: tuple[str, ...] = (JSON,)) ->
 
 def invalid_content(issues: list[Issue]) -> ProblemError:
     """422: the body can be read, but what it asks for cannot be; every fault found is named."""
-    detail = "; ".join(f"{issue.parameter}: {issue.detail}" for issue in issues)
-    return ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-content", detail, issues=issues)
+    return faulty(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-content", issues)
 
 
 def read_fields(kind: type[Struct], given: object, issues: list[Issue], path: str = "") -> dict[str, Any]:
@@ -90,7 +91,7 @@ def read_fields(kind: type[Struct], given: object, issues: list[Issue], path: st
                 taken[field.name] = nested(**inner)
             continue
         try:
-            taken[field.name] = msgspec.convert(given[name], field.type)
+            taken[field.name] = _converted(given[name], field.type)
         except msgspec.ValidationError:
             issues.append(Issue(place, *_FAULTS[name]))
     return taken
@@ -99,6 +100,15 @@ def read_fields(kind: type[Struct], given: object, issues: list[Issue], path: st
 def bad_value(name: str, path: str = "") -> Issue:
     """The fault of a field whose value has the right type and still cannot be."""
     return Issue(path + name, *_FAULTS[name])
+
+
+def _converted(given: object, kind: Any) -> Any:
+    """A value as its type. Raises msgspec.ValidationError."""
+    value = msgspec.convert(given, kind)
+    # msgspec is more generous with times than RFC 3339, and than our own parameters.
+    if isinstance(value, datetime) and isinstance(given, str) and not is_time(given):
+        raise msgspec.ValidationError
+    return value
 
 
 def _struct_in(annotation: Any) -> type[Struct] | None:

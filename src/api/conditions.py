@@ -8,8 +8,11 @@ from fastapi import Request
 
 from api.problems import Issue, ProblemError, invalid_request
 
-_TAGS: Final = re.compile(r'\A\s*(?:W/)?"[\x21\x23-\x7e]*"(?:\s*,\s*(?:W/)?"[\x21\x23-\x7e]*")*\s*\Z')
-_TAG: Final = re.compile(r'(W/)?"([\x21\x23-\x7e]*)"')
+_ONE_TAG: Final = '(W/)?"([!#-~]*)"'
+# `*`, or a list in which elements may be empty (RFC 9110, 5.6.1.2).
+TAGS_PATTERN: Final = rf"\A([ \t]*\*[ \t]*|[ \t,]*{_ONE_TAG}([ \t]*,[ \t,]*{_ONE_TAG})*[ \t,]*)\Z"
+_TAGS: Final = re.compile(TAGS_PATTERN)
+_TAG: Final = re.compile(_ONE_TAG)
 _KEY: Final = re.compile(r"\A[\x21-\x7e]{1,255}\Z")
 
 
@@ -50,8 +53,6 @@ def idempotency_key(request: Request) -> str | None:
 
 def _tags(text: str, name: str) -> list[tuple[str, str]] | None:
     """Each tag with its mark of weakness; None: `*`."""
-    if text.strip() == "*":
-        return None
     if not _TAGS.match(text):
         raise invalid_request([Issue(name, "bad-etag", "must be *, or quoted entity tags with commas between them")])
-    return _TAG.findall(text)
+    return None if text.strip(" \t") == "*" else _TAG.findall(text)

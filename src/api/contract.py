@@ -6,6 +6,8 @@ from typing import Any, Final
 from msgspec import Struct
 
 from api.problems import MEDIA_TYPE
+from api.times import TIME_PATTERN
+from api.view.records import UUID_FORM
 from models.ids import ID_PATTERN
 
 
@@ -16,7 +18,8 @@ def anchored(pattern: str) -> str:
 
 REF: Final = "#/components/schemas/{name}"
 ID_SCHEMA: Final = {"type": "string", "pattern": anchored(ID_PATTERN)}
-UUID_SCHEMA: Final = {"type": "string", "format": "uuid"}
+UUID_SCHEMA: Final = {"type": "string", "format": "uuid", "pattern": f"^{UUID_FORM}$"}
+TIME_SCHEMA: Final = {"type": "string", "format": "date-time", "pattern": anchored(TIME_PATTERN)}
 CURSOR_SCHEMA: Final = {"type": "string", "minLength": 1, "maxLength": 512}
 
 # What every operation answers, by its id: FastAPI drops every null out of what it passes on, and nulls are part of our
@@ -75,6 +78,19 @@ def problem(status: int, kind: str, title: str, description: str, issues: object
         "issues": list(issues) if isinstance(issues, list) else [],
     }
     content = {"schema": {"$ref": REF.format(name="Problem")}, "example": example}
+    return {status: {"description": description, "content": {MEDIA_TYPE: content}}}
+
+
+def any_of(*problems: Mapping[int, Any]) -> dict[int, dict[str, Any]]:
+    """An answer of one status that is one of several problems, each with its example."""
+    [status] = {status for one in problems for status in one}
+    contents = [one[status]["content"][MEDIA_TYPE] for one in problems]
+    examples = {
+        one["example"]["type"].rpartition(":")[2]: {"summary": one["example"]["detail"], "value": one["example"]}
+        for one in contents
+    }
+    content = {"schema": contents[0]["schema"], "examples": examples}
+    description = " Or: ".join(one[status]["description"] for one in problems)
     return {status: {"description": description, "content": {MEDIA_TYPE: content}}}
 
 

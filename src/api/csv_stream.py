@@ -12,10 +12,11 @@ from typing import Final
 import msgspec
 from msgspec import Struct, structs
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from api.auth import Authenticator, Principal
 from api.event_stream import STALL_S, Slots
+from api.heads import OF_HEAD
 from api.metrics import Metrics
 from api.problems import respond, unavailable
 from api.view.paging import Cursor, Direction, Selection
@@ -208,6 +209,11 @@ class SessionsCsv(Response):
             problem = unavailable("Too many CSV streams are open.", _RETRY_AFTER_S)
             await respond(problem.problem, problem.headers)(scope, receive, send)
             return
+        if OF_HEAD in scope:
+            # Without a length, as the stream itself, and without a stream.
+            await send(_start())
+            await send({"type": "http.response.body", "body": b""})
+            return
         slots.left -= 1
         self._parts.metrics.streams.labels("csv").inc()
         # Where nothing else ends it, the server does: the time to drain is over.
@@ -230,13 +236,9 @@ class SessionsCsv(Response):
 
     async def _send_all(self, send: Send) -> str:
         """Every page; returns why it ended: only `complete` ends the answer as HTTP wants it."""
-        headers = [
-            (b"content-type", MEDIA_TYPE.encode()),
-            (b"content-disposition", b'attachment; filename="sessions.csv"'),
-        ]
         # The first page before anything is said: a view that is not ready still gets its status.
         page = self._parts.view.page(self._selection, None, _PIECE_ROWS)
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send(_start())
         data = csv_head()
         try:
             while True:
@@ -255,6 +257,14 @@ class SessionsCsv(Response):
             return "too-slow"
         except ViewNotReadyError:
             return "unavailable"
+
+
+def _start() -> Message:
+    headers = [
+        (b"content-type", MEDIA_TYPE.encode()),
+        (b"content-disposition", b'attachment; filename="sessions.csv"'),
+    ]
+    return {"type": "http.response.start", "status": 200, "headers": headers}
 
 
 async def _left(receive: Receive) -> None:

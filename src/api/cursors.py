@@ -49,8 +49,11 @@ def write_cursor(direction: Direction, position: Position, selection: Selection)
     return text_of(_Wire(v=VERSION, d=direction, t=position.plugged_in_us, i=position.session_id, f=digest(selection)))
 
 
-def read_cursor(text: str, direction: Direction, selection: Selection) -> Cursor:
-    """The cursor that was given as the parameter of this direction. Raises CursorError."""
+def read_cursor(text: str, direction: Direction, selection: Selection | None) -> Cursor:
+    """The cursor that was given as the parameter of this direction. Raises CursorError.
+
+    `selection` None: nobody knows of which list it should be, so that alone is not looked at.
+    """
     wire = read_wire(text, _DECODER, direction, selection)
     return Cursor(direction, Position(wire.t, wire.i))
 
@@ -60,7 +63,9 @@ def text_of(wire: Struct) -> str:
     return base64.urlsafe_b64encode(msgspec.json.encode(wire)).rstrip(b"=").decode()
 
 
-def read_wire(text: str, decoder: msgspec.json.Decoder[AnyWire], direction: Direction, selection: Struct) -> AnyWire:
+def read_wire(
+    text: str, decoder: msgspec.json.Decoder[AnyWire], direction: Direction, selection: Struct | None
+) -> AnyWire:
     """What the cursor of a list holds, given as the parameter of this direction. Raises CursorError."""
     if len(text) > TEXT_LIMIT:
         raise CursorError("is not a cursor of this list")
@@ -73,7 +78,7 @@ def read_wire(text: str, decoder: msgspec.json.Decoder[AnyWire], direction: Dire
         raise CursorError("is of another version of this API; start again from the first page")
     if wire.d is not direction:
         raise CursorError(f"goes the other way; give it as `{wire.d}`")
-    if wire.f != digest(selection):
+    if selection is not None and wire.f != digest(selection):
         raise CursorError("belongs to a list with other filters")
     return wire
 

@@ -17,6 +17,7 @@ from api.auth import Authenticator, Principal
 from api.heads import OF_HEAD
 from api.metrics import Metrics
 from api.problems import respond, unavailable
+from api.view.records import UUID_FORM
 from api.view.view import View, ViewNotReadyError
 from api.view.watching import Published, Watch, session_event
 from runtime.clock import monotonic_s
@@ -39,6 +40,8 @@ _LAST_WORD_S: Final = 1.0
 _SNAPSHOT_TRIES: Final = 500
 _HEARTBEAT: Final = b":\n\n"
 _HEADERS: Final = {"content-type": MEDIA_TYPE, "x-accel-buffering": "no"}
+# As EventId is spelt: the session, and the version of it.
+EVENT_ID_PATTERN: Final = rf"\A({UUID_FORM}):([1-9][0-9]{{0,17}})\Z"
 
 
 class EventId(NamedTuple):

@@ -3,7 +3,7 @@
 Handlers read requests themselves (api.requests), so parameters are described here and not derived from signatures.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -19,6 +19,7 @@ from api.contract import (
     REF,
     SAID_BY_CLIENTS,
     SCHEMAS,
+    TIME_SCHEMA,
     UUID_SCHEMA,
     anchored,
     json_answer,
@@ -27,9 +28,10 @@ from api.contract import (
     problem,
 )
 from api.csv_stream import MEDIA_TYPE as CSV
+from api.event_stream import EVENT_ID_PATTERN
 from api.event_stream import MEDIA_TYPE as EVENT_STREAM
 from api.examples import AFTER, BEFORE, CSV_ROWS, EVENTS, METRICS_TEXT, PAGE, SETTLED, UPCOMING
-from api.limits import HEADERS_LIMIT_BYTES, TARGET_LIMIT_BYTES
+from api.limits import BODY_LIMIT_BYTES, HEADERS_LIMIT_BYTES, TARGET_LIMIT_BYTES
 from api.problems import Problem
 from api.requests import PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX
 from models.session import Session
@@ -56,7 +58,6 @@ DESCRIPTION: Final = (
     " (components/responses/MethodNotAllowed)."
 )
 
-_TIME_SCHEMA: Final = {"type": "string", "format": "date-time"}
 _SIZE_SCHEMA: Final = {"type": "integer", "minimum": 1, "maximum": PAGE_SIZE_MAX, "default": PAGE_SIZE_DEFAULT}
 
 
@@ -76,9 +77,10 @@ _TOO_OFTEN: Final = problem(
 _NOT_NOW: Final = problem(
     503, "unavailable", "Service Unavailable", "The view is catching up, or the session is not there yet; ask again."
 )
-# Of every call.
+# Of every call, also of one that takes no body.
 _ANYWHERE: Final = (
-    problem(414, "too-large", "Request-URI Too Long", f"Path and query are longer than {TARGET_LIMIT_BYTES} bytes.")
+    problem(413, "too-large", "Request Entity Too Large", f"The body is longer than {BODY_LIMIT_BYTES} bytes.")
+    | problem(414, "too-large", "Request-URI Too Long", f"Path and query are longer than {TARGET_LIMIT_BYTES} bytes.")
     | problem(
         431,
         "too-large",
@@ -141,14 +143,14 @@ LIST_SESSIONS: Final = operation(
         parameter(
             "from",
             "query",
-            _TIME_SCHEMA,
+            TIME_SCHEMA,
             "Only sessions whose pluggedInAt is at or after this time.",
             "2025-01-19T00:00:00Z",
         ),
         parameter(
             "to",
             "query",
-            _TIME_SCHEMA,
+            TIME_SCHEMA,
             "Only sessions whose pluggedOutAt is at or before this time.",
             "2025-01-20T00:00:00+01:00",
         ),
@@ -167,7 +169,7 @@ LIST_SESSIONS: Final = operation(
 _LAST_EVENT_ID: Final = parameter(
     "Last-Event-ID",
     "header",
-    {"type": "string", "pattern": "^[0-9a-f-]{36}:[1-9][0-9]{0,17}$"},
+    {"type": "string", "pattern": anchored(EVENT_ID_PATTERN)},
     "The id of the last event received: it is not sent again, nor anything older.",
     f"{UPCOMING['id']}:1",
 )
@@ -295,7 +297,7 @@ def _schemas() -> dict[str, Any]:
             schema["additionalProperties"] = False
         for field_name, field in schema.get("properties", {}).items():
             if field_name.endswith(_TIME_FIELDS):
-                _mark_times(field)
+                _mark_times(field, TIME_SCHEMA if name in SAID_BY_CLIENTS else {"format": "date-time"})
     return schemas
 
 
@@ -311,7 +313,7 @@ def _in_json_schema(node: Any) -> None:
             _in_json_schema(inner)
 
 
-def _mark_times(field: dict[str, Any]) -> None:
+def _mark_times(field: dict[str, Any], marks: Mapping[str, str]) -> None:
     for option in field.get("anyOf", [field]):
         if option.get("type") == "string":
-            option["format"] = "date-time"
+            option.update(marks)

@@ -6,11 +6,14 @@ from typing import Any, Final
 from msgspec import UNSET, Struct, UnsetType
 
 from api.auth import READ_POLICIES, WRITE_POLICIES, WRITE_SESSIONS
+from api.conditions import TAGS_PATTERN
 from api.contract import (
     CURSOR_SCHEMA,
     ID_SCHEMA,
     SAID_BY_CLIENTS,
     UUID_SCHEMA,
+    anchored,
+    any_of,
     json_answer,
     json_body,
     operation,
@@ -20,6 +23,7 @@ from api.contract import (
 from api.examples import POLICIES_AFTER, POLICIES_BEFORE, POLICY, POLICY_ETAG, UPCOMING
 from api.openapi import Pagination
 from api.policy_bodies import MERGE_PATCH
+from api.policy_writes import POLICIES_PER_VEHICLE
 from api.requests import PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX
 from models.ids import WireLocationId, WirePolicyId, WireUserId, WireVehicleId, WireZone
 from models.policy import Deadline, PositiveKw, PositiveKwh, Schedule, TimeOfDay, VehiclePolicy
@@ -96,8 +100,7 @@ _ETAG: Final = {"ETag": {"description": "The version, for If-Match and If-None-M
 _RETRY: Final = {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}}
 _POLICY_ID: Final = parameter("policyId", "path", ID_SCHEMA, "The vehicle policy.", POLICY["id"])
 _SIZE_SCHEMA: Final = {"type": "integer", "minimum": 1, "maximum": PAGE_SIZE_MAX, "default": PAGE_SIZE_DEFAULT}
-_ONE_TAG: Final = '(W/)?"[!#-~]*"'
-_TAGS: Final = {"type": "string", "pattern": rf"^(\*|{_ONE_TAG}( *, *{_ONE_TAG})*)$"}
+_TAGS: Final = {"type": "string", "pattern": anchored(TAGS_PATTERN)}
 _IF_MATCH: Final = parameter(
     "If-Match",
     "header",
@@ -136,7 +139,7 @@ _BAD_ID: Final = _bad("policyId", "bad-id", "must be 1 to 64 of the characters A
 _NOT_FOUND: Final = problem(404, "not-found", "Not Found", "There is no such thing, or not for this caller.")
 _BODY: Final = (
     problem(408, "too-slow", "Request Timeout", "The body came too slowly.")
-    | problem(413, "too-large", "Request Entity Too Large", "The body is longer than 65536 bytes.")
+    # 413 may come of every call (api.openapi).
     | problem(415, "unsupported-media-type", "Unsupported Media Type", "The body must be application/json.")
 )
 _CONFLICT: Final = problem(
@@ -151,6 +154,11 @@ _CONFLICT: Final = problem(
             "detail": "policy p-2 is enabled for this user, vehicle and location",
         }
     ],
+)
+_NOT_CREATED: Final = any_of(
+    _CONFLICT,
+    problem(409, "too-many-policies", "Conflict", f"The vehicle has {POLICIES_PER_VEHICLE} policies."),
+    problem(409, "idempotency-key-used", "Conflict", "The policy that this Idempotency-Key made was deleted since."),
 )
 _CONDITIONS: Final = problem(
     412,
@@ -209,8 +217,16 @@ CREATE_POLICY: Final = operation(
     | _bad("Idempotency-Key", "bad-key", "must be given once, 1 to 255 visible characters of ASCII")
     | _refused(WRITE_POLICIES)
     | _BODY
-    | _CONFLICT
-    | _content("timezoneName", "bad-timezone", "must name a zone of the IANA database, such as Europe/Berlin")
+    | _NOT_CREATED
+    | any_of(
+        _content("timezoneName", "bad-timezone", "must name a zone of the IANA database, such as Europe/Berlin"),
+        problem(
+            422,
+            "idempotency-key-reused",
+            "Unprocessable Entity",
+            "This Idempotency-Key was used for a policy that was asked for in other words.",
+        ),
+    )
     | _WRITING,
     parameters=[
         parameter(

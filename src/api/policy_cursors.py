@@ -24,7 +24,7 @@ def write_policy_cursor(direction: Direction, policy_id: str, selection: PolicyS
     return text_of(_Wire(k="policies", v=VERSION, d=direction, i=policy_id, f=digest(selection)))
 
 
-def read_policy_cursor(text: str, direction: Direction, selection: PolicySelection) -> tuple[Direction, str]:
-    """The cursor that was given as the parameter of this direction. Raises CursorError."""
+def read_policy_cursor(text: str, direction: Direction, selection: PolicySelection | None) -> tuple[Direction, str]:
+    """As api.cursors.read_cursor."""
     wire = read_wire(text, _DECODER, direction, selection)
     return wire.d, wire.i

@@ -11,6 +11,8 @@ from starlette.responses import Response
 MEDIA_TYPE: Final = "application/problem+json"
 # A name of ours that nothing resolves: what a type means is said in docs/reference/http.md.
 _TYPE_PREFIX: Final = "urn:flex-sessions:problem:"
+# Faults that are named. A body of 64 KiB has room for thousands, each of which takes more to name than to make.
+ISSUES_LIMIT: Final = 100
 
 
 class Issue(Struct, frozen=True):
@@ -60,10 +62,21 @@ def respond(problem: Problem, headers: Mapping[str, str] | None = None) -> Respo
     )
 
 
+def faulty(status: HTTPStatus, kind: str, issues: Sequence[Issue]) -> ProblemError:
+    """A problem of faults. Each is named once; beyond ISSUES_LIMIT only how many more there are is told."""
+    found = list(dict.fromkeys(issues))
+    detail = f"{len(found)} faults; `issues` names them."
+    if len(found) == 1:
+        detail = f"{found[0].parameter}: {found[0].detail}"
+    elif len(found) > ISSUES_LIMIT:
+        more = Issue("request", "more", f"has {len(found) - ISSUES_LIMIT} more faults, which are not named")
+        found[ISSUES_LIMIT:] = [more]
+    return ProblemError(status, kind, detail, issues=found)
+
+
 def invalid_request(issues: Sequence[Issue]) -> ProblemError:
     """400: the request itself is wrong, and every fault found is named."""
-    detail = "; ".join(f"{issue.parameter}: {issue.detail}" for issue in issues)
-    return ProblemError(HTTPStatus.BAD_REQUEST, "invalid-request", detail, issues=issues)
+    return faulty(HTTPStatus.BAD_REQUEST, "invalid-request", issues)
 
 
 def not_found(what: str) -> ProblemError:

@@ -4,16 +4,17 @@ Values are never echoed: a client may have put a secret where it does not belong
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final, NamedTuple, TypeVar
-from urllib.parse import parse_qsl
+from urllib.parse import unquote_plus
 
 from msgspec import Struct
 
 from api.cursors import CursorError, read_cursor
 from api.policy_cursors import read_policy_cursor
 from api.problems import Issue, invalid_request
+from api.times import fraction_of, is_time
 from api.view.keys import microseconds
 from api.view.paging import Cursor, Direction, Selection
 from api.view.policies import PolicySelection
@@ -27,9 +28,8 @@ POLICY_FILTERS: Final = ("userId", "vehicleId", "after", "before", "pageSize")
 # Far above the eight that exist; more are not read at all.
 _FIELDS_LIMIT: Final = 64
 _NAME_SHOWN_CHARACTERS: Final = 64
-_TIME: Final = re.compile(
-    r"\A[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})\Z"
-)
+# What only says which page of a list is meant, not which list.
+_OF_PAGES: Final = frozenset({"after", "before", "pageSize"})
 # The point of a fraction of a second and six digits.
 _TO_MICROSECONDS: Final = 7
 _PAGE_SIZE: Final = re.compile(r"\A[1-9][0-9]{0,2}\Z")
@@ -74,13 +74,11 @@ def parse_list(query: bytes, user_id: str | None, known: tuple[str, ...] = FILTE
     if earliest is not None and latest is not None and earliest > latest:
         issues.append(Issue("from", "after-to", "must not be after `to`"))
     page_size = taken("pageSize", _page_size) or PAGE_SIZE_DEFAULT
+    known_list = selection if _is_known_list(issues) else None
+    after = taken("after", lambda text: _cursor(text, Direction.AFTER, known_list))
+    before = taken("before", lambda text: _cursor(text, Direction.BEFORE, known_list))
     if "after" in fields and "before" in fields:
         issues.append(Issue("before", "after-with-before", "cannot be given together with `after`"))
-    if issues:
-        # A cursor is only judged by filters that are right themselves.
-        raise invalid_request(issues)
-    after = taken("after", lambda text: _cursor(text, Direction.AFTER, selection))
-    before = taken("before", lambda text: _cursor(text, Direction.BEFORE, selection))
     if issues:
         raise invalid_request(issues)
     return ListRequest(selection, page_size, after or before)
@@ -107,12 +105,11 @@ def parse_policy_list(query: bytes, user_id: str | None) -> PolicyListRequest:
         is_nobodys=user_id is not None and asked_user_id not in (None, user_id),
     )
     page_size = _taken(fields, "pageSize", _page_size, issues) or PAGE_SIZE_DEFAULT
+    known_list = selection if _is_known_list(issues) else None
+    after = _taken(fields, "after", lambda text: _policy_cursor(text, Direction.AFTER, known_list), issues)
+    before = _taken(fields, "before", lambda text: _policy_cursor(text, Direction.BEFORE, known_list), issues)
     if "after" in fields and "before" in fields:
         issues.append(Issue("before", "after-with-before", "cannot be given together with `after`"))
-    if issues:
-        raise invalid_request(issues)
-    after = _taken(fields, "after", lambda text: _policy_cursor(text, Direction.AFTER, selection), issues)
-    before = _taken(fields, "before", lambda text: _policy_cursor(text, Direction.BEFORE, selection), issues)
     if issues:
         raise invalid_request(issues)
     return PolicyListRequest(selection, page_size, after or before)
@@ -148,26 +145,45 @@ _ID_RULE: Final = "must be 1 to 64 of the characters A-Z a-z 0-9 . _ : -"
 
 def _fields(query: bytes, known: tuple[str, ...]) -> tuple[dict[str, str], list[Issue]]:
     """Each known parameter's one value, and the faults of all others."""
-    try:
-        pairs = parse_qsl(query.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=_FIELDS_LIMIT)
-    except ValueError as error:
-        detail = f"must be percent-encoded UTF-8 with at most {_FIELDS_LIMIT} parameters"
-        raise invalid_request([Issue("query", "malformed", detail)]) from error
+    pairs = query.split(b"&", _FIELDS_LIMIT)
+    if len(pairs) > _FIELDS_LIMIT:
+        raise invalid_request([Issue("query", "malformed", f"must have {_FIELDS_LIMIT} parameters at most")])
     fields: dict[str, str] = {}
     seen: set[str] = set()
-    faults: dict[tuple[str, str], Issue] = {}
-    for name, value in pairs:
-        shown = name[:_NAME_SHOWN_CHARACTERS]
-        if name not in known:
-            faults[name, "unknown"] = Issue(shown, "unknown", "is not a parameter of this call")
+    issues: list[Issue] = []
+    for pair in pairs:
+        if not pair:  # many clients leave one at the end
+            continue
+        raw_name, _, raw_value = pair.partition(b"=")
+        name, value = _text(raw_name), _text(raw_value)
+        if name is None:
+            issues.append(Issue("query", "malformed", "has a name that is not percent-encoded UTF-8"))
+        elif name not in known:
+            issues.append(Issue(name[:_NAME_SHOWN_CHARACTERS], "unknown", "is not a parameter of this call"))
         elif name in seen:
-            faults[name, "repeated"] = Issue(shown, "repeated", "must be given once")
+            issues.append(Issue(name, "repeated", "must be given once"))
+        elif value is None:
+            issues.append(Issue(name, "malformed", "must be percent-encoded UTF-8"))
         elif not value:
-            faults[name, "empty"] = Issue(shown, "empty", "must have a value")
+            issues.append(Issue(name, "empty", "must have a value"))
         else:
             fields[name] = value
-        seen.add(name)
-    return fields, list(faults.values())
+        if name is not None:
+            seen.add(name)
+    return fields, issues
+
+
+def _text(raw: bytes) -> str | None:
+    """A name or a value of a query; None: it is no text."""
+    try:
+        return unquote_plus(raw.decode("ascii"), errors="strict")
+    except UnicodeDecodeError:
+        return None
+
+
+def _is_known_list(issues: Sequence[Issue]) -> bool:
+    """Tell whether the faults so far leave no doubt which list is meant: only then can a cursor be of another."""
+    return all(issue.parameter in _OF_PAGES for issue in issues)
 
 
 def _taken(fields: Mapping[str, str], name: str, parse: Callable[[str], T], issues: list[Issue]) -> T | None:
@@ -200,8 +216,7 @@ class _Moment(NamedTuple):
 
 
 def _moment(text: str) -> _Moment:
-    found = _TIME.match(text)
-    if found is None:
+    if not is_time(text):
         raise _FaultError(
             "bad-time", "must be an RFC 3339 time with an offset, such as 2025-01-31T17:30:00Z (write + as %2B)"
         )
@@ -209,7 +224,7 @@ def _moment(text: str) -> _Moment:
         us = microseconds(datetime.fromisoformat(text.upper()).astimezone(UTC))
     except (ValueError, OverflowError) as error:
         raise _FaultError("bad-time", "is not a moment of the calendar") from error
-    return _Moment(us, (found[1] or "")[_TO_MICROSECONDS:].rstrip("0"))
+    return _Moment(us, fraction_of(text)[_TO_MICROSECONDS:].rstrip("0"))
 
 
 def _page_size(text: str) -> int:
@@ -218,14 +233,14 @@ def _page_size(text: str) -> int:
     return int(text)
 
 
-def _cursor(text: str, direction: Direction, selection: Selection) -> Cursor:
+def _cursor(text: str, direction: Direction, selection: Selection | None) -> Cursor:
     try:
         return read_cursor(text, direction, selection)
     except CursorError as error:
         raise _FaultError("bad-cursor", str(error)) from error
 
 
-def _policy_cursor(text: str, direction: Direction, selection: PolicySelection) -> tuple[Direction, str]:
+def _policy_cursor(text: str, direction: Direction, selection: PolicySelection | None) -> tuple[Direction, str]:
     try:
         return read_policy_cursor(text, direction, selection)
     except CursorError as error:

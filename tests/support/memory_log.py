@@ -62,9 +62,9 @@ class MemoryLog:
 
 
 @contextmanager
-def served(log: MemoryLog) -> Iterator[int]:
+def served(log: MemoryLog, **settings: str) -> Iterator[int]:
     """The application on a server as it is in production; its port."""
-    app = create_app(log.view, load_settings({"FLEX_AUTH_HS256_SECRET": SECRET}), Metrics())
+    app = create_app(log.view, load_settings({"FLEX_AUTH_HS256_SECRET": SECRET} | settings), Metrics())
     with listen("127.0.0.1", 0) as listener:
         server = uvicorn.Server(server_config(asgi_of(app), 1))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})

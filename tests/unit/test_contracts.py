@@ -3,12 +3,19 @@
 import json
 import re
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlencode
 
 import msgspec
 import pytest
+from fastapi import Request
 
-from api.problems import Problem
+from api.conditions import has_it_already, required_match
+from api.problems import Problem, ProblemError
+from api.requests import check_session_id, parse_list
+from api.routes.events import _last_event_id
+from api.target_bodies import read_target
 from models.codec import decode_charge, decode_plug, decode_policy, decode_prices, decode_target, encode
 from models.command import ChargeCommand
 from models.ids import ChargingEventId
@@ -44,18 +51,105 @@ def test_every_operation_has_examples_of_all_its_answers(name: str, operation: d
     if "/flex/" in name:
         assert operation["security"]
         assert {"401", "403", "429", "503"} <= operation["responses"].keys()
-    assert {"400", "414", "431", "500"} <= operation["responses"].keys()
+    assert {"400", "413", "414", "431", "500"} <= operation["responses"].keys()
     for status, answer in operation["responses"].items():
         for media_type, content in answer.get("content", {}).items():
             if media_type == "application/problem+json":
-                problem = msgspec.convert(content["example"], Problem)
-                assert problem.status == int(status)
-                assert problem.type.startswith("urn:flex-sessions:problem:")
+                for example in examples_of(content):
+                    problem = msgspec.convert(example, Problem)
+                    assert problem.status == int(status)
+                    assert problem.type.startswith("urn:flex-sessions:problem:")
             else:
                 assert content["example"], (status, media_type)
     assert all(parameter["example"] for parameter in operation.get("parameters", []))
     for content in operation.get("requestBody", {}).get("content", {}).values():
         assert content["examples"]
+
+
+def examples_of(content: dict[str, Any]) -> list[Any]:
+    """What is shown of an answer: one example, or one of each kind."""
+    return [content["example"]] if "example" in content else [one["value"] for one in content["examples"].values()]
+
+
+# A query parameter, a path parameter, a header and a field of a body, with how each may be spelt and how not.
+SPELLINGS: list[tuple[str, list[str], list[str]]] = [
+    (
+        "sessionId",
+        ["00000000-0000-5000-8000-00000000abcd"],
+        ["00000000-0000-5000-8000-00000000ABCD", "0000000000005000800000000000abcd", "abcd"],
+    ),
+    (
+        "Last-Event-ID",
+        ["00000000-0000-5000-8000-00000000abcd:1"],
+        ["00000000-0000-5000-8000-00000000ABCD:1", "-00000000000500080000000000000000abcd:1", "abcd:1"],
+    ),
+    (
+        "from",
+        ["2026-11-24T00:36:38Z", "2026-11-24t00:36:38.123456789z", "2026-11-24T00:36:38-05:30"],
+        [
+            "2026-11-24 00:36:38Z",
+            "2026-11-24T00:36:38+0000",
+            "2026-11-24T00:36:38+00",
+            "2026-11-24T00:36:38.1234567890Z",
+            "2026-11-24T00:36:38.Z",
+            "2026-11-24T00:36:38,1Z",
+            "2026-11-24T00:36Z",
+            "20261124T003638Z",
+            "2026-11-24T00:36:38",
+        ],
+    ),
+    (
+        "If-Match",
+        ["*", '"x"', 'W/"x"', '"x","y"', '"x" , W/"y,z"', ', "x"', '"x",', '"x", ,\t,"y"', '""'],
+        ["x", '"x" "y"', '*, "x"', '"x" y', "*,", ",", '"x"y'],
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "is_right"),
+    [(name, text, True) for name, right, _ in SPELLINGS for text in right]
+    + [(name, text, False) for name, _, wrong in SPELLINGS for text in wrong],
+)
+def test_what_the_schema_takes_the_api_takes(name: str, text: str, *, is_right: bool) -> None:
+    """The pattern of a parameter and the code that reads it take the same, a time in a body too."""
+    schemas = [
+        one["schema"]
+        for operation in OPERATIONS.values()
+        for one in operation.get("parameters", [])
+        if one["name"] == name
+    ]
+    if name == "from":
+        schemas.append(OPENAPI_DOCUMENT["components"]["schemas"]["RegularOverride"]["properties"]["readyBy"])
+    assert schemas
+    for schema in schemas:
+        assert (re.search(schema["pattern"], text) is not None) == is_right
+    for read in READ[name]:
+        if is_right:
+            read(text)
+        else:
+            with pytest.raises(ProblemError):
+                read(text)
+
+
+def asked_with(name: str, text: str) -> Request:
+    return Request({"type": "http", "headers": [(name.lower().encode(), text.encode())]})
+
+
+def target_by(text: str) -> object:
+    given = {"type": "REGULAR", "batteryReserve": 0, "minimumChargeTarget": 1, "readyBy": text}
+    return read_target(given, datetime(2026, 11, 24, tzinfo=UTC))
+
+
+READ: dict[str, list[Callable[[str], object]]] = {
+    "sessionId": [check_session_id],
+    "Last-Event-ID": [lambda text: _last_event_id(asked_with("Last-Event-ID", text))],
+    "from": [lambda text: parse_list(urlencode({"from": text}).encode(), None), target_by],
+    "If-Match": [
+        lambda text: required_match(asked_with("If-Match", text)),
+        lambda text: has_it_already(asked_with("If-None-Match", text), "x"),
+    ],
+}
 
 
 def test_every_code_of_an_issue_is_in_the_reference() -> None:

@@ -3,19 +3,16 @@
 from typing import Final
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import StreamingResponse
 
 from api.auth import READ_SESSIONS, Authenticator
-from api.csv_stream import MEDIA_TYPE, CsvParts, SessionsCsv
+from api.csv_stream import CsvParts, SessionsCsv
 from api.event_stream import Slots
-from api.heads import OF_HEAD
 from api.metrics import Metrics
 from api.openapi import SESSIONS_CSV
 from api.requests import parse_list
 from api.view.view import View
 from runtime.settings import Settings
 
-_AS_FILE: Final = {"Content-Disposition": 'attachment; filename="sessions.csv"'}
 _FILTERS: Final = ("from", "to", "policyId", "locationId", "vehicleId")
 
 
@@ -28,9 +25,6 @@ def csv_routes(view: View, auth: Authenticator, metrics: Metrics, settings: Sett
         caller = auth.require(request, READ_SESSIONS)
         asked = parse_list(request.scope["query_string"], caller.user_id, _FILTERS)
         view.ready()
-        if OF_HEAD in request.scope:
-            # Without a length, as the stream itself, and without a stream.
-            return StreamingResponse(iter(()), media_type=MEDIA_TYPE, headers=_AS_FILE)
         return SessionsCsv(parts, caller, asked.selection)
 
     return router

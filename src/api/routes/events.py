@@ -6,16 +6,15 @@ from typing import Final
 from fastapi import APIRouter, Request, Response
 
 from api.auth import READ_SESSIONS, Authenticator
-from api.event_stream import EventId, SessionEvents, Slots, StreamParts
+from api.event_stream import EVENT_ID_PATTERN, EventId, SessionEvents, Slots, StreamParts
 from api.metrics import Metrics
 from api.openapi import SESSION_EVENTS
 from api.problems import Issue, invalid_request, not_found
 from api.requests import check_path, refuse_query
-from api.view.records import is_session_id
 from api.view.view import View
 from runtime.settings import Settings
 
-_EVENT_ID: Final = re.compile(r"\A([0-9a-f-]{36}):([1-9][0-9]{0,17})\Z")
+_EVENT_ID: Final = re.compile(EVENT_ID_PATTERN)
 
 
 def event_routes(view: View, auth: Authenticator, metrics: Metrics, settings: Settings) -> APIRouter:
@@ -44,6 +43,6 @@ def _last_event_id(request: Request) -> EventId | None:
     if not given or given == [""]:
         return None
     found = _EVENT_ID.match(given[0])
-    if found is None or len(given) > 1 or not is_session_id(found[1]):
+    if found is None or len(given) > 1:
         raise invalid_request([Issue("Last-Event-ID", "bad-event-id", "must be the id of an event of this stream")])
     return EventId(found[1], int(found[2]))

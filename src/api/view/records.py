@@ -50,7 +50,9 @@ class _Said(Struct, frozen=True, gc=False):
     vehicle_id: str
 
 
-_UUID: Final = re.compile(r"\A[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\Z")
+# The canonical form of a UUID, to stand in other patterns too.
+UUID_FORM: Final = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+_UUID: Final = re.compile(rf"\A{UUID_FORM}\Z")
 # As workers write it (models.webhook); any other order, space or field is as good.
 _USUAL_BEGINNING: Final = re.compile(
     rb'\A\{"event":"flex:session:updated","userId":"[A-Za-z0-9._:-]{1,64}","createdAt":"[0-9TZ:.+-]{1,40}","session":(?=\{)'

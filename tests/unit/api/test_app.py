@@ -284,7 +284,7 @@ def test_contract_names_every_read_with_its_errors(view: View) -> None:
         f"{ROOT}/{{policyId}}/sessions/{{sessionId}}": {"400", "401", "403", "404", "503"},
     }.items():
         operation = paths[path]["get"]
-        assert set(operation["responses"]) == errors | {"200", "414", "429", "431", "500"}
+        assert set(operation["responses"]) == errors | {"200", "413", "414", "429", "431", "500"}
         assert operation["security"] == [{"bearer": ["flex:sessions:read"]}]
         assert operation["parameters"]
 

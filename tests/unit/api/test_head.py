@@ -94,6 +94,19 @@ def test_head_starts_no_stream(client: http.client.HTTPConnection, log: MemoryLo
     assert asked(client, "HEAD", "/metrics", token=False)[2] == b""
 
 
+@pytest.mark.parametrize("path", [f"{ROOT}/sessions.csv", f"{ROOT}/p1/session/events"])
+def test_head_of_a_stream_that_has_no_room(log: MemoryLog, path: str) -> None:
+    """Where GET is a 503 since too many streams are open, so is HEAD, with the same headers."""
+    with served(log, FLEX_CSV_CLIENTS="0", FLEX_STREAM_CLIENTS="0") as port:
+        client = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        of_get, of_head = asked(client, "GET", path, token=True), asked(client, "HEAD", path, token=True)
+        client.close()
+    assert (of_get[0], of_head[0], of_head[2]) == (503, 503, b"")
+    assert [{name: value for name, value in one[1].items() if name not in OWN} for one in (of_get, of_head)] == [
+        {name: value for name, value in of_get[1].items() if name not in OWN}
+    ] * 2
+
+
 def streams(client: http.client.HTTPConnection) -> list[str]:
     text = asked(client, "GET", "/metrics", token=False)[2].decode()
     return sorted(line for line in text.splitlines() if line.startswith("flex_api_streams"))

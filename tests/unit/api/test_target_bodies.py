@@ -32,6 +32,26 @@ def test_ready_by_is_within_seven_days_from_now(ahead: timedelta, *, is_taken: b
     assert [issue.code for issue in caught.value.problem.issues] == ["not-within-7-d"]
 
 
+@pytest.mark.parametrize(
+    "ready_by",
+    [
+        "2026-01-02 12:00:00Z",
+        "2026-01-02T12:00:00+0000",
+        "2026-01-02T12:00:00.1234567890Z",
+        "2026-01-02T12:00:00",
+        "2026-02-30T12:00:00Z",
+        1_767_355_200,
+        None,
+    ],
+)
+def test_ready_by_is_a_time_of_rfc_3339(ready_by: object) -> None:
+    """What is no RFC 3339 time with an offset is named as such, as it is where it stands in a query."""
+    given = {"type": "REGULAR", "batteryReserve": 0, "minimumChargeTarget": 100, "readyBy": ready_by}
+    with pytest.raises(ProblemError) as caught:
+        read_target(given, NOW)
+    assert [(issue.parameter, issue.code) for issue in caught.value.problem.issues] == [("readyBy", "bad-time")]
+
+
 @pytest.mark.parametrize(("reserve_percent", "is_taken"), [(79.5, True), (80, True), (80.5, False)])
 def test_the_reserve_is_not_above_the_target(reserve_percent: float, *, is_taken: bool) -> None:
     """As in a policy, what is charged at once is no more than what is charged at all."""
