@@ -13,7 +13,6 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any, Final, TypeVar
-from zoneinfo import ZoneInfo
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
@@ -28,6 +27,7 @@ from local.ports import free_port
 from local.stopping import StopRequest
 from local.topics import ensure_topics
 from models.topics import ENERGY_PRICES, VEHICLE_CHARGE, VEHICLE_PLUG, VEHICLE_POLICIES, WORKER_GROUP
+from models.zones import get_zone
 from runtime.partitions import partition_of
 from runtime.settings import Settings, load_settings
 
@@ -305,7 +305,7 @@ def prices(start: datetime) -> Iterator[Record]:
 
 def plugged_in(vehicles: list[str], start: datetime, partitions: int = PARTITIONS) -> Iterator[Record]:
     """A policy with a deadline in half a day, and a plug-in at its location, of each vehicle."""
-    deadline = (start + timedelta(hours=12)).astimezone(ZoneInfo(TIMEZONE)).strftime("%H:%M")
+    deadline = (start + timedelta(hours=12)).astimezone(get_zone(TIMEZONE)).strftime("%H:%M")
     day = {"deadline": deadline, "minimumChargeTarget": 100}
     for vehicle in vehicles:
         policy = {

@@ -9,11 +9,11 @@ end, or was drawn after `readyBy`, has no cost to compare.
 from collections import Counter
 from datetime import UTC, datetime, time, timedelta
 from typing import Final
-from zoneinfo import ZoneInfo
 
 from msgspec import Struct, field
 
 from models.policy import VehiclePolicy
+from models.zones import get_zone
 from simulator.world.market import Market
 from simulator.world.moments import DAY_MS, HOUR_MS, MINUTE_MS, QUARTER_MS, millis, moment
 from simulator.world.oracle import TruePart
@@ -111,7 +111,7 @@ def _left_out(part: TruePart, policy: VehiclePolicy, ready_ms: int, goal: float)
 
 def _deadline(policy: VehiclePolicy, after_ms: int) -> tuple[int, float] | None:
     """When the car is wanted next (ms), and with how much (%); None: never."""
-    clock, week = ZoneInfo(policy.timezone_name), policy.schedule.by_weekday()
+    clock, week = get_zone(policy.timezone_name), policy.schedule.by_weekday()
     today = moment(after_ms).astimezone(clock).date()
     for day in (today + timedelta(days=ahead) for ahead in range(8)):
         wish = week[day.weekday()]

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, time, timedelta
 from itertools import pairwise
 from typing import Final, Protocol
-from zoneinfo import ZoneInfo
 
 from models.command import Action
 from models.ids import Zone
 from models.policy import VehiclePolicy
+from models.zones import get_zone
 from simulator.world.battery import ChargeCurve
 from simulator.world.market import Market
 from simulator.world.moments import MINUTE_MS, QUARTER_MS, SECOND_MS, millis, moment
@@ -69,7 +69,7 @@ class SmartBox:
 
 def _next_wish(policy: VehiclePolicy, at_ms: int) -> tuple[int, float] | None:
     """The next deadline (ms) of the schedule, and its target in %; null where there is none within a day."""
-    schedule, clock = policy.schedule, ZoneInfo(policy.timezone_name)
+    schedule, clock = policy.schedule, get_zone(policy.timezone_name)
     today = moment(at_ms).astimezone(clock).date()
     for day in (today, today + timedelta(days=1)):
         wish = schedule.by_weekday()[day.weekday()]

@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from random import Random
 from typing import Final
-from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
 from models.ids import Zone
 from models.prices import PriceRecord, Resolution
+from models.zones import IanaZone, get_zone
 from simulator.world.moments import DAY_MS, HOUR_MS, QUARTER_MS, millis, moment
 
 CURRENCY: Final = "EUR"
@@ -36,26 +36,26 @@ class MarketZone(Struct, frozen=True):
     """A market of its own: its clock, and how long one price holds."""
 
     name: Zone
-    clock: ZoneInfo
+    clock: IanaZone
     resolution: Resolution
 
 
 ZONES: Final = (
-    MarketZone(Zone("TRUE-CENTRE"), ZoneInfo("Europe/Berlin"), Resolution.QUARTER_HOUR),
-    MarketZone(Zone("TRUE-WEST"), ZoneInfo("Europe/Lisbon"), Resolution.HOUR),
-    MarketZone(Zone("TRUE-NORTH"), ZoneInfo("Europe/Helsinki"), Resolution.HALF_HOUR),
-    MarketZone(Zone("TRUE-SOUTH"), ZoneInfo("Australia/Sydney"), Resolution.QUARTER_HOUR),
+    MarketZone(Zone("TRUE-CENTRE"), get_zone("Europe/Berlin"), Resolution.QUARTER_HOUR),
+    MarketZone(Zone("TRUE-WEST"), get_zone("Europe/Lisbon"), Resolution.HOUR),
+    MarketZone(Zone("TRUE-NORTH"), get_zone("Europe/Helsinki"), Resolution.HALF_HOUR),
+    MarketZone(Zone("TRUE-SOUTH"), get_zone("Australia/Sydney"), Resolution.QUARTER_HOUR),
 )
 # Around the world, for a fleet in the present: whenever one looks, somewhere a day begins, and a night elsewhere.
 WORLD: Final = (
     ZONES[0],
-    MarketZone(Zone("TRUE-PACIFIC"), ZoneInfo("America/Los_Angeles"), Resolution.HOUR),
+    MarketZone(Zone("TRUE-PACIFIC"), get_zone("America/Los_Angeles"), Resolution.HOUR),
     ZONES[3],
-    MarketZone(Zone("TRUE-ATLANTIC"), ZoneInfo("America/New_York"), Resolution.HOUR),
-    MarketZone(Zone("TRUE-ORIENT"), ZoneInfo("Asia/Kolkata"), Resolution.HALF_HOUR),
+    MarketZone(Zone("TRUE-ATLANTIC"), get_zone("America/New_York"), Resolution.HOUR),
+    MarketZone(Zone("TRUE-ORIENT"), get_zone("Asia/Kolkata"), Resolution.HALF_HOUR),
     ZONES[1],
-    MarketZone(Zone("TRUE-RISING-SUN"), ZoneInfo("Asia/Tokyo"), Resolution.HALF_HOUR),
-    MarketZone(Zone("TRUE-OCEAN"), ZoneInfo("Pacific/Honolulu"), Resolution.QUARTER_HOUR),
+    MarketZone(Zone("TRUE-RISING-SUN"), get_zone("Asia/Tokyo"), Resolution.HALF_HOUR),
+    MarketZone(Zone("TRUE-OCEAN"), get_zone("Pacific/Honolulu"), Resolution.QUARTER_HOUR),
 )
 
 

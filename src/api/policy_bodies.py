@@ -9,9 +9,9 @@ from msgspec import structs
 
 from api.bodies import bad_value, invalid_content, read_fields
 from api.problems import Issue
-from models.codec import is_timezone
 from models.ids import PolicyId
 from models.policy import Schedule, VehiclePolicy
+from models.zones import is_zone
 
 # What the API itself decides, and what never changes once it is there.
 _OURS: Final = ("id", "at")
@@ -64,7 +64,7 @@ def changed_policy(body: bytes, patch: object, at: datetime) -> VehiclePolicy:
 
 def _policy(given: Mapping[str, Any], issues: list[Issue], policy_id: PolicyId, at: datetime) -> VehiclePolicy:
     fields = read_fields(VehiclePolicy, {**given, "id": policy_id, "at": at}, issues)
-    if not is_timezone(fields.get("timezone_name", "UTC")):
+    if not is_zone(fields.get("timezone_name", "UTC")):
         issues.append(bad_value("timezoneName"))
     schedule, reserve_percent = fields.get("schedule", Schedule()), fields.get("battery_reserve", 0.0)
     for day in Schedule.__struct_fields__:

@@ -7,22 +7,22 @@ import click
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from zoneinfo import ZoneInfo
 
     from ingest.records import InputRecord, Skipped
     from ingest.writer import InputWriter
+    from models.zones import IanaZone
 
 # As ingest.replay.FORMATS: written out so that --help needs no adapters; a test holds them together.
 FORMATS = ("events-jsonl", "tesla-fleet-telemetry", "teslafi-csv")
 
 
-def _zone(_context: click.Context, _option: click.Parameter, name: str) -> "ZoneInfo":
-    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+def _zone(_context: click.Context, _option: click.Parameter, name: str) -> "IanaZone":
+    from models.zones import UnknownZoneError, get_zone
 
     try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise click.BadParameter(f"{name!r} is no IANA time zone") from error
+        return get_zone(name)
+    except UnknownZoneError as error:
+        raise click.BadParameter(str(error)) from error
 
 
 @click.command()
@@ -41,7 +41,7 @@ def replay(
     vehicle: str | None,
     user: str,
     location: str | None,
-    zone: "ZoneInfo",
+    zone: "IanaZone",
     speed: float | None,
     files: tuple[Path, ...],
 ) -> None:

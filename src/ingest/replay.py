@@ -5,10 +5,10 @@ events stream in the order of their file, with constant memory.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import UTC, tzinfo
 from itertools import chain, islice
 from pathlib import Path
 from typing import Final, Protocol, TypeVar
-from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
@@ -32,7 +32,7 @@ class Capture(Struct, frozen=True, kw_only=True):
     format: str
     files: Sequence[Path]
     naming: Naming = Naming()
-    zone: ZoneInfo = ZoneInfo("UTC")
+    zone: tzinfo = UTC
 
 
 def read_capture(capture: Capture, skipped: Skipped) -> Iterator[InputRecord]:

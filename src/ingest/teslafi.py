@@ -8,10 +8,9 @@ charge_energy_added, the car's own count of energy into the battery.
 import csv
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from pathlib import PurePath
 from typing import Final, NamedTuple
-from zoneinfo import ZoneInfo
 
 from ingest.errors import CaptureError
 from ingest.evidence import PlugWatch, plug_record
@@ -49,7 +48,7 @@ def vehicle_of(file_name: str) -> VehicleId:
     return VehicleId(kept[:ID_MAX_CHARS] or "teslafi")
 
 
-def polls(lines: Iterable[Line], vehicle_id: VehicleId, zone: ZoneInfo, skipped: Skipped) -> Iterator[Poll]:
+def polls(lines: Iterable[Line], vehicle_id: VehicleId, zone: tzinfo, skipped: Skipped) -> Iterator[Poll]:
     """The rows of one log. A row that cannot be read is counted. Raises CaptureError where the header is another's."""
     numbered = iter(lines)
     head = next(numbered, None)
@@ -140,7 +139,7 @@ def _cells(line: bytes) -> list[str] | None:
         return None
 
 
-def _in_utc(stamp: str, zone: ZoneInfo, newest: datetime | None) -> datetime | None:
+def _in_utc(stamp: str, zone: tzinfo, newest: datetime | None) -> datetime | None:
     """Naive local time to UTC. Of a repeated hour it is the first, until the clock has stepped back."""
     try:
         local = datetime.fromisoformat(stamp.strip())

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final, TypeVar
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
@@ -27,6 +26,7 @@ from models.units import (
     ENERGY_COUNTER_KWH,
     utc,
 )
+from models.zones import is_zone
 
 
 class Refusal(StrEnum):
@@ -91,20 +91,17 @@ def decode_charge(raw: bytes | None) -> tuple[ChargeSample, tuple[str, ...]]:
 
 
 def decode_policy(raw: bytes) -> VehiclePolicy:
-    """A policy. Raises DecodeError."""
-    policy = _decode(_POLICY, raw)
-    if not is_timezone(policy.timezone_name):
+    """A policy that is to be judged. Raises DecodeError."""
+    policy = decode_taken_policy(raw)
+    if not is_zone(policy.timezone_name):
         raise DecodeError(Refusal.INVALID_MESSAGE, f"{policy.timezone_name!r} is no IANA time zone")
+    return policy
+
+
+def decode_taken_policy(raw: bytes) -> VehiclePolicy:
+    """A policy whose time zone others have judged: it may be one of another release. Raises DecodeError."""
+    policy = _decode(_POLICY, raw)
     return msgspec.structs.replace(policy, at=_utc(policy.at))
-
-
-def is_timezone(name: str) -> bool:
-    """Tell whether this names a zone of the IANA database."""
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return False
-    return True
 
 
 def decode_prices(raw: bytes | None) -> PriceRecord:

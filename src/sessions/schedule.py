@@ -5,16 +5,13 @@ the first one counts. Knows nothing of sessions, nor whether a deadline is met.
 """
 
 from datetime import UTC, datetime, time, timedelta
-from functools import lru_cache
 from typing import Final
-from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
 from models.policy import Deadline, Schedule
+from models.zones import IanaZone, find_zone
 
-# Twice as many as countries have; a zone is a few kB.
-_ZONES_LIMIT: Final = 512
 # A week and a day: where an hour repeats at midnight, next week's first one may have passed before today is over.
 _DAYS_AHEAD: Final = 8
 _DAY: Final = timedelta(days=1)
@@ -28,15 +25,18 @@ class DueTarget(Struct, frozen=True):
 
 
 def next_deadline(schedule: Schedule, timezone_name: str, after: datetime) -> DueTarget | None:
-    """The first deadline later than `after` (aware); None where the schedule has none.
+    """The first deadline later than `after` (aware); None where the schedule has none, or nobody knows its wall time.
 
-    `timezone_name` is one that a policy may have: whatever else raises what ZoneInfo raises. Of two deadlines that a
-    clock change brings to one instant, the higher target counts.
+    A policy that was taken may name a zone that this release does not have (decision 17): an instant made up for its
+    deadlines would be wrong by hours, so it has none. Of two deadlines that a clock change brings to one instant, the
+    higher target counts.
     """
     week = schedule.by_weekday()
     if not any(week):
         return None
-    zone = _zone(timezone_name)
+    zone = find_zone(timezone_name)
+    if zone is None:
+        return None
     midnight = datetime.combine(after.astimezone(zone), time())
     best: DueTarget | None = None
     # From yesterday: no clock was ever put forward by more than a day, and that may have moved its deadline here.
@@ -53,12 +53,7 @@ def next_deadline(schedule: Schedule, timezone_name: str, after: datetime) -> Du
     return best
 
 
-@lru_cache(maxsize=_ZONES_LIMIT)
-def _zone(timezone_name: str) -> ZoneInfo:
-    return ZoneInfo(timezone_name)
-
-
-def _due(deadline: Deadline, midnight: datetime, zone: ZoneInfo) -> DueTarget:
+def _due(deadline: Deadline, midnight: datetime, zone: IanaZone) -> DueTarget:
     hour, minute = int(deadline.deadline[:2]), int(deadline.deadline[3:])
     # fold 0 is the first of two equal wall times; of a missing one, it takes the offset from before the change.
     ready_by = midnight.replace(hour=hour, minute=minute, tzinfo=zone, fold=0).astimezone(UTC)

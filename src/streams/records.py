@@ -13,6 +13,7 @@ from models.codec import (
     decode_plug,
     decode_policy,
     decode_prices,
+    decode_taken_policy,
     decode_target,
 )
 from models.ids import PolicyId, VehicleId, is_id
@@ -119,7 +120,9 @@ def _read_policy(record: InputRecord, generation: bytes) -> ReadEvent:
         gone = PolicyShown(policy_id, None, is_readable=True) if is_ours else None
         event = gone or PolicyDeleted(policy_id, record.logged_at, replaces, is_inherited)
         return ReadEvent(event, record.logged_at, None, policy_id)
-    policy = decode_policy(record.value)
+    # What a worker has restored, one has taken. Were it refused for a zone that is not known here, what stands would go
+    # back to the topic, be refused again, and so on without end.
+    policy = decode_taken_policy(record.value) if restored_by else decode_policy(record.value)
     _check_key(record, policy.id)
     fingerprint = _header(record, FINGERPRINT_HEADER)
     if fingerprint is not None and len(fingerprint) > _FINGERPRINT_CHARS:

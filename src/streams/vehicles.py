@@ -2,9 +2,11 @@
 
 from collections import OrderedDict
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Final, Protocol
 
 from models.ids import PolicyId, VehicleId
+from models.zones import is_zone
+from runtime.logs import get_log
 from sessions.state import Vehicle
 from streams.states import (
     VEHICLE,
@@ -15,6 +17,11 @@ from streams.states import (
     policy_key,
     vehicle_key,
 )
+
+log: Final = get_log()
+
+# Policies whose unknown zone is told: who reads so many lines knows what has happened.
+TOLD_LIMIT: Final = 1_000
 
 
 class Records(Protocol):
@@ -32,6 +39,7 @@ class Vehicles:
         self.records = records
         self._limit = limit
         self._cache: OrderedDict[VehicleId, Vehicle] = OrderedDict()
+        self._told: set[PolicyId] = set()
         self.hits = 0
         self.misses = 0
 
@@ -71,7 +79,25 @@ class Vehicles:
 
     def _read(self, vehicle_id: VehicleId) -> Vehicle | None:
         raw = self.records.get(vehicle_key(vehicle_id))
-        return None if raw is None else decode_vehicle(raw, self.records.get(events_key(vehicle_id)))
+        if raw is None:
+            return None
+        vehicle = decode_vehicle(raw, self.records.get(events_key(vehicle_id)))
+        self._tell_unknown_zones(vehicle)
+        return vehicle
+
+    def _tell_unknown_zones(self, vehicle: Vehicle) -> None:
+        """Warn of policies that were taken with a zone which this release does not have, of each once."""
+        for managed in vehicle.policies:
+            policy = managed.policy
+            if is_zone(policy.timezone_name) or policy.id in self._told or len(self._told) >= TOLD_LIMIT:
+                continue
+            self._told.add(policy.id)
+            log.warning(
+                "the zone of a policy is not known: it counts without deadlines",
+                policy=policy.id,
+                vehicle=vehicle.id,
+                timezone=policy.timezone_name,
+            )
 
     def summaries(self) -> Iterator[tuple[VehicleId, Summary]]:
         """What every vehicle's record begins with."""

@@ -122,6 +122,18 @@ BAD_BODIES: dict[str, tuple[Any, set[tuple[str, str]]]] = {
     ),
     "a folder of zones": (new_body(timezoneName="Europe"), {("timezoneName", "bad-timezone")}),
     "a zone outside of the database": (new_body(timezoneName="../../etc/passwd"), {("timezoneName", "bad-timezone")}),
+    **{
+        f"no zone of the database: {name}": (new_body(timezoneName=name), {("timezoneName", "bad-timezone")})
+        for name in (
+            "localtime",
+            "posixrules",
+            "posix/Europe/Berlin",
+            "right/Europe/Berlin",
+            "Factory",
+            "europe/berlin",
+            "",
+        )
+    },
     "ours to decide": (new_body(id="mine", at="2025-01-01T00:00:00Z"), {("id", "read-only"), ("at", "read-only")}),
     "schedule": (
         new_body(

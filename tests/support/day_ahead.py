@@ -14,10 +14,10 @@ from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from itertools import groupby
 from typing import Final
-from zoneinfo import ZoneInfo
 
 from models.ids import Zone
 from models.prices import PriceRecord, Resolution
+from models.zones import get_zone
 from sessions.prices import PriceBook
 from tests.support.captures import capture
 
@@ -25,7 +25,7 @@ SMARD: Final = "day_ahead_prices/Gro_handelspreise_201901010000_201912312359_Stu
 ELSPOT: Final = "day_ahead_prices/se3_se4_hourly_2023_2024_Elspotprices.csv.gz"
 BELGIUM: Final = "day_ahead_prices/be_dam_15min_2024-01_2025-04_and_2025-10-01_to_13.csv.gz"
 # All of these zones keep the same time; the auction of a day closes at noon of the day before.
-LOCAL: Final = ZoneInfo("Europe/Brussels")
+LOCAL: Final = get_zone("Europe/Brussels")
 AUCTION_TOLD: Final = timedelta(hours=12, minutes=45)
 
 _KWH_PER_MWH: Final = 1_000

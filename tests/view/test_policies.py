@@ -12,9 +12,11 @@ from api.view.policies import (
     document,
     forget_deletions,
     had_key,
+    standing_policies,
 )
+from api.view.records import read_policy
 from api.view.store import Draft
-from models.codec import Refusal
+from models.codec import Refusal, encode
 from models.ids import LocationId, PolicyId, UserId, VehicleId
 from models.policy import NOTHING, VehiclePolicy, policy_tag
 from sessions.policy_rules import DELETION_KEPT
@@ -107,3 +109,21 @@ def test_deletions_leave_nothing_behind_after_a_week() -> None:
     expected = MemoryStore()
     take(expected, START, other)
     assert store.rows == expected.rows
+
+
+def test_a_policy_whose_zone_is_not_known() -> None:
+    """A policy of another release, with a zone that this one lacks, is read as it stands, judges what comes beside it,
+    and is replaced and deleted as any other.
+    """
+    store = MemoryStore()
+    foreign = structs.replace(FIRST, timezone_name="Mars/Base")
+    _, read = read_policy(b"p", encode(foreign))
+    assert read == foreign
+    assert take(store, START, read, replaces=NOTHING) is None
+    assert decoded(stored(store)) == foreign
+    assert standing_policies(store, FIRST.vehicle_id) == [foreign]
+    assert take(store, START, RIVAL, replaces=NOTHING) is Refusal.POLICY_CONFLICT
+    assert take(store, START, FIRST, replaces=policy_tag(foreign)) is None
+    assert take(store, START, foreign, replaces=policy_tag(FIRST)) is None
+    assert take(store, START, None, replaces=policy_tag(foreign)) is None
+    assert document(store, FIRST.id) is None

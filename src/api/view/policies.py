@@ -3,7 +3,8 @@
 A record is judged as the worker judges it (sessions.policy_rules), over the same records in the same order, so the view
 never shows a policy that the worker refuses. What the worker restores is taken as it stands: it is the worker's word.
 Where the view began on a log that was compacted meanwhile it knows fewer deletions than the worker, never others: so it
-may take what the worker refuses until that is restored, and never refuses what the worker takes.
+may take what the worker refuses until that is restored, and never refuses what the worker takes. The same holds of a
+time zone that the worker does not know: which zones there are depends on the release, and the view need not be of its.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,7 +21,7 @@ from api.view.projector import apply_policy, stored_policy
 from api.view.records import UnreadableError, read_policy
 from api.view.rows import PolicyHead, pack, unpack_ids
 from api.view.store import Draft, Store
-from models.codec import decode_policy, encode
+from models.codec import decode_taken_policy, encode
 from models.ids import PolicyId
 from models.policy import FINGERPRINT_HEADER, REPLACES_HEADER, RESTORED_HEADER, VehiclePolicy, policy_tag
 from runtime.partitions import partition_of
@@ -225,7 +226,7 @@ def document(rows: _Rows, policy_id: str) -> PolicyDocument | None:
 
 def decoded(stored: PolicyDocument | None) -> VehiclePolicy | None:
     """The policy that a document holds."""
-    return None if stored is None else decode_policy(stored.body)
+    return None if stored is None else decode_taken_policy(stored.body)
 
 
 def had_key(rows: _Rows, policy_id: str) -> bool:

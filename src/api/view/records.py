@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from api.view.keys import microseconds
 from api.view.rows import SessionHead
-from models.codec import DecodeError, decode_policy
+from models.codec import DecodeError, decode_taken_policy
 from models.ids import WireLocationId, WirePolicyId, WireUserId, WireVehicleId, is_id
 from models.policy import VehiclePolicy
 from models.session import SessionState
@@ -107,14 +107,18 @@ def _opened(value: bytes) -> tuple[bytes, _Session]:
 
 
 def read_policy(key: bytes | None, value: bytes | None) -> tuple[str, VehiclePolicy | None]:
-    """A policy by its id; None where it was deleted. Raises UnreadableError."""
+    """A policy by its id; None where it was deleted. Raises UnreadableError.
+
+    Its time zone is the worker's to judge: a view that did so too, with the zones of another release, would lack what
+    the worker has taken.
+    """
     policy_id = _key(key)
     if not is_id(policy_id):
         raise UnreadableError("the key is not a policy id")
     if value is None:
         return policy_id, None
     try:
-        policy = decode_policy(value)
+        policy = decode_taken_policy(value)
     except DecodeError as error:
         raise UnreadableError(str(error)) from error
     if policy.id != policy_id:

@@ -5,7 +5,15 @@ from datetime import UTC, datetime
 
 import pytest
 
-from models.codec import DecodeError, Refusal, decode_charge, decode_plug, decode_policy, encode
+from models.codec import (
+    DecodeError,
+    Refusal,
+    decode_charge,
+    decode_plug,
+    decode_policy,
+    decode_taken_policy,
+    encode,
+)
 from models.topics import INPUT_LIMIT_BYTES
 
 CHARGE: dict[str, object] = {"eventId": "e-1", "vehicleId": "car-1", "userId": "ann", "at": "2025-03-04T08:00:00Z"}
@@ -165,6 +173,8 @@ POLICY_REFUSED: list[dict[str, object]] = [
     {"id": None},
     {"isEnabled": None},
     {"batteryReserve": 101},
+    {"timezoneName": "right/Europe/Berlin"},
+    {"timezoneName": None},
     {"maxChargeRate": 0},
     {"at": "2025-03-04T08:00:00"},
     {"at": "0001-01-01T00:00:00+14:00"},
@@ -180,3 +190,12 @@ def test_policy_refused(fields: dict[str, object]) -> None:
     with pytest.raises(DecodeError) as refused:
         decode_policy(raw(POLICY, **fields))
     assert refused.value.reason == Refusal.INVALID_MESSAGE
+
+
+def test_a_policy_that_was_taken_keeps_its_zone() -> None:
+    """What another release has taken is read with its zone, known here or not; all else of it is judged as ever."""
+    taken = decode_taken_policy(raw(POLICY, timezoneName="Mars/Base", at="2025-03-04T09:00:00+01:00"))
+    assert (taken.timezone_name, taken.at.tzinfo) == ("Mars/Base", UTC)
+    assert decode_taken_policy(encode(taken)) == taken
+    with pytest.raises(DecodeError):
+        decode_taken_policy(raw(POLICY, timezoneName=7))

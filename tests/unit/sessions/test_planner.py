@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from zoneinfo import ZoneInfo
 
 import pytest
 from msgspec import structs
 
+from models.zones import get_zone
 from sessions.planner import BlockType, Plan, PlannedBlock, PlanRequest, done_at, energy_by, horizon_quarters, make_plan
 from tests.builders import minute
 from tests.support.plan_laws import check_plan
@@ -426,7 +426,7 @@ def test_running(name: str) -> None:
 
 def test_zones_of_time() -> None:
     """A plan depends on instants alone, in whatever zone they are told, and its own times are in UTC."""
-    brussels = ZoneInfo("Europe/Brussels")
+    brussels = get_zone("Europe/Brussels")
     # 02:10 occurs twice that night; a quarter-hour before the second one is 01:55 UTC + 1 h.
     ready_by = datetime(2025, 10, 26, 2, 10, tzinfo=brussels, fold=1)
     now = datetime(2025, 10, 25, 23, 50, tzinfo=UTC)

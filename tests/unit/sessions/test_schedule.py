@@ -3,13 +3,13 @@
 from datetime import UTC, datetime, time, timedelta
 from functools import cache
 from typing import Final
-from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.policy import Deadline, Schedule
+from models.zones import get_zone
 from sessions.schedule import DueTarget, next_deadline
 
 _DAY_NAMES: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -150,7 +150,7 @@ def test_a_schedule_without_deadlines_is_never_due() -> None:
 def test_the_zone_of_now_does_not_matter() -> None:
     """One instant gives one answer, in whatever zone it is told, and the answer is in UTC."""
     after = _utc("2025-10-26T00:10")
-    local = after.astimezone(ZoneInfo("America/New_York"))
+    local = after.astimezone(get_zone("America/New_York"))
     due = next_deadline(_every_day("02:30"), "Europe/Berlin", local)
     assert due == next_deadline(_every_day("02:30"), "Europe/Berlin", after)
     assert due is not None
@@ -214,7 +214,7 @@ def _walk(zone_name: str, change: datetime) -> dict[datetime, datetime]:
 
     A minute that is skipped counts when the clock has gone on for as long as it would have taken to come to it.
     """
-    zone = ZoneInfo(zone_name)
+    zone = get_zone(zone_name)
     first: dict[datetime, datetime] = {}
     start = change - timedelta(days=10)
     before = start.astimezone(zone).replace(tzinfo=None) - _MINUTE

@@ -211,3 +211,47 @@ def test_ids_grow_with_changes_alone() -> None:
 def test_only_a_regular_target_has_a_time() -> None:
     """Charging at once has none, nor has no target."""
     assert [ready_by(one) for one in (None, wanted_at_once(), wanted(80, 5))] == [None, None, minute(5)]
+
+
+def test_a_zone_that_is_not_known_is_no_deadline() -> None:
+    """A policy that another release has taken, with a zone of its own, wants a full battery at no time."""
+    written = policy(0, by="10:00", percent=80.0)
+    unknown = structs.replace(written, policy=structs.replace(written.policy, timezone_name="Mars/Base"))
+    assert targets(run(unknown, plug(10, where=HOME, level=50))) == ["1 100 by None POLICY"]
+
+
+@pytest.mark.parametrize("reached", [False, True], ids=["missed", "reached"])
+def test_a_zone_that_is_lost_during_a_visit_ends_nothing(reached: bool) -> None:
+    """..rolled back to a release without the zone..  Every event is still taken; the deadline in force stays in force
+    until its time, and then the battery is to be filled, at no time.
+    """
+    begun = plugged(sample(60, level=80 if reached else 60)).vehicle
+    (managed,) = begun.policies
+    lost = structs.replace(managed, policy=structs.replace(managed.policy, timezone_name="Mars/Base"))
+    story = run(
+        timer(100),
+        sample(110, level=80 if reached else 70),
+        timer(125),
+        target(130, session_id(), at_once(90)),
+        target(131, session_id(), None),
+        sample(140, level=81),
+        timer(150 + DAY),
+        unplug(160 + DAY),
+        timer(200 + DAY),
+        plug(300 + DAY, where=HOME, level=50),
+        rules=LOSSLESS,
+        before=structs.replace(begun, policies=(lost,)),
+    )
+    assert story.refusals == []
+    assert story.phases[-3:] == ["p1 SETTLED", "p1 UPCOMING", "p1 ACTIVE:REGULAR"]
+    assert targets(story)[-1] == "1 100 by None POLICY"
+
+
+def test_a_zone_that_is_lost_while_a_session_is_awaited_ends_nothing() -> None:
+    """..rolled back to a release without the zone..  The awaited deadline passes, and none takes its place."""
+    awaited = run(HOME_BY_TEN).vehicle
+    (managed,) = awaited.policies
+    lost = structs.replace(managed, policy=structs.replace(managed.policy, timezone_name="Mars/Base"))
+    story = run(timer(119), timer(125), timer(130 + DAY), before=structs.replace(awaited, policies=(lost,)))
+    assert targets(story) == ["2 100 by None POLICY"]
+    assert [minutes(change.created_at) for change in story.changes] == [120]

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar
 
+import pytest
 from msgspec import structs
 from msgspec.json import encode
 
@@ -25,6 +26,7 @@ from runtime.partitions import partition_of
 from sessions.events import CommandIssued, Decision, Event, Rules, TimerDue
 from sessions.prices import PriceBook
 from sessions.state import Vehicle
+from sessions.targets import ready_by
 from sessions.timers import Wake
 from streams.logic import SessionLogic
 from streams.outbox import OutputRecord
@@ -573,3 +575,41 @@ def test_a_price_wakes_a_silent_vehicle() -> None:
     bench.processor.prices_changed([Zone("DE-LU")])
     bench.processor.ask_anew(10)
     assert bench.timers.due(NOW, 0.0, 10) == [CAR]
+
+
+def with_zone_of_another_release(bench: Bench) -> None:
+    """Policy p stands with a deadline and a zone that only another release has, as after a roll-back."""
+    week = {"monday": {"deadline": "07:00", "minimumChargeTarget": 80}}
+    former = policy(timezoneName="Mars/Base", schedule=week)
+    bench.take(structs.replace(former, headers=((RESTORED_HEADER, b"another release"),)))
+    assert bench.policies == {"p": CAR}
+
+
+def test_a_policy_whose_zone_is_not_known_is_planned_without_deadlines(capsys: pytest.CaptureFixture[str]) -> None:
+    """A worker begins anew with such a policy, asks its vehicle anew and takes its records; the log names it once."""
+    bench = Bench()
+    with_zone_of_another_release(bench)
+    capsys.readouterr()
+    bench.logic = SessionLogic(Rules(visit_timeout=timedelta(hours=1)), PriceBook())
+    bench.start()
+    assert bench.processor.ask_anew(10)
+    bench.take(plug(0, True), plug(5, True))
+    bench.fire(T0 + timedelta(minutes=30))
+    (managed,) = bench.vehicles[CAR].policies
+    assert managed.session is not None
+    assert ready_by(managed.session.target) is None
+    assert capsys.readouterr().out.count("the zone of a policy is not known") == 1
+
+
+def test_a_policy_whose_zone_is_not_known_is_restored_once() -> None:
+    """A refused record of such a policy puts back what stands, and what was put back is not refused for its zone."""
+    bench = Bench()
+    with_zone_of_another_release(bench)
+    bench.take(policy(timezoneName="Mars/Outpost"))
+    (refused,) = bench.of(dead_letter_topic(VEHICLE_POLICIES))
+    assert dict(refused.headers)["dlq-reason"] == b"INVALID_MESSAGE"
+    (restored,) = bench.of(VEHICLE_POLICIES)
+    assert b'"timezoneName":"Mars/Base"' in (restored.value or b"")
+    before = len(bench.published)
+    bench.take(InputRecord(restored.topic, HOME, 9, restored.key, restored.value, T0, tuple(restored.headers)))
+    assert len(bench.published) == before
