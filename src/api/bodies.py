@@ -33,8 +33,8 @@ _FAULTS: Final[Mapping[str, tuple[str, str]]] = {
     "batteryReserve": _PERCENT,
     "minimumChargeTarget": _PERCENT,
     "deadline": ("bad-time-of-day", "must be a time of day, 00:00 to 23:59"),
-    "maxChargeRate": ("bad-power", "must be a number of kW above 0, at most 4000, or null"),
-    "batteryCapacity": ("bad-energy", "must be a number of kWh above 0, at most 2000, or null"),
+    "maxChargeRate": ("bad-power", "must be a number of kW from 0.1 to 4000, or null"),
+    "batteryCapacity": ("bad-energy", "must be a number of kWh from 0.1 to 2000, or null"),
     "readyBy": ("bad-time", "must be an RFC 3339 time with an offset, such as 2025-01-31T17:30:00Z"),
 }
 
@@ -90,7 +90,9 @@ def read_fields(kind: type[Struct], given: object, issues: list[Issue], path: st
                 taken[field.name] = nested(**inner)
             continue
         try:
-            taken[field.name] = msgspec.convert(given[name], field.type)
+            value = msgspec.convert(given[name], field.type)
+            # JSON has a -0.0, which equals 0 and is written otherwise: one value, one spelling.
+            taken[field.name] = value + 0.0 if isinstance(value, float) else value
         except msgspec.ValidationError:
             issues.append(Issue(place, *_FAULTS[name]))
     return taken

@@ -22,7 +22,7 @@ from api.openapi import Pagination
 from api.policy_bodies import MERGE_PATCH
 from api.requests import PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX
 from models.ids import WireLocationId, WirePolicyId, WireUserId, WireVehicleId, WireZone
-from models.policy import Deadline, PositiveKw, PositiveKwh, Schedule, TimeOfDay, VehiclePolicy
+from models.policy import Deadline, PolicyKw, PolicyKwh, Schedule, TimeOfDay, VehiclePolicy
 from models.target import ImmediateStartOverride, RegularOverride
 from models.units import Percent
 
@@ -47,8 +47,8 @@ class NewVehiclePolicy(Struct, frozen=True, rename="camel", kw_only=True):
     zone: WireZone | None = None
     battery_reserve: Percent = 0.0
     schedule: Schedule = Schedule()
-    max_charge_rate: PositiveKw | None = None
-    battery_capacity: PositiveKwh | None = None
+    max_charge_rate: PolicyKw | None = None
+    battery_capacity: PolicyKwh | None = None
 
 
 class DeadlinePatch(Struct, frozen=True, rename="camel", kw_only=True):
@@ -85,8 +85,8 @@ class VehiclePolicyPatch(Struct, frozen=True, rename="camel", kw_only=True):
     zone: WireZone | UnsetType | None = UNSET
     battery_reserve: Percent | UnsetType | None = UNSET
     schedule: SchedulePatch | UnsetType | None = UNSET
-    max_charge_rate: PositiveKw | UnsetType | None = UNSET
-    battery_capacity: PositiveKwh | UnsetType | None = UNSET
+    max_charge_rate: PolicyKw | UnsetType | None = UNSET
+    battery_capacity: PolicyKwh | UnsetType | None = UNSET
 
 
 SAID_BY_CLIENTS.update(kind.__name__ for kind in (Schedule, Deadline, SchedulePatch, DeadlinePatch))
