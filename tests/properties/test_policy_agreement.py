@@ -1,9 +1,11 @@
 """The API's view of the policies and the worker's own, over the same log: they agree after every record."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from unittest.mock import patch
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Struct, structs
 
@@ -22,6 +24,7 @@ from models.codec import encode
 from models.ids import LocationId, PolicyId, UserId, VehicleId
 from models.policy import NOTHING, REPLACES_HEADER, VehiclePolicy, policy_tag
 from models.topics import VEHICLE_POLICIES
+from sessions import policy_rules
 from sessions.events import PolicyRestored, Rules, new_vehicle
 from sessions.lifecycle import apply
 from sessions.state import Vehicle, managed_by
@@ -31,7 +34,7 @@ from streams.updates import UpdateEncoder
 from tests.support.memory_store import MemoryStore
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
-IDS, USERS, PLACES, VEHICLES = ("a", "b", "c"), ("u1", "u2"), ("home", "work"), ("v1", "v2")
+IDS, USERS, PLACES, VEHICLES = ("a", "b", "c", "d", "e"), ("u1", "u2"), ("home", "work"), ("v1", "v2")
 AHEAD = timedelta(minutes=6)
 
 
@@ -167,6 +170,38 @@ def test_view_and_worker_agree(history: list[Written], restores_at_once: bool) -
 def _both(store: MemoryStore, worker: Worker, record: InputRecord) -> list[PolicyRestored]:
     take_into(store, record)
     return worker.take(record)
+
+
+@settings(max_examples=200)
+@given(HISTORIES, st.integers(1, 3), st.integers(1, 4))
+def test_view_and_worker_agree_on_the_limits(history: list[Written], per_user: int, per_vehicle: int) -> None:
+    """Whoever writes what, after every record both hold the same policies, no user more than he may for a vehicle, and
+    no vehicle more than it may; what a user has elsewhere, or another has, is none of the first limit's business.
+    """
+    with limits(per_user, per_vehicle):
+        store, worker = MemoryStore(), Worker()
+        for number, written in enumerate(history):
+            record = record_of(written, number, store)
+            for restored in restoring(worker.take(record), number):
+                assert worker.take(restored) == []
+            take_into(store, record)
+            assert shown(store) == worker.policies()
+            for vehicle in VEHICLES:
+                users = [policy.user_id for policy in standing_policies(store, vehicle)]
+                assert len(users) <= per_vehicle
+                assert all(users.count(UserId(user)) <= per_user for user in USERS)
+
+
+@contextmanager
+def limits(per_user: int, per_vehicle: int) -> Iterator[None]:
+    """So few policies that a short history reaches their number."""
+    with (
+        patch.object(policy_rules, "POLICIES_PER_USER", per_user),
+        patch.object(policy_rules, "POLICIES_PER_VEHICLE", per_vehicle),
+        patch.object(policy_rules, "DELETIONS_PER_USER", per_user),
+        patch.object(policy_rules, "DELETIONS_PER_VEHICLE", per_vehicle),
+    ):
+        yield
 
 
 @given(

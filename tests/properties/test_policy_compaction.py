@@ -6,6 +6,7 @@ every record behind that point.
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from unittest.mock import patch
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,6 +17,7 @@ from models.codec import encode
 from models.ids import LocationId, PolicyId, UserId, VehicleId
 from models.policy import FINGERPRINT_HEADER, NOTHING, REPLACES_HEADER, VehiclePolicy
 from models.topics import VEHICLE_POLICIES
+from sessions import policy_rules
 from sessions.events import PolicyRestored
 from streams.records import InputRecord
 from tests.properties.test_policy_agreement import AHEAD, PLACES, START, Worker, restored_record, shown, take_into
@@ -136,6 +138,19 @@ def test_what_compaction_leaves_is_enough(history: list[Written]) -> None:
     for cut in range(len(live.log) + 1):
         for keeps_tombstones in (True, False):
             begin_anew(live, cut, keeps_tombstones=keeps_tombstones)
+
+
+@settings(max_examples=200)
+@given(HISTORIES)
+def test_what_compaction_leaves_keeps_within_the_limits(history: list[Written]) -> None:
+    """Where only one policy of a user's two can stand, whoever begins anew comes to the very one that stands."""
+    live = Live()
+    with patch.object(policy_rules, "POLICIES_PER_USER", 1):
+        for written in history:
+            live.write(written)
+        for cut in range(len(live.log) + 1):
+            for keeps_tombstones in (True, False):
+                begin_anew(live, cut, keeps_tombstones=keeps_tombstones)
 
 
 def begin_anew(live: Live, cut: int, *, keeps_tombstones: bool) -> None:

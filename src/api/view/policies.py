@@ -21,7 +21,7 @@ from api.view.records import UnreadableError, read_policy
 from api.view.rows import PolicyHead, pack, unpack_ids
 from api.view.store import Draft, Store
 from models.codec import decode_policy, encode
-from models.ids import PolicyId
+from models.ids import PolicyId, UserId
 from models.policy import FINGERPRINT_HEADER, REPLACES_HEADER, RESTORED_HEADER, VehiclePolicy, policy_tag
 from runtime.partitions import partition_of
 from sessions.arrival import refusal_by_time
@@ -187,7 +187,8 @@ def _note_deletion(draft: Draft, record: PolicyRecord, known: PolicyHead | None,
         draft.put(_gone_key(policy_id), gone_at[1:])
     if known is not None and not record.is_restored:
         vehicle_id = known.vehicle_id
-        deleted = with_deletion(_deleted(draft, vehicle_id), PolicyId(policy_id), record.logged_at)
+        remembered = _deleted(draft, vehicle_id)
+        deleted = with_deletion(remembered, PolicyId(policy_id), UserId(known.user_id), record.logged_at)
         _keep_deleted(draft, vehicle_id, deleted)
     if fingerprint is not None or vehicle_id:
         draft.put(gone_at + policy_id.encode(), vehicle_id.encode())
