@@ -58,6 +58,9 @@ class VehiclePolicy(Struct, frozen=True, rename="camel", kw_only=True):
 # Marks the records by which the worker restores a policy, and names the state that it had. A worker that goes on with
 # that state knows more than they tell; to one that has lost it they are what stands.
 RESTORED_HEADER: Final = "policy-restored"
+# Goes with that: the offset of the record in answer to which the worker restored the policy. Who has taken a later one
+# of it since knows more than the worker did then.
+ANSWERS_HEADER: Final = "policy-restored-after"
 # Names the version that a record replaces, by its tag: where another stands by then, the record is refused, so that
 # two who change one policy at a time never overwrite each other unseen. Without it a record replaces whatever stands.
 REPLACES_HEADER: Final = "policy-replaces"

@@ -154,6 +154,30 @@ def test_whatever_stands_is_changed(pair: tuple[PolicyClient, PolicyClient]) -> 
     assert sorted(answer.status_code for answer in ends) == [204, *[404] * 7]
 
 
+def test_whatever_stands_is_changed_by_two_processes(pair: tuple[PolicyClient, PolicyClient]) -> None:
+    """Where two processes are asked at once to change whatever stands, all say that they did, and each change is in
+    what stands in the end: what the worker put back meanwhile hides none from another's.
+    """
+    for _ in range(ROUNDS):
+        _change_each_day(pair)
+
+
+def _change_each_day(pair: tuple[PolicyClient, PolicyClient]) -> None:
+    made = pair[0].made().json()
+    wait_until(lambda: pair[1].get(made["id"]).status_code == 200, SOON_S, "the other process has it")
+    wishes = {day: {"deadline": "06:00", "minimumChargeTarget": 90} for day in made["schedule"]}
+    answers = at_once(
+        *(
+            partial(pair[number % 2].patch, made["id"], {"schedule": {day: wish}})
+            for number, (day, wish) in enumerate(wishes.items())
+        )
+    )
+    assert [answer.status_code for answer in answers] == [200] * len(wishes), [answer.text for answer in answers]
+    wait_until(
+        lambda: [each.get(made["id"]).json()["schedule"] for each in pair] == [wishes] * 2, SOON_S, "every change"
+    )
+
+
 def test_a_users_limit_holds_wherever_it_is_asked_for(system: System, pair: tuple[PolicyClient, PolicyClient]) -> None:
     """However many policies of one vehicle a user asks two processes for at the same time, exactly a hundred are made,
     every other call is a 409, and the worker takes back what was written beyond; another user makes his own, and the

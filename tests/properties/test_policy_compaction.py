@@ -10,7 +10,7 @@ from unittest.mock import patch
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from api.view.policies import PolicyDocument, document
 from models.codec import encode
@@ -84,16 +84,17 @@ class Live:
         owed = self._append(record_of(written, self.now, self.tags[written.policy_id]))
         while owed:
             self.now += timedelta(milliseconds=5)
-            owed = [more for each in owed for more in self._append(restored_record(each, b"first", self.now))]
+            cause = self.log[-1]
+            owed = [more for each in owed for more in self._append(restored_record(each, b"first", self.now, cause))]
         self.quiet[len(self.log)] = documents(self.store)
         stored = document(self.store, written.policy_id)
         if stored is not None and stored.tag != self.tags[written.policy_id][-1]:
             self.tags[written.policy_id].append(stored.tag)
 
     def _append(self, record: InputRecord) -> list[PolicyRestored]:
-        self.log.append(record)
-        take_into(self.store, record)
-        return self.worker.take(record)
+        self.log.append(structs.replace(record, offset=len(self.log)))
+        take_into(self.store, self.log[-1])
+        return self.worker.take(self.log[-1])
 
 
 def record_of(written: Written, at: datetime, tags: list[str]) -> InputRecord:
