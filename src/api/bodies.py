@@ -35,8 +35,8 @@ _FAULTS: Final[Mapping[str, tuple[str, str]]] = {
     "batteryReserve": _PERCENT,
     "minimumChargeTarget": _PERCENT,
     "deadline": ("bad-time-of-day", "must be a time of day, 00:00 to 23:59"),
-    "maxChargeRate": ("bad-power", "must be a number of kW above 0, at most 4000, or null"),
-    "batteryCapacity": ("bad-energy", "must be a number of kWh above 0, at most 2000, or null"),
+    "maxChargeRate": ("bad-power", "must be a number of kW from 0.1 to 4000, or null"),
+    "batteryCapacity": ("bad-energy", "must be a number of kWh from 0.1 to 2000, or null"),
     "readyBy": ("bad-time", "must be an RFC 3339 time with an offset, such as 2025-01-31T17:30:00Z"),
 }
 
@@ -108,7 +108,8 @@ def _converted(given: object, kind: Any) -> Any:
     # msgspec is more generous with times than RFC 3339, and than our own parameters.
     if isinstance(value, datetime) and isinstance(given, str) and not is_time(given):
         raise msgspec.ValidationError
-    return value
+    # JSON has a -0.0, which equals 0 and is written otherwise: one value, one spelling.
+    return value + 0.0 if isinstance(value, float) else value
 
 
 def _struct_in(annotation: Any) -> type[Struct] | None:

@@ -23,12 +23,12 @@ from api.contract import (
 from api.examples import POLICIES_AFTER, POLICIES_BEFORE, POLICY, POLICY_ETAG, UPCOMING
 from api.openapi import Pagination
 from api.policy_bodies import MERGE_PATCH
-from api.policy_writes import POLICIES_PER_VEHICLE
 from api.requests import PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX
 from models.ids import WireLocationId, WirePolicyId, WireUserId, WireVehicleId, WireZone
-from models.policy import Deadline, PositiveKw, PositiveKwh, Schedule, TimeOfDay, VehiclePolicy
+from models.policy import Deadline, PolicyKw, PolicyKwh, Schedule, TimeOfDay, VehiclePolicy
 from models.target import ImmediateStartOverride, RegularOverride
 from models.units import Percent
+from sessions.policy_rules import POLICIES_PER_USER
 
 
 class PolicyList(Struct, frozen=True):
@@ -51,8 +51,8 @@ class NewVehiclePolicy(Struct, frozen=True, rename="camel", kw_only=True):
     zone: WireZone | None = None
     battery_reserve: Percent = 0.0
     schedule: Schedule = Schedule()
-    max_charge_rate: PositiveKw | None = None
-    battery_capacity: PositiveKwh | None = None
+    max_charge_rate: PolicyKw | None = None
+    battery_capacity: PolicyKwh | None = None
 
 
 class DeadlinePatch(Struct, frozen=True, rename="camel", kw_only=True):
@@ -89,8 +89,8 @@ class VehiclePolicyPatch(Struct, frozen=True, rename="camel", kw_only=True):
     zone: WireZone | UnsetType | None = UNSET
     battery_reserve: Percent | UnsetType | None = UNSET
     schedule: SchedulePatch | UnsetType | None = UNSET
-    max_charge_rate: PositiveKw | UnsetType | None = UNSET
-    battery_capacity: PositiveKwh | UnsetType | None = UNSET
+    max_charge_rate: PolicyKw | UnsetType | None = UNSET
+    battery_capacity: PolicyKwh | UnsetType | None = UNSET
 
 
 SAID_BY_CLIENTS.update(kind.__name__ for kind in (Schedule, Deadline, SchedulePatch, DeadlinePatch))
@@ -157,7 +157,12 @@ _CONFLICT: Final = problem(
 )
 _NOT_CREATED: Final = any_of(
     _CONFLICT,
-    problem(409, "too-many-policies", "Conflict", f"The vehicle has {POLICIES_PER_VEHICLE} policies."),
+    problem(
+        409,
+        "too-many-policies",
+        "Conflict",
+        f"This user can have no more policies for this vehicle, at most {POLICIES_PER_USER}.",
+    ),
     problem(409, "idempotency-key-used", "Conflict", "The policy that this Idempotency-Key made was deleted since."),
 )
 _CONDITIONS: Final = problem(

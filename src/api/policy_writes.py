@@ -2,13 +2,14 @@
 
 What another process writes at the same time is not seen by the check; the log's order decides then, for the worker and
 for every view alike (sessions.policy_rules), and this record's verdict says how. A refused record is overwritten by the
-worker with what stands, so nothing has to be taken back here.
+worker with what stands, so nothing has to be taken back here. Requests of this process take turns at a policy.
 """
 
 import asyncio
 import hashlib
 import uuid
-from collections.abc import Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import asynccontextmanager
 from datetime import datetime
 from http import HTTPStatus
 from typing import Any, Final
@@ -18,6 +19,7 @@ from msgspec.json import encode as to_json
 
 from api.policy_bodies import changed_policy
 from api.problems import Issue, ProblemError, not_found, unavailable
+from api.turns import NoTurnError, Turns
 from api.view.policies import (
     REQUEST_HEADER,
     PolicyDocument,
@@ -34,14 +36,10 @@ from models.ids import PolicyId
 from models.policy import FINGERPRINT_HEADER, NOTHING, REPLACES_HEADER, VehiclePolicy, policy_tag
 from runtime.partitions import partition_of
 from sessions.events import Refused
-from sessions.policy_rules import refusal_to_write
+from sessions.policy_rules import POLICIES_PER_USER, refusal_to_write
 
-# Seconds from the first byte to Kafka until the record must have been read back.
+# Seconds from the request until its record must have been read back, however many had their turn or came first.
 READ_BACK_S: Final = 5.0
-# Policies of one vehicle, enabled or not: each is in the worker's state of it.
-POLICIES_PER_VEHICLE: Final = 100
-# Attempts at a change that takes whatever stands, each over the version that the last one met.
-_ATTEMPTS: Final = 5
 _RETRY_AFTER_S: Final = 1
 _NAMESPACE: Final = uuid.UUID("6b0f5a0e-52b8-5d0a-9c51-0f1b54c6f7a1")
 
@@ -54,6 +52,7 @@ class PolicyWrites:
         self._writer = writer
         self._topic = topic
         self._now = now
+        self._turns = Turns()
 
     async def create(
         self, asked: VehiclePolicy, subject: str | None, idempotency_key: str | None
@@ -66,50 +65,57 @@ class PolicyWrites:
         """
         fingerprint = None if idempotency_key is None else _fingerprint(asked)
         policy = structs.replace(asked, id=_new_id(asked, subject, idempotency_key))
-        known = self._made_before(policy.id, fingerprint)
-        if known is not None:
-            return known, False
-        self._check(policy, NOTHING)
-        refused = await self._write(policy, policy.id, policy.vehicle_id, NOTHING, fingerprint)
-        if refused is not None:
-            # The same call in another process may have come first.
+        async with self._turn(policy.id) as until_s:
             known = self._made_before(policy.id, fingerprint)
             if known is not None:
                 return known, False
-            raise _refusal(refused)
-        return _written(policy), True
+            self._check(policy, NOTHING)
+            refused = await self._write(policy, policy.id, policy.vehicle_id, NOTHING, fingerprint, until_s)
+            if refused is not None:
+                # The same call in another process may have come first.
+                known = self._made_before(policy.id, fingerprint)
+                if known is not None:
+                    return known, False
+                raise _refusal(refused)
+            return _written(policy), True
 
     async def change(
         self, policy_id: str, user_id: str | None, tags: Collection[str] | None, patch: object
     ) -> PolicyDocument:
         """The policy with a merge patch on it. `tags`: the versions that may be replaced; None: any."""
-        for _ in range(_ATTEMPTS):
-            stored, known = self._standing(policy_id, user_id, tags)
-            policy = changed_policy(stored.body, patch, self._now())
-            if policy == known:
-                return stored
-            self._check(policy, stored.tag)
-            refused = await self._write(policy, policy_id, known.vehicle_id, stored.tag, stored.fingerprint)
-            if refused is None:
-                return _written(policy)
-            if refused.reason is not Refusal.POLICY_STALE:
-                raise _refusal(refused)
-            if tags is not None:
-                break
-        raise _changed_meanwhile()
+        async with self._turn(policy_id) as until_s:
+            while True:
+                stored, known = self._standing(policy_id, user_id, tags)
+                policy = changed_policy(stored.body, patch, self._now())
+                if policy == known:
+                    return stored
+                self._check(policy, stored.tag)
+                refused = await self._write(
+                    policy, policy_id, known.vehicle_id, stored.tag, stored.fingerprint, until_s
+                )
+                if refused is None:
+                    return _written(policy)
+                _refuse_unless_again(refused, tags, until_s)
 
     async def delete(self, policy_id: str, user_id: str | None, tags: Collection[str] | None) -> None:
         """The policy is gone. `tags`: the versions that may be deleted; None: any."""
-        for _ in range(_ATTEMPTS):
-            stored, known = self._standing(policy_id, user_id, tags)
-            refused = await self._write(None, policy_id, known.vehicle_id, stored.tag, stored.fingerprint)
-            if refused is None:
-                return
-            if refused.reason is not Refusal.POLICY_STALE:
-                raise _refusal(refused)
-            if tags is not None:
-                break
-        raise _changed_meanwhile()
+        async with self._turn(policy_id) as until_s:
+            while True:
+                stored, known = self._standing(policy_id, user_id, tags)
+                refused = await self._write(None, policy_id, known.vehicle_id, stored.tag, stored.fingerprint, until_s)
+                if refused is None:
+                    return
+                _refuse_unless_again(refused, tags, until_s)
+
+    @asynccontextmanager
+    async def _turn(self, policy_id: str) -> AsyncIterator[float]:
+        """The turn at a policy, and by when (of the event loop's clock) its request must be answered."""
+        until_s = asyncio.get_running_loop().time() + READ_BACK_S
+        try:
+            async with self._turns.at(policy_id, until_s):
+                yield until_s
+        except NoTurnError as error:
+            raise _contended() from error
 
     def _standing(
         self, policy_id: str, user_id: str | None, tags: Collection[str] | None
@@ -143,12 +149,15 @@ class PolicyWrites:
         refused = refusal_to_write(standing, policy, replaces, is_deleted=False)
         if refused is not None and refused.reason is not Refusal.POLICY_STALE:
             raise _refusal(refused)
-        if len(standing) >= POLICIES_PER_VEHICLE and all(each.id != policy.id for each in standing):
-            detail = f"The vehicle has {POLICIES_PER_VEHICLE} policies; delete one first."
-            raise ProblemError(HTTPStatus.CONFLICT, "too-many-policies", detail)
 
     async def _write(
-        self, policy: VehiclePolicy | None, policy_id: str, vehicle_id: str, replaces: str, fingerprint: str | None
+        self,
+        policy: VehiclePolicy | None,
+        policy_id: str,
+        vehicle_id: str,
+        replaces: str,
+        fingerprint: str | None,
+        until_s: float,
     ) -> Refused | None:
         """Write a record (None: a deletion) and say what became of it once it is read back."""
         request = uuid.uuid4().hex
@@ -156,7 +165,7 @@ class PolicyWrites:
         if fingerprint is not None:
             headers[FINGERPRINT_HEADER] = fingerprint
         try:
-            async with asyncio.timeout(READ_BACK_S):
+            async with asyncio.timeout_at(until_s):
                 with self._view.verdicts.expect(request) as verdict:
                     partition = partition_of(vehicle_id, await self._writer.partitions(self._topic))
                     await self._writer.write(
@@ -198,6 +207,16 @@ def _written(policy: VehiclePolicy) -> PolicyDocument:
     return PolicyDocument(encode(policy), policy_tag(policy))
 
 
+def _refuse_unless_again(refused: Refused, tags: Collection[str] | None, until_s: float) -> None:
+    """Whoever takes whatever stands takes what came first too, while there is time: never does he hear of a version
+    that he did not name. Raises ProblemError.
+    """
+    if refused.reason is not Refusal.POLICY_STALE or tags is not None:
+        raise _refusal(refused)
+    if asyncio.get_running_loop().time() >= until_s:
+        raise _contended()
+
+
 def _refusal(refused: Refused) -> ProblemError:
     match refused.reason:
         case Refusal.POLICY_CONFLICT:
@@ -206,9 +225,18 @@ def _refusal(refused: Refused) -> ProblemError:
             return ProblemError(HTTPStatus.CONFLICT, "policy-conflict", detail, issues=issues)
         case Refusal.POLICY_STALE:
             return _changed_meanwhile()
+        case Refusal.POLICY_LIMIT:
+            # The same words for either limit: how many policies other users have is not for this one to know.
+            detail = f"This user can have no more policies for this vehicle, at most {POLICIES_PER_USER}."
+            return ProblemError(HTTPStatus.CONFLICT, "too-many-policies", detail)
         case _:
             # The log's clock, or its partitions, are not as this process takes them to be.
             return unavailable(f"The log refused the change: {refused.detail}.", _RETRY_AFTER_S)
+
+
+def _contended() -> ProblemError:
+    detail = f"Others changed the policy for {READ_BACK_S:g} s without a pause; nothing came of this change. Repeat it."
+    return unavailable(detail, _RETRY_AFTER_S)
 
 
 def _changed_meanwhile() -> ProblemError:

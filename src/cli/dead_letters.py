@@ -26,6 +26,7 @@ REASONS = (
     "IN_FUTURE",
     "POLICY_CONFLICT",
     "POLICY_IMMUTABLE",
+    "POLICY_LIMIT",
     "POLICY_STALE",
 )
 # Of a value that is shown as text or in hexadecimal.

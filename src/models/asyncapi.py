@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from models.command import ChargeCommand
 from models.ids import SessionId, UserId, VehicleId
-from models.policy import FINGERPRINT_HEADER, REPLACES_HEADER, RESTORED_HEADER, VehiclePolicy
+from models.policy import ANSWERS_HEADER, FINGERPRINT_HEADER, REPLACES_HEADER, RESTORED_HEADER, VehiclePolicy
 from models.prices import PriceRecord
 from models.session import Aggregated, Session, SessionState, Statistics, TimeseriesPoint
 from models.target import SessionTarget
@@ -69,6 +69,7 @@ class _Topic(Struct, frozen=True, kw_only=True):
 _POLICY_HEADERS: Final = {
     REPLACES_HEADER: {**_TEXT, "description": "The tag of the version that this record replaces, or `none`."},
     RESTORED_HEADER: {**_TEXT, "description": "The worker put back what stands; the state that it had."},
+    ANSWERS_HEADER: {**_TEXT, "description": "The offset of the record in answer to which it did."},
     "policy-request": {**_TEXT, "description": "Which request of the API wrote it."},
     FINGERPRINT_HEADER: {**_TEXT, "description": "What the policy was first asked to be, in short."},
 }

@@ -7,11 +7,12 @@ import msgspec
 from msgspec import Meta, Struct
 
 from models.ids import WireLocationId, WirePolicyId, WireUserId, WireVehicleId, WireZone
-from models.units import AwareTime, Percent
+from models.units import BATTERY_CAPACITY_KWH, AwareTime, Percent
 
 TimeOfDay = Annotated[str, Meta(pattern=r"\A([01][0-9]|2[0-3]):[0-5][0-9]\Z")]
-PositiveKw = Annotated[float, Meta(gt=0, le=4_000)]
-PositiveKwh = Annotated[float, Meta(gt=0, le=2_000)]
+# The slowest chargers, of scooters, are beyond 0.1 kW: with less a plan would have no end to speak of.
+PolicyKw = Annotated[float, Meta(ge=0.1, le=4_000)]
+PolicyKwh = Annotated[float, Meta(ge=BATTERY_CAPACITY_KWH[0], le=BATTERY_CAPACITY_KWH[1])]
 
 
 class Deadline(Struct, frozen=True, rename="camel", kw_only=True):
@@ -50,13 +51,16 @@ class VehiclePolicy(Struct, frozen=True, rename="camel", kw_only=True):
     zone: WireZone | None = None
     battery_reserve: Percent = 0.0
     schedule: Schedule = Schedule()
-    max_charge_rate: PositiveKw | None = None
-    battery_capacity: PositiveKwh | None = None
+    max_charge_rate: PolicyKw | None = None
+    battery_capacity: PolicyKwh | None = None
 
 
 # Marks the records by which the worker restores a policy, and names the state that it had. A worker that goes on with
 # that state knows more than they tell; to one that has lost it they are what stands.
 RESTORED_HEADER: Final = "policy-restored"
+# Goes with that: the offset of the record in answer to which the worker restored the policy. Who has taken a later one
+# of it since knows more than the worker did then.
+ANSWERS_HEADER: Final = "policy-restored-after"
 # Names the version that a record replaces, by its tag: where another stands by then, the record is refused, so that
 # two who change one policy at a time never overwrite each other unseen. Without it a record replaces whatever stands.
 REPLACES_HEADER: Final = "policy-replaces"

@@ -133,7 +133,7 @@ def delete_policy(step: Step, event: PolicyDeleted, at: datetime) -> None:
     vehicle = step.vehicle
     vehicle.policies = tuple(managed for managed in vehicle.policies if managed.policy.id != event.policy_id)
     if not event.is_inherited:
-        vehicle.deleted = with_deletion(vehicle.deleted, event.policy_id, event.logged_at)
+        vehicle.deleted = with_deletion(vehicle.deleted, event.policy_id, known.policy.user_id, event.logged_at)
 
 
 def _restored(vehicle: Vehicle, policy_id: PolicyId) -> PolicyRestored:

@@ -270,10 +270,11 @@ class ManagedBy(Struct, frozen=True):
 
 
 class DeletedPolicy(Struct, frozen=True):
-    """A policy that is no more, and when the log took its deletion."""
+    """A policy that is no more, when the log took its deletion, and whose it was (None: noted before that was kept)."""
 
     id: PolicyId
     at: datetime
+    user_id: UserId | None = None
 
 
 class Vehicle(Struct):

@@ -9,7 +9,7 @@ from typing import Final, assert_never
 from msgspec import Struct
 
 from models.codec import encode
-from models.policy import FINGERPRINT_HEADER, RESTORED_HEADER
+from models.policy import ANSWERS_HEADER, FINGERPRINT_HEADER, RESTORED_HEADER
 from models.topics import CHARGE_COMMANDS, KIB, MIB, SESSION_UPDATED, VEHICLE_POLICIES, dead_letter_topic
 from models.webhook import UpdateHeaders, encode_headers
 from sessions.events import CommandIssued, Output, PolicyRestored, Refused, SessionChanged, SessionErased
@@ -58,6 +58,12 @@ def output_record(output: Output, partition: int, updates: UpdateEncoder, genera
             return OutputRecord(CHARGE_COMMANDS, partition, command.vehicle_id.encode(), encode(command), [])
         case _:
             assert_never(output)
+
+
+def tell_cause(output: OutputRecord, cause: InputRecord) -> None:
+    """Let a policy that is restored say in answer to which record: a reader may have taken a later one since."""
+    if output.topic == VEHICLE_POLICIES:
+        output.headers.append((ANSWERS_HEADER, str(cause.offset).encode()))
 
 
 def dead_letter(record: InputRecord, refused: Refused) -> OutputRecord:

@@ -34,7 +34,7 @@ from sessions.events import (
 from sessions.state import Vehicle, managed_by
 from streams.logic import SessionLogic
 from streams.open_visits import OpenVisits, zone_of
-from streams.outbox import OutputRecord, dead_letter, output_record
+from streams.outbox import OutputRecord, dead_letter, output_record, tell_cause
 from streams.records import InputRecord, ReadEvent, Unreadable
 from streams.states import (
     Summary,
@@ -128,7 +128,10 @@ class PartitionProcessor:
         batch = Decided(wall_now)
         for each in arrived:
             batch.tally[f"read {each.record.topic}"] += 1
+            before = len(batch.outputs)
             refused = self._take(batch, each.reading)
+            for output in batch.outputs[before:]:
+                tell_cause(output, each.record)
             if refused is not None:
                 batch.tally[f"refused {refused.reason}"] += 1
                 batch.outputs.append(dead_letter(each.record, refused))

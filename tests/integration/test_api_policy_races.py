@@ -3,9 +3,11 @@
 import asyncio
 import threading
 import uuid
+from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,7 @@ from models.policy import VehiclePolicy
 from models.topics import SESSION_TARGETS, SESSION_UPDATED, VEHICLE_POLICIES, dead_letter_topic
 from runtime.clock import utc_now
 from runtime.partitions import partition_of
+from sessions.policy_rules import POLICIES_PER_USER
 from tests.support.api_process import running_api
 from tests.support.policy_client import PolicyClient, new_body
 from tests.support.records import Outgoing, read_all
@@ -134,6 +137,72 @@ def _post_at_once(pair: tuple[PolicyClient, PolicyClient], key: str, body: dict[
     assert [answer.status_code for answer in answers] == [201, 201], [answer.text for answer in answers]
     assert answers[0].content == answers[1].content
     assert sorted(str(answer.headers.get("idempotent-replayed")) for answer in answers) == ["None", "true"]
+
+
+def test_whatever_stands_is_changed(pair: tuple[PolicyClient, PolicyClient]) -> None:
+    """Of forty changes of whatever stands, at one process at the same time, all are made, each over the
+    one before; of several deletions one is made, and the others find nothing.
+    """
+    one = pair[0]
+    made = one.made().json()
+    reserves = range(40)
+    answers = at_once(*(partial(one.patch, made["id"], {"batteryReserve": each}) for each in reserves))
+    assert {answer.status_code for answer in answers} == {200}
+    assert sorted(answer.json()["batteryReserve"] for answer in answers) == list(reserves)
+    assert len({answer.headers["etag"] for answer in answers}) == len(answers)
+    ends = at_once(*(partial(one.delete, made["id"]) for _ in range(8)))
+    assert sorted(answer.status_code for answer in ends) == [204, *[404] * 7]
+
+
+def test_whatever_stands_is_changed_by_two_processes(pair: tuple[PolicyClient, PolicyClient]) -> None:
+    """Where two processes are asked at once to change whatever stands, all say that they did, and each change is in
+    what stands in the end: what the worker put back meanwhile hides none from another's.
+    """
+    for _ in range(ROUNDS):
+        _change_each_day(pair)
+
+
+def _change_each_day(pair: tuple[PolicyClient, PolicyClient]) -> None:
+    made = pair[0].made().json()
+    wait_until(lambda: pair[1].get(made["id"]).status_code == 200, SOON_S, "the other process has it")
+    wishes = {day: {"deadline": "06:00", "minimumChargeTarget": 90} for day in made["schedule"]}
+    answers = at_once(
+        *(
+            partial(pair[number % 2].patch, made["id"], {"schedule": {day: wish}})
+            for number, (day, wish) in enumerate(wishes.items())
+        )
+    )
+    assert [answer.status_code for answer in answers] == [200] * len(wishes), [answer.text for answer in answers]
+    wait_until(
+        lambda: [each.get(made["id"]).json()["schedule"] for each in pair] == [wishes] * 2, SOON_S, "every change"
+    )
+
+
+def test_a_users_limit_holds_wherever_it_is_asked_for(system: System, pair: tuple[PolicyClient, PolicyClient]) -> None:
+    """However many policies of one vehicle a user asks two processes for at the same time, exactly a hundred are made,
+    every other call is a 409, and the worker takes back what was written beyond; another user makes his own, and the
+    user his next once one is deleted.
+    """
+    vehicle = f"car-{uuid.uuid4().hex[:10]}"
+    places = [f"place-{number}" for number in range(POLICIES_PER_USER + 30)]
+    posts = [partial(pair[number % 2].post, new_body(vehicle, locationId=place)) for number, place in enumerate(places)]
+    with ThreadPoolExecutor(40) as pool:
+        answers = list(pool.map(lambda post: post(), posts))
+    kinds = Counter((each.status_code, each.json().get("type", "").rpartition(":")[2]) for each in answers)
+    assert kinds == {(201, ""): POLICIES_PER_USER, (409, "too-many-policies"): 30}
+    made = sorted(each.json()["id"] for each in answers if each.status_code == 201)
+    query = f"vehicleId={vehicle}&pageSize=100&"
+    wait_until(lambda: [each.listed(query) for each in pair] == [made] * 2, SOON_S, "the hundred alone")
+    other = pair[1].made(vehicle, userId="user-2").json()
+
+    def standing() -> set[str]:
+        records = read_all(system.topics.bootstrap, system.topics.name(VEHICLE_POLICIES))
+        last = {each.key or "": each.value or b"" for each in sorted(records, key=lambda each: each.offset)}
+        return {key for key, value in last.items() if vehicle.encode() in value}
+
+    wait_until(lambda: standing() == {*made, other["id"]}, SOON_S, "the worker has taken the others back")
+    assert pair[0].delete(made[0]).status_code == 204
+    assert pair[0].post(new_body(vehicle, locationId="next")).status_code == 201
 
 
 class Hands(Struct):

@@ -1,14 +1,17 @@
 """The API's view of the policies and the worker's own, over the same log: they agree after every record."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from unittest.mock import patch
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Struct, structs
 
 from api.view.paging import Direction
 from api.view.policies import (
+    PolicyRecord,
     PolicySelection,
     apply_record,
     decoded,
@@ -22,16 +25,17 @@ from models.codec import encode
 from models.ids import LocationId, PolicyId, UserId, VehicleId
 from models.policy import NOTHING, REPLACES_HEADER, VehiclePolicy, policy_tag
 from models.topics import VEHICLE_POLICIES
+from sessions import policy_rules
 from sessions.events import PolicyRestored, Rules, new_vehicle
 from sessions.lifecycle import apply
 from sessions.state import Vehicle, managed_by
-from streams.outbox import output_record
+from streams.outbox import output_record, tell_cause
 from streams.records import InputRecord, ReadEvent, read
 from streams.updates import UpdateEncoder
 from tests.support.memory_store import MemoryStore
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
-IDS, USERS, PLACES, VEHICLES = ("a", "b", "c"), ("u1", "u2"), ("home", "work"), ("v1", "v2")
+IDS, USERS, PLACES, VEHICLES = ("a", "b", "c", "d", "e"), ("u1", "u2"), ("home", "work"), ("v1", "v2")
 AHEAD = timedelta(minutes=6)
 
 
@@ -98,8 +102,13 @@ class Worker:
 
 def take_into(store: MemoryStore, record: InputRecord) -> None:
     draft = Draft(store)
-    apply_record(draft, read_policy_record(record.key, record.value, record.headers, _stamp_ms(record)), 0, 1)
+    apply_record(draft, as_read(record), 0, 1)
     store.write(draft.changes)
+
+
+def as_read(record: InputRecord) -> PolicyRecord:
+    """The record as the view has it from its reader."""
+    return read_policy_record(record.key, record.value, record.headers, _stamp_ms(record), record.offset)
 
 
 def _stamp_ms(record: InputRecord) -> int:
@@ -137,8 +146,13 @@ def restoring(found: list[PolicyRestored], number: int) -> Iterator[InputRecord]
         yield restored_record(each, b"", START + timedelta(seconds=number))
 
 
-def restored_record(restored: PolicyRestored, generation: bytes, at: datetime) -> InputRecord:
+def restored_record(
+    restored: PolicyRestored, generation: bytes, at: datetime, cause: InputRecord | None = None
+) -> InputRecord:
+    """What the worker writes. Without a cause: as it was written before it named one."""
     made = output_record(restored, 0, UpdateEncoder(), generation)
+    if cause is not None:
+        tell_cause(made, cause)
     return InputRecord(VEHICLE_POLICIES, 0, 0, made.key, made.value, at, tuple(made.headers))
 
 
@@ -167,6 +181,38 @@ def test_view_and_worker_agree(history: list[Written], restores_at_once: bool) -
 def _both(store: MemoryStore, worker: Worker, record: InputRecord) -> list[PolicyRestored]:
     take_into(store, record)
     return worker.take(record)
+
+
+@settings(max_examples=200)
+@given(HISTORIES, st.integers(1, 3), st.integers(1, 4))
+def test_view_and_worker_agree_on_the_limits(history: list[Written], per_user: int, per_vehicle: int) -> None:
+    """Whoever writes what, after every record both hold the same policies, no user more than he may for a vehicle, and
+    no vehicle more than it may; what a user has elsewhere, or another has, is none of the first limit's business.
+    """
+    with limits(per_user, per_vehicle):
+        store, worker = MemoryStore(), Worker()
+        for number, written in enumerate(history):
+            record = record_of(written, number, store)
+            for restored in restoring(worker.take(record), number):
+                assert worker.take(restored) == []
+            take_into(store, record)
+            assert shown(store) == worker.policies()
+            for vehicle in VEHICLES:
+                users = [policy.user_id for policy in standing_policies(store, vehicle)]
+                assert len(users) <= per_vehicle
+                assert all(users.count(UserId(user)) <= per_user for user in USERS)
+
+
+@contextmanager
+def limits(per_user: int, per_vehicle: int) -> Iterator[None]:
+    """So few policies that a short history reaches their number."""
+    with (
+        patch.object(policy_rules, "POLICIES_PER_USER", per_user),
+        patch.object(policy_rules, "POLICIES_PER_VEHICLE", per_vehicle),
+        patch.object(policy_rules, "DELETIONS_PER_USER", per_user),
+        patch.object(policy_rules, "DELETIONS_PER_VEHICLE", per_vehicle),
+    ):
+        yield
 
 
 @given(
@@ -209,6 +255,36 @@ def test_pages_hold_the_selection(history: list[Written], wanted: PolicySelectio
     assert len(backward) >= len(expected) - size
 
 
+@settings(max_examples=200)
+@given(HISTORIES, st.lists(st.integers(0, 3), min_size=60, max_size=60))
+def test_what_was_restored_meanwhile_hides_nothing(history: list[Written], delays: list[int]) -> None:
+    """However late the worker's restorings come to the log, with others' records between a refused one and its own,
+    the view holds what the worker holds after every single record, and in the end nothing is to be restored.
+    """
+    store, worker = MemoryStore(), Worker()
+    log = list[InputRecord]()
+    owed = list[tuple[int, InputRecord]]()
+
+    def take(record: InputRecord) -> None:
+        log.append(structs.replace(record, offset=len(log)))
+        for restored in worker.take(log[-1]):
+            made = restored_record(restored, b"", record.logged_at, log[-1])
+            # One worker writes in the order in which it reads.
+            due = max([len(log) + delays[len(log) % len(delays)], *(at for at, _ in owed)])
+            owed.append((due, made))
+        take_into(store, log[-1])
+        assert shown(store) == worker.policies()
+
+    for number, written in enumerate(history):
+        while owed and owed[0][0] <= len(log):
+            take(owed.pop(0)[1])
+        take(record_of(written, number, store))
+    for _ in range(20 * len(history)):
+        if owed:
+            take(owed.pop(0)[1])
+    assert owed == []
+
+
 @given(HISTORIES, st.integers(1, 30))
 def test_batches_do_not_matter(history: list[Written], batch_size: int) -> None:
     """However the records are cut into writes, the store ends the same, byte for byte."""
@@ -220,6 +296,6 @@ def test_batches_do_not_matter(history: list[Written], batch_size: int) -> None:
     for start in range(0, len(records), batch_size):
         draft = Draft(batched)
         for record in records[start : start + batch_size]:
-            apply_record(draft, read_policy_record(record.key, record.value, record.headers, _stamp_ms(record)), 0, 1)
+            apply_record(draft, as_read(record), 0, 1)
         batched.write(draft.changes)
     assert one_by_one.rows == batched.rows

@@ -111,7 +111,9 @@ class Batch:
     def _take_policy(self, message: Any) -> bool:
         request = request_of(message.headers())
         try:
-            record = read_policy_record(message.key(), message.value(), message.headers(), message.timestamp()[1])
+            record = read_policy_record(
+                message.key(), message.value(), message.headers(), message.timestamp()[1], message.offset()
+            )
             refused = apply_record(self._draft, record, message.partition(), self._policy_partitions)
         except UnreadableError as error:
             if request is not None:

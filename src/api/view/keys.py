@@ -12,7 +12,7 @@ from struct import Struct as Layout
 from typing import Final, NamedTuple
 
 # Raised by one whenever a key or a row changes its meaning: a store of another number is rebuilt.
-LAYOUT_VERSION: Final = 6
+LAYOUT_VERSION: Final = 7
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)

@@ -1,12 +1,14 @@
 """Policies in the view: what a record of their topic changes, and what requests ask of them.
 
 A record is judged as the worker judges it (sessions.policy_rules), over the same records in the same order, so the view
-never shows a policy that the worker refuses. What the worker restores is taken as it stands: it is the worker's word.
+never shows a policy that the worker refuses. What the worker restores is taken as it stands: it is the worker's word,
+as of the record that it answers. Where a later one was taken since, the worker had not read that yet.
 Where the view began on a log that was compacted meanwhile it knows fewer deletions than the worker, never others: so it
 may take what the worker refuses until that is restored, and never refuses what the worker takes. The same holds of a
 time zone that the worker does not know: which zones there are depends on the release, and the view need not be of its.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from struct import Struct as Layout
@@ -22,8 +24,15 @@ from api.view.records import UnreadableError, read_policy
 from api.view.rows import PolicyHead, pack, unpack_ids
 from api.view.store import Draft, Store
 from models.codec import decode_taken_policy, encode
-from models.ids import PolicyId
-from models.policy import FINGERPRINT_HEADER, REPLACES_HEADER, RESTORED_HEADER, VehiclePolicy, policy_tag
+from models.ids import PolicyId, UserId
+from models.policy import (
+    ANSWERS_HEADER,
+    FINGERPRINT_HEADER,
+    REPLACES_HEADER,
+    RESTORED_HEADER,
+    VehiclePolicy,
+    policy_tag,
+)
 from runtime.partitions import partition_of
 from sessions.arrival import refusal_by_time
 from sessions.events import Refused
@@ -45,6 +54,9 @@ _FORGOTTEN_PER_RECORD: Final = 4
 _MILLISECOND: Final = timedelta(milliseconds=1)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _TIME: Final = Layout(">Q")
+# A partition and an offset on it.
+_PLACE: Final = Layout(">IQ")
+_OFFSET: Final = re.compile(r"[0-9]{1,18}", re.ASCII)
 _PAST_ANY_ID: Final = b"\xff"
 
 
@@ -57,12 +69,16 @@ class PolicyDocument(Struct, frozen=True, array_like=True):
 
 
 class PolicyRecord(Struct, frozen=True, kw_only=True):
-    """One record of the policies' topic. `policy` None: a deletion. `logged_at`: when the broker took it."""
+    """One record of the policies' topic. `policy` None: a deletion. `logged_at`: when the broker took it. `answers`:
+    the offset of the record in answer to which the worker restored the policy, where it says so.
+    """
 
     policy_id: str
     policy: VehiclePolicy | None
     logged_at: datetime
+    offset: int = 0
     is_restored: bool = False
+    answers: int | None = None
     replaces: str | None = None
     request: str | None = None
     fingerprint: str | None = None
@@ -103,15 +119,22 @@ def request_of(headers: Sequence[tuple[str, bytes | None]] | None) -> str | None
 
 
 def read_policy_record(
-    key: bytes | None, value: bytes | None, headers: Sequence[tuple[str, bytes | None]] | None, timestamp_ms: int
+    key: bytes | None,
+    value: bytes | None,
+    headers: Sequence[tuple[str, bytes | None]] | None,
+    timestamp_ms: int,
+    offset: int,
 ) -> PolicyRecord:
     """A record of the policies' topic. Raises UnreadableError."""
     policy_id, policy = read_policy(key, value)
+    answers = _header(headers, ANSWERS_HEADER) or ""
     return PolicyRecord(
         policy_id=policy_id,
         policy=policy,
         logged_at=_EPOCH + timestamp_ms * _MILLISECOND,
+        offset=offset,
         is_restored=_header(headers, RESTORED_HEADER) is not None,
+        answers=int(answers) if _OFFSET.fullmatch(answers) else None,
         replaces=_header(headers, REPLACES_HEADER),
         request=request_of(headers),
         fingerprint=_header(headers, FINGERPRINT_HEADER),
@@ -126,8 +149,9 @@ def apply_record(draft: Draft, record: PolicyRecord, partition: int, partitions:
         # The worker refuses it too: a policy stands where its vehicle's records are.
         raise UnreadableError("it is on a partition that is not its vehicle's")
     refused = None if record.is_restored else _refusal(draft, record)
-    if refused is None:
+    if refused is None and not _is_overtaken(draft, record, partition):
         _put(draft, record, known)
+        _note_taken(draft, record, known, partition)
     return refused
 
 
@@ -141,8 +165,28 @@ def forget_deletions(draft: Draft, store: Store, now: datetime) -> None:
         moment, policy_id = key[1 : 1 + _TIME.size], key[1 + _TIME.size :].decode()
         if draft.get(_gone_key(policy_id)) == moment:  # else it was made anew, and deleted later once more
             draft.delete(_gone_key(policy_id))
+        if document(draft, policy_id) is None:
+            draft.delete(_taken_key(policy_id))
         if vehicle_id:
             _keep_deleted(draft, vehicle_id.decode(), still_known(_deleted(draft, vehicle_id.decode()), now))
+
+
+def _is_overtaken(draft: Draft, record: PolicyRecord, partition: int) -> bool:
+    """Whether it was restored before the worker read what was taken of this policy since."""
+    raw = draft.get(_taken_key(record.policy_id))
+    if raw is None or not record.is_restored or record.answers is None:
+        return False
+    taken_on, offset = _PLACE.unpack(raw)
+    return bool(taken_on == partition and record.answers < offset)
+
+
+def _note_taken(draft: Draft, record: PolicyRecord, known: PolicyHead | None, partition: int) -> None:
+    """Remember where the newest record of a policy lies that was taken, until its deletion is forgotten."""
+    if record.is_restored:
+        if record.policy is None:
+            draft.delete(_taken_key(record.policy_id))
+    elif record.policy is not None or known is not None:
+        draft.put(_taken_key(record.policy_id), _PLACE.pack(partition, record.offset))
 
 
 def _refusal(draft: Draft, record: PolicyRecord) -> Refused | None:
@@ -188,7 +232,8 @@ def _note_deletion(draft: Draft, record: PolicyRecord, known: PolicyHead | None,
         draft.put(_gone_key(policy_id), gone_at[1:])
     if known is not None and not record.is_restored:
         vehicle_id = known.vehicle_id
-        deleted = with_deletion(_deleted(draft, vehicle_id), PolicyId(policy_id), record.logged_at)
+        remembered = _deleted(draft, vehicle_id)
+        deleted = with_deletion(remembered, PolicyId(policy_id), UserId(known.user_id), record.logged_at)
         _keep_deleted(draft, vehicle_id, deleted)
     if fingerprint is not None or vehicle_id:
         draft.put(gone_at + policy_id.encode(), vehicle_id.encode())
@@ -318,6 +363,10 @@ def _user_prefix(user_id: str) -> bytes:
 
 def _deleted_key(vehicle_id: str) -> bytes:
     return b"n" + vehicle_id.encode()
+
+
+def _taken_key(policy_id: str) -> bytes:
+    return b"l" + policy_id.encode()
 
 
 def _gone_key(policy_id: str) -> bytes:

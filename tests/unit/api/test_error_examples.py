@@ -18,7 +18,6 @@ from api import access_log, limits, problems
 from api.app import create_app
 from api.metrics import Metrics
 from api.policy_bodies import new_policy
-from api.policy_writes import POLICIES_PER_VEHICLE
 from api.view.policies import REQUEST_HEADER, PolicyRecord, apply_record, read_policy_record
 from api.view.projector import apply_update
 from api.view.store import Draft, Store
@@ -29,6 +28,7 @@ from models.session import SessionState
 from runtime.clock import utc_now
 from runtime.settings import load_settings
 from scripts.write_contracts import openapi
+from sessions.policy_rules import POLICIES_PER_USER
 from tests.support.api_tokens import authorization
 from tests.support.memory_store import MemoryStore
 from tests.support.policy_client import EVERYTHING, new_body
@@ -70,6 +70,7 @@ class OwnLog(View):
     def __init__(self) -> None:
         super().__init__()
         self._rows = MemoryStore()
+        self._offset = 0
         self.publish(self._rows)
 
     async def partitions(self, _topic: str) -> int:
@@ -78,7 +79,8 @@ class OwnLog(View):
     async def write(self, record: OutgoingRecord) -> None:
         headers = [(name, value.encode()) for name, value in record.headers.items()]
         logged_at_ms = int(utc_now().timestamp() * 1_000)
-        read = read_policy_record(record.key.encode(), record.value, headers, logged_at_ms)
+        read = read_policy_record(record.key.encode(), record.value, headers, logged_at_ms, self._offset)
+        self._offset += 1
         draft = Draft(self._rows)
         refused = apply_record(draft, read, 0, 1)
         self._rows.write(draft.changes)
@@ -220,7 +222,7 @@ def with_key(asked: Asked, before: Callable[[httpx.AsyncClient, Asked], Awaitabl
 FAULTS_OF_TYPES: Final[dict[str, Callable[[Asked], Asked]]] = {
     "idempotency-key-used": lambda asked: with_key(asked, made_and_deleted),
     "idempotency-key-reused": lambda asked: with_key(asked, made_in_other_words),
-    "too-many-policies": lambda asked: structs.replace(asked, view=usual_view(POLICIES_PER_VEHICLE - 2)),
+    "too-many-policies": lambda asked: structs.replace(asked, view=usual_view(POLICIES_PER_USER - 2)),
 }
 # By status: what makes of a right request one that is answered so.
 FAULTS: Final[dict[int, Callable[[Asked], Asked]]] = {

@@ -6,12 +6,15 @@ import pytest
 from msgspec import structs
 
 from models.codec import Refusal
-from models.ids import PolicyId
+from models.ids import LocationId, PolicyId, UserId
 from models.policy import NOTHING, VehiclePolicy, policy_tag
 from sessions.events import PolicyDeleted, PolicyRestored, PolicyWritten, SessionErased
 from sessions.policy_rules import (
     DELETION_KEPT,
-    DELETIONS_LIMIT,
+    DELETIONS_PER_USER,
+    DELETIONS_PER_VEHICLE,
+    POLICIES_PER_USER,
+    POLICIES_PER_VEHICLE,
     refusal_to_delete,
     refusal_to_write,
     was_deleted,
@@ -87,18 +90,87 @@ def test_a_rival_is_refused_though_what_it_replaces_is_unknown() -> None:
     assert refused.reason is Refusal.POLICY_CONFLICT
 
 
-def test_deletions_are_remembered_for_a_week_and_of_a_vehicle_at_most_32() -> None:
+def many(count: int, user: UserId = ANN, *, is_enabled: bool = False) -> list[VehiclePolicy]:
+    """So many policies of one user, each at a place of its own."""
+    return [
+        structs.replace(
+            FIRST,
+            id=PolicyId(f"{user}-{number}"),
+            user_id=user,
+            location_id=LocationId(f"l{number}"),
+            is_enabled=is_enabled,
+        )
+        for number in range(count)
+    ]
+
+
+@pytest.mark.parametrize("replaces", [NOTHING, None, policy_tag(SECOND)])
+def test_a_user_has_only_so_many_policies_of_a_vehicle(replaces: str | None) -> None:
+    """One policy more than a user may have is refused, enabled or not, whatever it says to replace; what stands may be
+    changed, and another user's policies count for nothing.
+    """
+    for is_enabled in (False, True):
+        standing = many(POLICIES_PER_USER, is_enabled=is_enabled)
+        fresh = structs.replace(SECOND, is_enabled=is_enabled)
+        refused = refusal_to_write(standing, fresh, replaces, is_deleted=False)
+        assert refused is not None
+        assert refused.reason is Refusal.POLICY_LIMIT
+        assert refusal_to_write(standing[1:], fresh, replaces, is_deleted=False) is None
+        of_bob = structs.replace(fresh, user_id=BOB)
+        assert refusal_to_write(standing, of_bob, replaces, is_deleted=False) is None
+        assert refusal_to_write(standing, standing[0], replaces, is_deleted=False) is None
+        changed = structs.replace(standing[0], battery_reserve=50.0)
+        assert refusal_to_write(standing, changed, policy_tag(standing[0]), is_deleted=False) is None
+
+
+def test_a_vehicle_has_only_so_many_policies() -> None:
+    """However many users write, a vehicle's policies have an end, far beyond what one user can fill."""
+    users = POLICIES_PER_VEHICLE // POLICIES_PER_USER
+    assert users >= 5
+    standing = [each for number in range(users) for each in many(POLICIES_PER_USER, UserId(f"u{number}"))]
+    refused = refusal_to_write(standing, SECOND, NOTHING, is_deleted=False)
+    assert refused is not None
+    assert refused.reason is Refusal.POLICY_LIMIT
+    assert refusal_to_write(standing[1:], SECOND, NOTHING, is_deleted=False) is None
+
+
+def test_the_worker_takes_back_one_policy_too_many() -> None:
+    """The first hundred in the log stand; what came after them is written back as nothing, until one is deleted."""
+    base = [PolicyWritten(each, minute(0), NOTHING) for each in many(POLICIES_PER_USER)]
+    late = PolicyWritten(structs.replace(SECOND, at=minute(2)), minute(2), NOTHING)
+    story = run(*base, late)
+    assert story.refusals == [Refusal.POLICY_LIMIT]
+    assert story.last().outputs == (PolicyRestored(SECOND.id, None),)
+    assert len(story.vehicle.policies) == POLICIES_PER_USER
+    assert run(*base, delete(1, base[0].policy.id), late).refusals == []
+
+
+def test_what_others_delete_pushes_no_deletion_out() -> None:
+    """However many policies one user makes and deletes, the deletion of another's is remembered, and what is
+    remembered of a vehicle has an end.
+    """
+    known = with_deletion((), PolicyId("mine"), ANN, minute(0))
+    for number in range(2 * DELETIONS_PER_VEHICLE):
+        user = UserId(f"u{number % (DELETIONS_PER_VEHICLE // DELETIONS_PER_USER + 1)}")
+        known = with_deletion(known, PolicyId(f"p{number}"), user, minute(1))
+        assert len(known) <= DELETIONS_PER_VEHICLE
+        assert was_deleted(known, PolicyId("mine"), minute(1))
+        assert known[-1].id == f"p{number}"
+    assert len(known) == DELETIONS_PER_VEHICLE
+
+
+def test_deletions_are_remembered_for_a_week_and_of_a_user_at_most_32() -> None:
     """A deletion is known for seven days less a moment, of many the newest are, and of one policy the newest is."""
     known = tuple[DeletedPolicy, ...]()
-    for number in range(DELETIONS_LIMIT + 1):
-        known = with_deletion(known, PolicyId(f"p{number}"), minute(number))
-    assert [each.id for each in known] == [f"p{number}" for number in range(1, DELETIONS_LIMIT + 1)]
-    assert not was_deleted(known, PolicyId("p0"), minute(DELETIONS_LIMIT))
+    for number in range(DELETIONS_PER_USER + 1):
+        known = with_deletion(known, PolicyId(f"p{number}"), ANN, minute(number))
+    assert [each.id for each in known] == [f"p{number}" for number in range(1, DELETIONS_PER_USER + 1)]
+    assert not was_deleted(known, PolicyId("p0"), minute(DELETIONS_PER_USER))
     over_at = minute(5) + DELETION_KEPT
     assert was_deleted(known, PolicyId("p5"), over_at - timedelta(milliseconds=1))
     assert not was_deleted(known, PolicyId("p5"), over_at)
-    assert {each.id for each in with_deletion(known, PolicyId("p6"), over_at)} == {
-        "p6", *(f"p{number}" for number in range(6, DELETIONS_LIMIT + 1))
+    assert {each.id for each in with_deletion(known, PolicyId("p6"), ANN, over_at)} == {
+        "p6", *(f"p{number}" for number in range(6, DELETIONS_PER_USER + 1))
     }  # fmt: skip
     assert without_deletion(known, PolicyId("p7"), minute(40)) == tuple(each for each in known if each.id != "p7")
 

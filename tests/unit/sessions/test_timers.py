@@ -14,6 +14,7 @@ from sessions.state import DeletedPolicy
 from sessions.step import NO_PRICES, Step
 from sessions.timers import DELAY_LIMIT, Kind, Timer, Wake, fire_until, timers, wake
 from tests.builders import (
+    ANN,
     HOME,
     RULES,
     VEHICLE,
@@ -92,7 +93,7 @@ def test_a_deletion_is_remembered_for_a_week() -> None:
     told = (policy(0), policy(1, "p2", where=WORK), delete(5), sample(10, level=50), delete(6 * DAY_MIN, "p2"))
     assert due(*told) == {"FORGET": 10 + 7 * DAY_MIN}
     story = run(*told, timer(12 * DAY_MIN))
-    left = (DeletedPolicy(PolicyId("p2"), minute(6 * DAY_MIN)),)
+    left = (DeletedPolicy(PolicyId("p2"), minute(6 * DAY_MIN), ANN),)
     assert (story.vehicle, story.counted) == (structs.replace(new_vehicle(VEHICLE), deleted=left), [])
     story = run(*told, timer(12 * DAY_MIN), timer(13 * DAY_MIN))
     assert (story.vehicle, story.counted) == (new_vehicle(VEHICLE), [Counted.VEHICLE_FORGOTTEN])
