@@ -143,10 +143,11 @@ class AccessLog:
 
 def _in_origin_form(scope: Scope) -> Scope:
     """A target that names its host too (RFC 9112, 3.2.2) is as good as one without, whichever host it names."""
-    found = _ABSOLUTE_FORM.match(scope["raw_path"])
+    target = scope["raw_path"]
+    found = None if target.startswith(b"/") else _ABSOLUTE_FORM.match(target)
     if found is None:
         return scope
-    raw_path = scope["raw_path"][found.end() :] or b"/"
+    raw_path = target[found.end() :] or b"/"
     return {**scope, "raw_path": raw_path, "path": unquote(raw_path.decode("ascii"))}
 
 
