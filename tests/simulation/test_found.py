@@ -75,6 +75,13 @@ FOUND: dict[str, tuple[int, int, int, int, str]] = {
     "a place of after the drive came before the unplug, of a visit that told no place": (70139, 2, 4, 5, "all"),
     "the same of another car": (70148, 1, 4, 5, "all"),
     "a fast charge was so short that two seconds before its first reading count": (81000, 3, 4, 5, "changed-fields"),
+    "a level's rise was credited to a minute without a plug, as the last word before it was of charging": (
+        90010,
+        4,
+        4,
+        5,
+        "changed-fields",
+    ),
     "a drain hid what was drawn in quarter-hours without a price": (60010, 3, 6, 12, "falling-counter"),
 }
 
