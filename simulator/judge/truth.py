@@ -6,7 +6,7 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Final
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from models.ids import VehicleId
 from models.session import Session
@@ -35,8 +35,9 @@ class Seen(Struct, frozen=True):
 class Comparison:
     """The truth and the sessions of one car, matched as soon as nothing more can come to them.
 
-    `heard`: which words its feed delivered; null: all of them, at once. `metered`: what it delivered of the meter;
-    null: all of it, or the bounds allow for what is missing.
+    `heard`: which words its feed delivered; null: all of them, at once. `spoken`: the same, where only some of the
+    words say nothing of the plug; null: each does. `metered`: what it delivered of the meter; null: all of it, or the
+    bounds allow for what is missing.
     """
 
     __slots__ = (
@@ -47,6 +48,7 @@ class Comparison:
         "_parts",
         "_report_to",
         "_sessions",
+        "_spoken",
         "_vehicle_id",
         "compared",
         "skipped",
@@ -62,9 +64,11 @@ class Comparison:
         report: Callable[[Finding], None],
         heard: Heard | None = None,
         metered: Metered | None = None,
+        spoken: Heard | None = None,
     ) -> None:
         self._oracle = oracle
         self._heard = heard
+        self._spoken = spoken
         self._vehicle_id = vehicle_id
         self._bounds = bounds
         self._amounts = Amounts(bounds, market, metered, self._report)
@@ -83,7 +87,26 @@ class Comparison:
 
     def happened(self, parts: list[TruePart]) -> None:
         """Parts that are over."""
-        self._parts.extend(parts)
+        for part in parts:
+            known = self._as_spoken(part)
+            if known is None:
+                self.skipped["nobody was told"] += 1
+            else:
+                self._parts.append(known)
+
+    def _as_spoken(self, part: TruePart) -> TruePart | None:
+        """The part from the first word on that said that its plug was in; null: none did.
+
+        A plug event says so, but where another owner takes the car over at the plug there is none.
+        """
+        if self._spoken is None or not self._spoken.remembers(part.plugged_in_ms):
+            return part
+        begun_ms = self._spoken.first_in(part.plugged_in_ms, _ended(part), [])
+        if begun_ms is None:
+            return None
+        if begun_ms <= part.started_ms:
+            return part
+        return structs.replace(part, started_ms=begun_ms, plugged_in_ms=begun_ms, level_from=part.level_at(begun_ms))
 
     def settled(self, session: Session, at_ms: int) -> None:
         """A session that has come."""

@@ -82,6 +82,7 @@ FOUND: dict[str, tuple[int, int, int, int, str]] = {
         5,
         "changed-fields",
     ),
+    "the first word of another owner at the plug said nothing of the plug": (90012, 1, 4, 5, "wrong-words"),
     "a drain hid what was drawn in quarter-hours without a price": (60010, 3, 6, 12, "falling-counter"),
 }
 
