@@ -163,6 +163,7 @@ class Comparison:
             return
         taken: dict[int, list[TruePart]] = {}
         came = [(seen.at_ms, self._span(seen.session)[0]) for seen in sessions]
+        crowded = self._crowded(parts)
         for part in parts:
             found = self._best(part, sessions)
             if found is None:
@@ -171,9 +172,27 @@ class Comparison:
                 taken.setdefault(found, []).append(part)
         for place, seen in enumerate(sessions):
             if place in taken:
-                self._compare(taken[place], seen, came, self._crowded(parts))
+                self._compare(self._sharing(taken[place], seen, crowded), seen, came, crowded)
             else:
                 self._check_invented(seen.session, parts)
+
+    def _sharing(self, parts: list[TruePart], seen: Seen, crowded: set[int]) -> list[TruePart]:
+        """Those that share time with the session, if any does.
+
+        What only lies near it may be one with its neighbours, if nobody was told of what lay between; else it is lost.
+        """
+        begun_ms, over_ms = self._span(seen.session)
+        sharing = [part for part in parts if part.started_ms < over_ms and begun_ms < _ended(part)]
+        if not sharing:
+            return parts
+        for part in parts:
+            if any(part is each for each in sharing):
+                continue
+            if part.started_ms in crowded:
+                self.skipped[self._cause(part) or "one with another"] += 1
+            else:
+                self._check_missing(part)
+        return sharing
 
     def _best(self, part: TruePart, sessions: list[Seen]) -> int | None:
         """The session that shares most time with the part; None where none does."""

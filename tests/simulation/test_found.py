@@ -95,8 +95,19 @@ def test_a_seed_that_found_a_defect_finds_none(seed: int, number: int, vehicles:
     assert summary.updates > 10
 
 
-def test_a_seed_of_unruly_people_that_found_a_defect_finds_none() -> None:
-    """What a re-plug hides of the counter may be missing after the policy has let go of the visit, and no more."""
-    summary = run(Options(seed=509, vehicles=10, days=6, unruly=3.0, numbers=(9,)), feed_maker("clean"))
+# Seed, vehicle, vehicles of the fleet, days, feed, of people as odd as with `--unruly 3`.
+UNRULY: dict[str, tuple[int, int, int, int, str]] = {
+    "a re-plug hid of the counter what was missing after the policy had let go of the visit": (509, 9, 10, 6, "clean"),
+    "a visit without energy was taken for a part of the session of two others, 8 h later": (82001, 3, 6, 5, "all"),
+}
+
+
+@pytest.mark.parametrize(("seed", "number", "vehicles", "days", "feed"), UNRULY.values(), ids=UNRULY)
+def test_a_seed_of_unruly_people_that_found_a_defect_finds_none(
+    seed: int, number: int, vehicles: int, days: int, feed: str
+) -> None:
+    """The history of people who do many odd things breaks no law, and no bound of its feed, either."""
+    options = Options(seed=seed, vehicles=vehicles, days=days, unruly=3.0, numbers=(number,))
+    summary = run(options, feed_maker(feed))
     assert [f"{finding.law}: {finding.detail}" for finding in summary.findings] == []
     assert summary.updates > 10

@@ -291,3 +291,55 @@ def test_a_visit_begins_with_the_first_word_of_its_plug(
     judged.settled(session, at_ms)
     judged.judge(NEVER_MS)
     assert (judged.compared, found) == (compared, laws)
+
+
+@pytest.mark.parametrize(
+    ("is_out_told", "energy_kwh", "skipped", "laws"),
+    [
+        # Between 60 and 240 the plug was out, as everybody knows: the first visit is none of the session's.
+        (True, 0.0, {"hardly charged": 1, "one with another": 2}, []),
+        (True, 20.0, {"hardly charged": 1, "one with another": 2}, ["every true visit comes out"]),
+        # Nobody was told: it may be one with what follows.
+        (False, 20.0, {"one with another": 3}, []),
+    ],
+)
+def test_a_visit_near_the_session_of_two_others_is_none_of_its_own(
+    is_out_told: bool, energy_kwh: float, skipped: dict[str, int], laws: list[str]
+) -> None:
+    """What shares no time with a session that others share time with is missing, if it can be told apart from them."""
+    words = [(10, True), (60, False), (240, True), (300, True), (310, True), (400, False)]
+    known = heard(*((minute, minute, is_in) for minute, is_in in words if minute != 60 or is_out_told))
+    parts = []
+    for start_min, end_min in ((10, 60), (240, 300), (305, 400)):
+        ended_ms = end_min * MINUTE_MS
+        drawn = Stretch(start_min * MINUTE_MS, ended_ms, 20.0, 100.0, None, flat_kw=energy_kwh * 60 / 50)
+        part = TruePart(
+            user_id=ANN,
+            location_id=None,
+            plugged_in_ms=start_min * MINUTE_MS,
+            started_ms=start_min * MINUTE_MS,
+            level_from=20.0,
+            ended_ms=ended_ms,
+            known_ms=ended_ms,
+            level_to=20.0,
+            stretches=[drawn] if start_min == 10 else [],
+        )
+        parts.append(part)
+    session = Session(
+        id=SessionId("s"),
+        policy_id=None,
+        vehicle_id=VehicleId("v"),
+        user_id=ANN,
+        location_id=None,
+        state=SessionState.SETTLED,
+        plugged_in_at=moment(240 * MINUTE_MS),
+        plugged_out_at=moment(400 * MINUTE_MS),
+        statistics=Statistics(aggregated=Aggregated(kwh_sum=0.1, battery_from=20, battery_to=20)),
+    )
+    found: list[str] = []
+    market, bounds = Market(1, 0, is_calm=True), structs.replace(BOUNDS["all"], energy_gap_s=60)
+    judged = Comparison(Oracle(), VehicleId("v"), bounds, market, lambda finding: found.append(finding.law), known)
+    judged.happened(parts)
+    judged.settled(session, 402 * MINUTE_MS)
+    judged.judge(NEVER_MS)
+    assert (dict(judged.skipped), found) == (skipped, laws)
