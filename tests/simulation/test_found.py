@@ -99,6 +99,13 @@ def test_a_seed_that_found_a_defect_finds_none(seed: int, number: int, vehicles:
 UNRULY: dict[str, tuple[int, int, int, int, str]] = {
     "a re-plug hid of the counter what was missing after the policy had let go of the visit": (509, 9, 10, 6, "clean"),
     "a visit without energy was taken for a part of the session of two others, 8 h later": (82001, 3, 6, 5, "all"),
+    "a charge was inferred within the session of a policy that had let go, as the unplug came late": (
+        82016,
+        6,
+        6,
+        5,
+        "all",
+    ),
 }
 
 
