@@ -170,7 +170,7 @@ class Run:
             who = structs.replace(who, plugged_every_s=feed.plugged_every_s)
         car = Car(who, _until(acts, self._end_ms), self._start_ms)
         comparison = Comparison(
-            car.oracle, who.vehicle_id, feed.bounds, self._market, self._report, feed.heard, feed.metered
+            car.oracle, who.vehicle_id, feed.bounds, self._market, self._report, feed.heard, feed.metered, feed.spoken
         )
         courses = None
         if feed.tells_levels:

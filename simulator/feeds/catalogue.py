@@ -86,6 +86,8 @@ _LEVELLED: Final = frozenset(
 _CHANGED: Final = frozenset({"changed-fields", "stream", ALL})
 # Readings of the counter are missing, each at its time, and no bound of the clock allows for that.
 _UNREAD: Final = frozenset({"out-of-range", "rate-only"})
+# Whose words of the plug say nothing now and then, and all else comes whole and at once.
+_WORDLESS: Final = frozenset({"wrong-words"})
 # Who tells as often as the fastest do, every 1 to 10 s while plugged in.
 _FAST: Final = frozenset({"stream"})
 NAMES: Final = tuple(BOUNDS)
@@ -104,6 +106,7 @@ class DirtyFeed(Feed):
         skew_ms = next((spoiler.off_ms for spoiler in spoilers if isinstance(spoiler, Skew)), 0)
         self.bounds = structs.replace(BOUNDS[name], skew_ms=skew_ms)
         self.heard = Heard() if self.bounds.blind_s else None
+        self.spoken = Heard() if name in _WORDLESS else None
         self.metered = Metered() if name in _UNREAD else None
         self._spoilers = spoilers
 
@@ -111,9 +114,10 @@ class DirtyFeed(Feed):
         arrivals: Sequence[Arrival] = ((now_ms, message),)
         for spoiler in self._spoilers:
             arrivals = [spoilt for arrival in arrivals for spoilt in spoiler.spoil(car, arrival)]
-        if self.heard is not None:
+        heard = self.heard or self.spoken
+        if heard is not None:
             for arrives_ms, told in arrivals:
-                self.heard.take(now_ms, arrives_ms, told)
+                heard.take(now_ms, arrives_ms, told)
         if self.metered is not None and isinstance(message, ChargeSample):
             for _, told in arrivals:
                 if isinstance(told, ChargeSample):

@@ -18,6 +18,7 @@ class Feed:
     `tells_levels`: every level and limit that changes is told at once, so that a verdict can be held against the truth.
     `tells_again`: what has not changed is told again with every word.
     `heard`: what it delivered of the plug, where some words are lost or late; null: all.
+    `spoken`: the same, where all comes at once and whole, but some words of the plug say nothing; null: none of them.
     `metered`: what it delivered of the meter, where readings are lost; null: all, or the bounds allow for it.
     `plugged_every_s`: how often a car tells while it is plugged in; null: as it likes.
     """
@@ -29,6 +30,7 @@ class Feed:
     tells_again = True
     bounds = Bounds()
     heard: Heard | None = None
+    spoken: Heard | None = None
     metered: Metered | None = None
     plugged_every_s: int | None = None
 

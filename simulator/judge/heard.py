@@ -42,6 +42,10 @@ class Heard:
         if message.location_id is not None:
             _keep(self._places, (true_ms, arrives_ms, is_in is False and not isinstance(message, PlugEvent)))
 
+    def remembers(self, at_ms: int) -> bool:
+        """Whether words of the plug from before that moment, or of it, are still known."""
+        return bool(self._words) and self._words[0][0] <= at_ms
+
     def was_out(self, from_ms: int, to_ms: int) -> bool:
         """Whether an unplug between these moments was told so that nobody can miss it.
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Final
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from models.ids import VehicleId
 from models.session import Session
@@ -35,8 +35,9 @@ class Seen(Struct, frozen=True):
 class Comparison:
     """The truth and the sessions of one car, matched as soon as nothing more can come to them.
 
-    `heard`: which words its feed delivered; null: all of them, at once. `metered`: what it delivered of the meter;
-    null: all of it, or the bounds allow for what is missing.
+    `heard`: which words its feed delivered; null: all of them, at once. `spoken`: the same, where only some of the
+    words say nothing of the plug; null: each does. `metered`: what it delivered of the meter; null: all of it, or the
+    bounds allow for what is missing.
     """
 
     __slots__ = (
@@ -47,6 +48,7 @@ class Comparison:
         "_parts",
         "_report_to",
         "_sessions",
+        "_spoken",
         "_vehicle_id",
         "compared",
         "skipped",
@@ -62,9 +64,11 @@ class Comparison:
         report: Callable[[Finding], None],
         heard: Heard | None = None,
         metered: Metered | None = None,
+        spoken: Heard | None = None,
     ) -> None:
         self._oracle = oracle
         self._heard = heard
+        self._spoken = spoken
         self._vehicle_id = vehicle_id
         self._bounds = bounds
         self._amounts = Amounts(bounds, market, metered, self._report)
@@ -83,7 +87,26 @@ class Comparison:
 
     def happened(self, parts: list[TruePart]) -> None:
         """Parts that are over."""
-        self._parts.extend(parts)
+        for part in parts:
+            known = self._as_spoken(part)
+            if known is None:
+                self.skipped["nobody was told"] += 1
+            else:
+                self._parts.append(known)
+
+    def _as_spoken(self, part: TruePart) -> TruePart | None:
+        """The part from the first word on that said that its plug was in; null: none did.
+
+        A plug event says so, but where another owner takes the car over at the plug there is none.
+        """
+        if self._spoken is None or not self._spoken.remembers(part.plugged_in_ms):
+            return part
+        begun_ms = self._spoken.first_in(part.plugged_in_ms, _ended(part), [])
+        if begun_ms is None:
+            return None
+        if begun_ms <= part.started_ms:
+            return part
+        return structs.replace(part, started_ms=begun_ms, plugged_in_ms=begun_ms, level_from=part.level_at(begun_ms))
 
     def settled(self, session: Session, at_ms: int) -> None:
         """A session that has come."""
@@ -140,6 +163,7 @@ class Comparison:
             return
         taken: dict[int, list[TruePart]] = {}
         came = [(seen.at_ms, self._span(seen.session)[0]) for seen in sessions]
+        crowded = self._crowded(parts)
         for part in parts:
             found = self._best(part, sessions)
             if found is None:
@@ -148,9 +172,27 @@ class Comparison:
                 taken.setdefault(found, []).append(part)
         for place, seen in enumerate(sessions):
             if place in taken:
-                self._compare(taken[place], seen, came, self._crowded(parts))
+                self._compare(self._sharing(taken[place], seen, crowded), seen, came, crowded)
             else:
                 self._check_invented(seen.session, parts)
+
+    def _sharing(self, parts: list[TruePart], seen: Seen, crowded: set[int]) -> list[TruePart]:
+        """Those that share time with the session, if any does.
+
+        What only lies near it may be one with its neighbours, if nobody was told of what lay between; else it is lost.
+        """
+        begun_ms, over_ms = self._span(seen.session)
+        sharing = [part for part in parts if part.started_ms < over_ms and begun_ms < _ended(part)]
+        if not sharing:
+            return parts
+        for part in parts:
+            if any(part is each for each in sharing):
+                continue
+            if part.started_ms in crowded:
+                self.skipped[self._cause(part) or "one with another"] += 1
+            else:
+                self._check_missing(part)
+        return sharing
 
     def _best(self, part: TruePart, sessions: list[Seen]) -> int | None:
         """The session that shares most time with the part; None where none does."""

@@ -129,7 +129,7 @@ class LiveFleet:
             car.box = self._box
         bounds = _on_the_wall(feed.bounds) if is_wall else feed.bounds
         comparison = Comparison(
-            car.oracle, who.vehicle_id, bounds, self._market, self._report, feed.heard, feed.metered
+            car.oracle, who.vehicle_id, bounds, self._market, self._report, feed.heard, feed.metered, feed.spoken
         )
         return JudgedCar(car, feed, comparison, self._report)
 

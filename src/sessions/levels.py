@@ -47,6 +47,9 @@ def risen_percent(highest_percent: float, percent: float) -> float:
 
 
 def lift_wh(rise_wh: int, given_wh: int, bare_us: int, passed_us: int) -> int:
-    """What a rise over so much time adds to the energy that is known of it, for the time of which nothing is known."""
+    """What a rise over so much time adds to the energy that is known of it, for the time of which nothing is known.
+
+    Of both times that is left out in which the vehicle is known to have stood, unless it stood all the time.
+    """
     lift = max(rise_wh - given_wh, 0)
     return lift if bare_us >= GAP_US else min(lift, rise_wh * bare_us // passed_us)

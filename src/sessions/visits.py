@@ -57,7 +57,8 @@ def end_visit(step: Step, ended_at: datetime, at: datetime, *, is_silent: bool =
         # The last unplug may be later than the first, at which the visit ends. Of a visit that silence has ended, what
         # comes late may still tell, but not the plug-in that comes again.
         leave(vehicle, vehicle.evidence.at)
-    over_at = visit_end(vehicle, ended_at)
+    # A part that began after that, with the end of a policy, was over as it began: no charge is inferred before it.
+    over_at = visit_end(vehicle, max(ended_at, part.started_at))
     if vehicle.visit_over_at is None or over_at > vehicle.visit_over_at:
         vehicle.visit_over_at = over_at
     vehicle.visit = None

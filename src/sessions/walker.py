@@ -238,8 +238,11 @@ class Walker:
         """Add what a rise shows beyond what was given since it began, onto the time that nothing better covers."""
         spans = [(start_us, end_us) for start_us, end_us, _ in bare]
         bare_us = _length_us(spans)
+        open_us = _open_us(bare) if bare_us < GAP_US else bare_us
+        # What is bare may have begun before the rise.
+        passed_us = max(at_us - rise.base_us - (bare_us - open_us), open_us)
         rise_wh = round(risen_percent(rise.highest_percent, percent) * self._frame.wh_per_percent)
-        energy_wh = lift_wh(rise_wh, self._sum_wh - rise.base_wh, bare_us, at_us - rise.base_us)
+        energy_wh = lift_wh(rise_wh, self._sum_wh - rise.base_wh, open_us, passed_us)
         if self._is_known and self._frame.limit_wh == inf and bare_us < GAP_US:
             # Nobody told the capacity: by a guessed one no level may correct what was counted but for a moment.
             energy_wh = 0
@@ -345,6 +348,11 @@ def _until(bare: tuple[Bare, ...], end_us: int) -> tuple[Bare, ...]:
     while kept and bare[kept - 1][1] > end_us:
         kept -= 1
     return bare[:kept]
+
+
+def _open_us(bare: tuple[Bare, ...]) -> int:
+    """How long it may have charged: nothing rose while it is known to have stood, unless it stood all the time."""
+    return _bare_us(tuple(each for each in bare if each[2] is not False)) or _bare_us(bare)
 
 
 def _bare_us(bare: tuple[Bare, ...]) -> int:

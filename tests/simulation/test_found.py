@@ -75,6 +75,14 @@ FOUND: dict[str, tuple[int, int, int, int, str]] = {
     "a place of after the drive came before the unplug, of a visit that told no place": (70139, 2, 4, 5, "all"),
     "the same of another car": (70148, 1, 4, 5, "all"),
     "a fast charge was so short that two seconds before its first reading count": (81000, 3, 4, 5, "changed-fields"),
+    "a level's rise was credited to a minute without a plug, as the last word before it was of charging": (
+        90010,
+        4,
+        4,
+        5,
+        "changed-fields",
+    ),
+    "the first word of another owner at the plug said nothing of the plug": (90012, 1, 4, 5, "wrong-words"),
     "a drain hid what was drawn in quarter-hours without a price": (60010, 3, 6, 12, "falling-counter"),
 }
 
@@ -87,8 +95,26 @@ def test_a_seed_that_found_a_defect_finds_none(seed: int, number: int, vehicles:
     assert summary.updates > 10
 
 
-def test_a_seed_of_unruly_people_that_found_a_defect_finds_none() -> None:
-    """What a re-plug hides of the counter may be missing after the policy has let go of the visit, and no more."""
-    summary = run(Options(seed=509, vehicles=10, days=6, unruly=3.0, numbers=(9,)), feed_maker("clean"))
+# Seed, vehicle, vehicles of the fleet, days, feed, of people as odd as with `--unruly 3`.
+UNRULY: dict[str, tuple[int, int, int, int, str]] = {
+    "a re-plug hid of the counter what was missing after the policy had let go of the visit": (509, 9, 10, 6, "clean"),
+    "a visit without energy was taken for a part of the session of two others, 8 h later": (82001, 3, 6, 5, "all"),
+    "a charge was inferred within the session of a policy that had let go, as the unplug came late": (
+        82016,
+        6,
+        6,
+        5,
+        "all",
+    ),
+}
+
+
+@pytest.mark.parametrize(("seed", "number", "vehicles", "days", "feed"), UNRULY.values(), ids=UNRULY)
+def test_a_seed_of_unruly_people_that_found_a_defect_finds_none(
+    seed: int, number: int, vehicles: int, days: int, feed: str
+) -> None:
+    """The history of people who do many odd things breaks no law, and no bound of its feed, either."""
+    options = Options(seed=seed, vehicles=vehicles, days=days, unruly=3.0, numbers=(number,))
+    summary = run(options, feed_maker(feed))
     assert [f"{finding.law}: {finding.detail}" for finding in summary.findings] == []
     assert summary.updates > 10

@@ -98,3 +98,12 @@ def test_silence_that_ended_a_visit() -> None:
     quiet = Rules(visit_timeout=timedelta(minutes=30))
     story = run(plug(0), sample(60, level=20), sample(70, level=30), rules=quiet)
     assert story.settled == []
+
+
+def test_not_before_a_policy_let_go_of_a_visit_that_was_over() -> None:
+    """Its unplug comes late, after a policy let go of it at minute 100: no charge overlaps its session."""
+    visit: list[Event] = [policy(0), plug(0, where=HOME), sample(1, level=20), policy(100, enabled=False), unplug(50)]
+    story = run(*visit, sample(60, level=25), sample(90, level=40), timer(102))
+    assert [bounds(session) for session in story.settled] == [(0, 100)]
+    later = run(*visit, sample(101, level=25), sample(130, level=40), timer(132))
+    assert [bounds(session) for session in later.settled] == [(0, 100), (101, 130)]

@@ -261,3 +261,34 @@ def test_a_plug_in_that_moves_back_keeps_the_level_before_it() -> None:
     visit = Visit().tell(sample(6, level=20), sample(6.5, level=21)).plug_in(context(8)).tell(sample(12, level=25))
     visit.context = context(7)
     assert moved_back(visit.readings, visit.part, visit.context).level_from == 21
+
+
+@pytest.mark.parametrize(
+    ("stopped", "energy_wh"),
+    [
+        # Ten points are 6,667 Wh, the counter told 6,000 of them: half a minute of the 11.5 that it may have charged.
+        (25.5, 6_000 + 289),
+        (25.05, 6_000 + 30),
+        (25, 6_000),
+        (None, 6_000 + 555),
+    ],
+)
+def test_a_rise_is_shared_by_the_time_in_which_the_vehicle_may_have_charged(
+    stopped: float | None, energy_wh: int
+) -> None:
+    """Of a minute that no counter covers only what passed before the vehicle stopped has a share in a level's rise."""
+    known = context(capacity_wh=60_000)
+    visit = told([sample(14, 0.0, level=50, charging=True), sample(25, 6.0, level=60)], known)
+    if stopped is not None:
+        visit.tell(sample(stopped, charging=False))
+    visit.tell(sample(26, 0.0, level=60))
+    assert visit.sum_wh == energy_wh
+
+
+def test_what_is_bare_since_before_a_rise_takes_no_more_than_all_of_it() -> None:
+    """It stood for longer than the level has risen, then charged for half a minute: a point is a point."""
+    visit = told([sample(14, 0.0, level=50, charging=True)], context(capacity_wh=60_000))
+    visit.tell(sample(25, 6.0, level=60), sample(25.5, charging=False), sample(28, 0.0), sample(29.5, level=60))
+    before_wh = visit.sum_wh
+    visit.tell(sample(30.5, charging=True), sample(31, 100.0, level=61))
+    assert visit.sum_wh == before_wh + round(POINT_WH)

@@ -223,3 +223,123 @@ def test_a_place_that_was_told_before_the_unplug_was(
     told: dict[str, object] = {**_WHO, "at": moment(35 * MINUTE_MS), "is_plugged_in": is_in, "location_id": "home"}
     found.take(35 * MINUTE_MS, int(arrives_min * MINUTE_MS), ChargeSample(**told))  # type: ignore[arg-type]
     assert found.was_placed(10 * MINUTE_MS, 20 * MINUTE_MS) is is_placed
+
+
+_BEGINS = ["a session begins with its visit"]
+
+
+@pytest.mark.parametrize(
+    ("words", "started_min", "shown_min", "compared", "laws"),
+    [
+        # The new owner's first word says nothing of the plug, the next one that it is in: then it begins, sharp.
+        ([(5, True), (10, None), (11, True)], 10, 11, 1, []),
+        ([(5, True), (10, None), (11, True)], 10, 10, 1, _BEGINS),
+        ([(5, True), (10, None), (11, True)], 10, 12, 1, _BEGINS),
+        ([(5, True), (10, True), (11, None)], 10, 10, 1, []),
+        ([(5, True), (10, True), (11, None)], 10, 11, 1, _BEGINS),
+        # A policy let go of it before anybody was told of the plug, or later.
+        ([(5, True), (10, None), (21, True)], 20, 21, 1, []),
+        ([(5, True), (10, None), (11, True)], 20, 20, 1, []),
+        ([(5, True), (10, None), (11, True)], 20, 21, 1, _BEGINS),
+        # Nobody was told of it at all: whatever comes out is invented.
+        ([(5, True), (10, None), (65, True)], 10, 10, 0, ["no visit is invented"]),
+        # Words of that time are remembered no more.
+        ([(50, True)], 10, 10, 1, []),
+    ],
+)
+def test_a_visit_begins_with_the_first_word_of_its_plug(
+    words: list[tuple[int, bool | None]], started_min: int, shown_min: int, compared: int, laws: list[str]
+) -> None:
+    """Where some words of the plug say nothing, a visit that began without a plug event begins with one that does."""
+    spoken = Heard()
+    for at_min, is_in in words:
+        told: dict[str, object] = {**_WHO, "at": moment(at_min * MINUTE_MS), "is_plugged_in": is_in}
+        spoken.take(at_min * MINUTE_MS, at_min * MINUTE_MS, ChargeSample(**told))  # type: ignore[arg-type]
+    at_ms = 60 * MINUTE_MS
+    part = TruePart(
+        user_id=ANN,
+        location_id=None,
+        plugged_in_ms=10 * MINUTE_MS,
+        started_ms=started_min * MINUTE_MS,
+        level_from=20.0,
+        ended_ms=at_ms,
+        known_ms=at_ms,
+        level_to=20.0,
+        stretches=[Stretch(30 * MINUTE_MS, at_ms, 20.0, 100.0, None, flat_kw=6.0)],
+    )
+    session = Session(
+        id=SessionId("s"),
+        policy_id=None,
+        vehicle_id=VehicleId("v"),
+        user_id=ANN,
+        location_id=None,
+        state=SessionState.SETTLED,
+        plugged_in_at=moment(shown_min * MINUTE_MS),
+        plugged_out_at=moment(at_ms),
+        statistics=Statistics(aggregated=Aggregated(kwh_sum=3.0, battery_from=20, battery_to=20)),
+    )
+    found: list[str] = []
+    judged = Comparison(
+        Oracle(),
+        VehicleId("v"),
+        BOUNDS["wrong-words"],
+        Market(1, 0, is_calm=True),
+        lambda finding: found.append(finding.law),
+        spoken=spoken,
+    )
+    judged.happened([part])
+    judged.settled(session, at_ms)
+    judged.judge(NEVER_MS)
+    assert (judged.compared, found) == (compared, laws)
+
+
+@pytest.mark.parametrize(
+    ("is_out_told", "energy_kwh", "skipped", "laws"),
+    [
+        # Between 60 and 240 the plug was out, as everybody knows: the first visit is none of the session's.
+        (True, 0.0, {"hardly charged": 1, "one with another": 2}, []),
+        (True, 20.0, {"hardly charged": 1, "one with another": 2}, ["every true visit comes out"]),
+        # Nobody was told: it may be one with what follows.
+        (False, 20.0, {"one with another": 3}, []),
+    ],
+)
+def test_a_visit_near_the_session_of_two_others_is_none_of_its_own(
+    is_out_told: bool, energy_kwh: float, skipped: dict[str, int], laws: list[str]
+) -> None:
+    """What shares no time with a session that others share time with is missing, if it can be told apart from them."""
+    words = [(10, True), (60, False), (240, True), (300, True), (310, True), (400, False)]
+    known = heard(*((minute, minute, is_in) for minute, is_in in words if minute != 60 or is_out_told))
+    parts = []
+    for start_min, end_min in ((10, 60), (240, 300), (305, 400)):
+        ended_ms = end_min * MINUTE_MS
+        drawn = Stretch(start_min * MINUTE_MS, ended_ms, 20.0, 100.0, None, flat_kw=energy_kwh * 60 / 50)
+        part = TruePart(
+            user_id=ANN,
+            location_id=None,
+            plugged_in_ms=start_min * MINUTE_MS,
+            started_ms=start_min * MINUTE_MS,
+            level_from=20.0,
+            ended_ms=ended_ms,
+            known_ms=ended_ms,
+            level_to=20.0,
+            stretches=[drawn] if start_min == 10 else [],
+        )
+        parts.append(part)
+    session = Session(
+        id=SessionId("s"),
+        policy_id=None,
+        vehicle_id=VehicleId("v"),
+        user_id=ANN,
+        location_id=None,
+        state=SessionState.SETTLED,
+        plugged_in_at=moment(240 * MINUTE_MS),
+        plugged_out_at=moment(400 * MINUTE_MS),
+        statistics=Statistics(aggregated=Aggregated(kwh_sum=0.1, battery_from=20, battery_to=20)),
+    )
+    found: list[str] = []
+    market, bounds = Market(1, 0, is_calm=True), structs.replace(BOUNDS["all"], energy_gap_s=60)
+    judged = Comparison(Oracle(), VehicleId("v"), bounds, market, lambda finding: found.append(finding.law), known)
+    judged.happened(parts)
+    judged.settled(session, 402 * MINUTE_MS)
+    judged.judge(NEVER_MS)
+    assert (dict(judged.skipped), found) == (skipped, laws)
