@@ -137,42 +137,42 @@ class ConsumerThread(AIOKafkaConsumerThread):
             return {}, False
         reader: Reader = self.consumer.reader
         states = {tp: assignment.state_value(tp) for tp in assignment.tps}
-        wanted = {tp for tp, state in states.items() if self._is_let_through(tp, state, reader)}
-        starts = {tp: states[tp].position for tp in wanted if states[tp].has_valid_position}
         for tp, result in fetcher._records.items():  # noqa: SLF001
+            # What a fetch that was under way brought of a partition held back: else aiokafka would drop it.
+            if tp in states and states[tp].paused:
+                states[tp].resume()
             if isinstance(result, FetchResult) and result.has_more():
                 # Our records at once, instead of aiokafka's, of which ours would be made: that takes as long again.
                 result._partition_records._consumer_record = record_reader(reader.topic_of(tp))  # noqa: SLF001
-        # With no time to wait it does not give way to anybody: positions move here alone. With no partition named it
-        # would take all of them, and forget what it has of those that are held back.
-        records = await fetcher.fetched_records(wanted, timeout=0) if wanted else {}
+        starts = {tp: state.position for tp, state in states.items() if state.has_valid_position}
+        # With no time to wait it does not give way to anybody: positions move here alone.
+        records = await fetcher.fetched_records(None, timeout=0)
         found: dict[TP, Fetched] = {}
         ends: dict[int, dict[str, int]] = {}
         for tp, state in states.items():
             if state.lso is not None:
                 ends.setdefault(tp.partition, {})[reader.topic_of(tp)] = state.lso
                 reader.note_end(tp, state.lso)
-        for tp, start in starts.items():
-            state = states[tp]
-            if state.has_valid_position and state.position > start:
+        holds_back = False
+        for tp, state in states.items():
+            start = starts.get(tp)
+            if start is not None and state.has_valid_position and state.position > start:
                 topic, number = reader.topic_of(tp), tp.partition
                 known = ends.get(number, {})
                 found[tp] = Fetched(topic, number, start, state.position, records.get(tp, ()), known)
-        return found, len(wanted) < len(states)
+            holds_back |= self._hold_back(tp, state, reader)
+        return found, holds_back
 
     @staticmethod
-    def _is_let_through(tp: TP, state: Any, reader: Reader) -> bool:
-        """Whether a partition is wanted; one that is not is not fetched any more.
-
-        A fetch of it may be under way. What that brings waits in the fetcher, one fetch at most, until it is wanted.
-        """
+    def _hold_back(tp: TP, state: Any, reader: Reader) -> bool:
+        """Fetch no more of what is not wanted. What a fetch under way brings of it is still taken: one at most."""
         is_wanted = reader.is_wanted(tp)
         if is_wanted == state.paused:
             if is_wanted:
                 state.resume()
             else:
                 state.pause()
-        return is_wanted
+        return not is_wanted
 
     def _adapt(self, fetcher: Any, *, is_fetch: bool, holds_back: bool) -> None:
         """Fetch at once while little comes, and by the batch while much does.
@@ -188,8 +188,6 @@ class ConsumerThread(AIOKafkaConsumerThread):
         is_busy = holds_back or self._busy_rate > BUSY_FETCHES_PER_S
         fetcher._fetch_max_wait_ms = self.consumer.busy_wait_ms if is_busy else IDLE_FETCH_WAIT_MS  # noqa: SLF001
         fetcher._fetch_min_bytes = BUSY_FETCH_BYTES if is_busy else IDLE_FETCH_BYTES  # noqa: SLF001
-        # Others are fetched at once though something waits in the fetcher: of a partition that is held back.
-        fetcher._prefetch_backoff = 0.0  # noqa: SLF001
 
 
 class Consumer(AIOKafkaConsumer):
