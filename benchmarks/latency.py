@@ -10,7 +10,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from msgspec import Struct
 from msgspec.json import Decoder
 
-from benchmarks.system import PARTITIONS, Site, await_true, done, ends, names, now, plugged_in, prices, produce, sample
+from benchmarks.system import Site, await_true, done, ends, names, now, plugged_in, prices, produce, sample
 from benchmarks.system import worker as running_worker
 from models.topics import SESSION_UPDATED, VEHICLE_CHARGE, VEHICLE_PLUG
 
@@ -47,7 +47,7 @@ class Reader(threading.Thread):
         )
         name = at.name(SESSION_UPDATED)
         first = {}
-        for number in range(PARTITIONS):
+        for number in range(at.partitions):
             _, first[number] = self._consumer.get_watermark_offsets(TopicPartition(name, number), timeout=10)
         self._consumer.assign([TopicPartition(name, number, offset) for number, offset in first.items()])
         self.is_counting = threading.Event()
@@ -73,7 +73,7 @@ def latency(at: Site, per_s: int, *, vehicles: int, seconds: float) -> dict[str,
     """
     fleet, start = names(vehicles), now() - timedelta(minutes=5)
     produce(at, prices(start))
-    produce(at, plugged_in(fleet, start))
+    produce(at, plugged_in(fleet, start, at.partitions))
     # As it is by default: the site's own interval is there for throughput to be measured by.
     with running_worker(at, commit_interval_s=1.0):
         await_true(lambda: done(at, VEHICLE_PLUG) >= ends(at, VEHICLE_PLUG), "the plug-ins", 120)

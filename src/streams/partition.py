@@ -11,8 +11,10 @@ Each batch goes the same way (docs/delivery.md says what happens where it dies b
 import contextvars
 import threading
 from collections.abc import Callable, Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final, Protocol
+
+from msgspec import Struct
 
 from models.ids import Zone
 from models.topics import CHANGELOG, ENERGY_PRICES
@@ -47,12 +49,17 @@ HELD_BACK_S: Final = 0.05
 ASK_LIMIT: Final = 100
 # Timers that fire in one batch: a tenth of a second, for which records that come meanwhile wait.
 TIMERS_LIMIT: Final = 1_000
-# A record waits for topics that are at their end for this share of the time that it took to arrive, `merge_wait_ms` at
-# most: one that is live waits for nothing, and what is uploaded late hardly gets later.
-WAIT_SHARE: Final = 0.05
-# A wait shorter than this costs more than it brings: to rest and to be woken takes as long.
-LEAST_WAIT: Final = timedelta(milliseconds=2)
-_LEAST_LATE: Final = LEAST_WAIT / WAIT_SHARE
+
+
+class _Decision(Struct):
+    """A batch that was decided: the records of its states, and what is done with it. Times in monotonic seconds."""
+
+    batch: Decided
+    states: list[tuple[bytes, bytes | None]]
+    done: Progress
+    records: int
+    began_s: float
+    decided_s: float
 
 
 class Listener(Protocol):
@@ -238,17 +245,16 @@ class PartitionWorker:
         return merge
 
     def _new_turns(self) -> Turns:
-        return Turns(self.inputs.limit, self._processor.policy_vehicle)
+        return Turns(self.inputs.limit, self._processor.policy_vehicle, self._settings.merge_wait_ms / 1_000)
 
     def _step(self) -> None:
-        for fetched in self._wait():
-            self._push(fetched)
-        limit = self._size.records
-        items = self._merge.take(self._is_at_end, limit, monotonic_s(), INPUT_BYTES)
-        self._has_more = len(items) >= limit or self._merge.is_cut
-        if items:
-            written = self._process(lambda: self._processor.decide(items, self._wall_now()), len(items))
-            self._size.note(len(items), written)
+        waiting = self._wait()
+        with self._around.logic.lock:
+            for fetched in waiting + self._take_more():
+                self._push(fetched)
+            decision = self._decide_next()
+        if decision is not None:
+            self._size.note(decision.records, self._publish(decision))
         if self._processor.is_asking and not self._has_more:
             with self._around.logic.lock:
                 self._processor.ask_anew(ASK_LIMIT)
@@ -256,6 +262,12 @@ class PartitionWorker:
             self._tick()
         self.reached = {topic: offset for topic, (offset, _) in self._merge.progress().items()}
         self.inputs.note_merged({topic: self._merge.depth(topic) for topic in MERGED_TOPICS})
+
+    def _decide_next(self) -> _Decision | None:
+        limit = self._size.records
+        items = self._merge.take(self._is_at_end, limit, monotonic_s(), INPUT_BYTES)
+        self._has_more = len(items) >= limit or self._merge.is_cut
+        return self._decide(lambda: self._processor.decide(items, self._wall_now()), len(items)) if items else None
 
     def _wait(self) -> list[Fetched]:
         """Rest until there is something to do; what was fetched since."""
@@ -277,6 +289,11 @@ class PartitionWorker:
                 self._changed_zones.clear()
             return inputs.take()
 
+    def _take_more(self) -> list[Fetched]:
+        """What came while others had their turn, unless it is for who begins anew."""
+        with self.inputs.condition:
+            return [] if self._pause_wanted or self._begins_anew else self.inputs.take()
+
     def _rest_s(self) -> float:
         now_s = monotonic_s()
         until_tick_s = max(0.001, self._ticked_s + TICK_S - now_s)
@@ -286,7 +303,7 @@ class PartitionWorker:
         return min(until_tick_s, left_s if left_s > 0 else HELD_BACK_S)
 
     def _push(self, fetched: Fetched) -> None:
-        topic, merge, turn = fetched.topic, self._merge, self._turns.turn
+        topic, merge, turns = fetched.topic, self._merge, self._turns
         expected, has_ahead = merge.end_offset(topic), merge.has_ahead(topic)
         now_s = monotonic_s()
         for record in fetched.records:
@@ -294,17 +311,11 @@ class PartitionWorker:
             if offset < expected or (has_ahead and merge.is_done(topic, offset)):
                 continue
             reading = read(record, self._around.generation)
-            at, owner = turn(record, reading)
-            ready_s = 0.0 if at is None else self._ready_s(record.logged_at - at, now_s)
+            at, owner = turns.turn(record, reading)
+            ready_s = 0.0 if at is None else turns.ready_s(record.logged_at - at, now_s)
             size = len(record.value or b"")
             merge.push(topic, offset, at, Arrived(record, reading), owner=owner, ready_s=ready_s, size_bytes=size)
         merge.reach(topic, fetched.end)
-
-    def _ready_s(self, late: timedelta, now_s: float) -> float:
-        """Until when a record that took so long to arrive waits for others; 0: not at all."""
-        if late < _LEAST_LATE:
-            return 0.0
-        return now_s + min(self._settings.merge_wait_ms / 1_000, late.total_seconds() * WAIT_SHARE)
 
     def _is_at_end(self, topic: str) -> bool:
         return self.inputs.is_read_to(topic, self._merge.end_offset(topic))
@@ -314,7 +325,7 @@ class PartitionWorker:
         self._ticked_s = monotonic_s()
         letters = [] if self._judge is None else self._judge.letters()
         if letters:
-            self._process(lambda: _refused_prices(letters, self._wall_now()), 0)
+            self._process(lambda: _refused_prices(letters, self._wall_now()))
         processor, now = self._processor, self._wall_now() or self._processor.newest_at
         next_at = processor.timers.next_fires_at()
         if now is None or next_at is None or next_at > now:
@@ -325,10 +336,10 @@ class PartitionWorker:
         limit = min(TIMERS_LIMIT, self._size.records)
         due = processor.timers.due(now, monotonic_s(), limit)
         if due:
-            late_s = (now - processor.timers.fires_at(due[0])).total_seconds()
-            self._around.figures.timers_fired(self.number, len(due), late_s)
+            late = now - processor.timers.fires_at(due[0])
+            self._around.figures.timers_fired(self.number, len(due), late.total_seconds())
             event = TimerDue(now, is_wall=self._is_wall)
-            self._size.note(len(due), self._process(lambda: processor.decide_timers(due, event, self._wall_now()), 0))
+            self._size.note(len(due), self._process(lambda: processor.decide_timers(due, event, self._wall_now())))
         if len(due) == limit:
             self._ticked_s = 0.0
 
@@ -344,15 +355,22 @@ class PartitionWorker:
         """The wall's time; None with the event clock, which has nothing to do with it."""
         return utc_now() if self._is_wall else None
 
-    def _process(self, decide: Callable[[], Decided], records: int) -> int:
-        """Take a batch through its four steps. `records`: how many inputs it has. How many bytes it wrote."""
-        began_s, crash, processor = monotonic_s(), self._around.crash, self._processor
-        done = self._progress()
-        progress = (PROGRESS_KEY, encode_progress(done))
+    def _process(self, decide: Callable[[], Decided]) -> int:
+        """Take what no input caused through the four steps. How many bytes it wrote."""
         with self._around.logic.lock:
-            batch = decide()
-            states = processor.states(batch)
-        decided_s = monotonic_s()
+            decision = self._decide(decide, 0)
+        return self._publish(decision)
+
+    def _decide(self, decide: Callable[[], Decided], records: int) -> _Decision:
+        """The first step; the caller holds the lock of the session logic. `records`: how many inputs are in it."""
+        began_s, done = monotonic_s(), self._progress()
+        batch = decide()
+        return _Decision(batch, self._processor.states(batch), done, records, began_s, monotonic_s())
+
+    def _publish(self, decision: _Decision) -> int:
+        """The other three. How many bytes it wrote."""
+        batch, states, done, crash = decision.batch, decision.states, decision.done, self._around.crash
+        progress = (PROGRESS_KEY, encode_progress(done))
         written = [*(self._state_record(*state) for state in states), *batch.outputs]
         position = self._transactions.commit(written, self._state_record(*progress))
         committed_s = monotonic_s()
@@ -360,9 +378,10 @@ class PartitionWorker:
         crash.reach("committed")
         self._store.write([*states, progress], position + 1, now_ms())
         crash.reach("stored")
-        processor.keep(batch, began_s)
+        self._processor.keep(batch, decision.began_s)
         self.done = done
-        self._around.figures.batch(self.number, batch, records, decided_s - began_s, committed_s - decided_s)
+        decide_s, commit_s = decision.decided_s - decision.began_s, committed_s - decision.decided_s
+        self._around.figures.batch(self.number, batch, decision.records, decide_s, commit_s)
         return sum(len(record.value) for record in written if record.value is not None)
 
     def _progress(self) -> Progress:

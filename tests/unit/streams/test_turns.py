@@ -38,7 +38,7 @@ def made(known: dict[str, VehicleId] | None = None, limit: int = 100) -> Turns:
     def vehicle_of(policy_id: PolicyId) -> VehicleId | None:
         return (known or {}).get(policy_id)
 
-    return Turns(limit, vehicle_of)
+    return Turns(limit, vehicle_of, 0.2)
 
 
 def test_a_message_has_its_own_time_and_vehicle() -> None:
@@ -90,3 +90,12 @@ def test_what_is_remembered_is_bounded() -> None:
     assert delete(turns, "p3") == (LOGGED_AT, CAR)
     assert delete(turns, "p0") == (LOGGED_AT, OTHER)
     assert len(turns._vehicles) == 3
+
+
+def test_what_is_live_waits_for_nothing() -> None:
+    """A record waits for a twentieth of the time that it took to arrive, and no longer than the setting says."""
+    turns = made()
+    assert turns.ready_s(timedelta(milliseconds=39), 7.0) == 0.0
+    assert turns.ready_s(timedelta(seconds=-5), 7.0) == 0.0
+    assert turns.ready_s(timedelta(seconds=1), 7.0) == 7.05
+    assert turns.ready_s(timedelta(hours=1), 7.0) == 7.2
