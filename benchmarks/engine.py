@@ -74,14 +74,19 @@ def measure() -> Measures:
     with broker() as kafka:
         found |= _thin(kafka)
         found |= _full(kafka)
-        with site(kafka) as at:
-            latency(at, BAR_PER_S, vehicles=round(BAR_PER_S * LATENCY_PACE_S), seconds=BROKER_WARM_UP_S * min(1.0, SCALE))
+        _warm_up(kafka)
         found |= _latency(kafka, BAR_PER_S, "")
         found |= _latency(kafka, BAR_PER_S, "_one_partition", partitions=1)
         for per_s in OTHER_PER_S:
             found |= _latency(kafka, per_s, f"_at_{per_s}")
         found |= _size_and_recovery(kafka)
     return found
+
+
+def _warm_up(kafka: Kafka) -> None:
+    """Let the broker become what one is that has run for a while."""
+    with site(kafka) as at:
+        latency(at, BAR_PER_S, vehicles=round(BAR_PER_S * LATENCY_PACE_S), seconds=BROKER_WARM_UP_S * min(1.0, SCALE))
 
 
 def _latency(kafka: Kafka, per_s: int, suffix: str, partitions: int = PARTITIONS) -> Measures:
