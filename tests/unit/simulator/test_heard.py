@@ -3,18 +3,17 @@
 import pytest
 from msgspec import structs
 
-from models.ids import SessionId, UserId, VehicleId
-from models.session import Aggregated, Session, SessionState, Statistics
+from models.ids import UserId
 from models.telemetry import ChargeSample, PlugEvent
 from simulator.feeds.catalogue import BOUNDS
 from simulator.judge.heard import Heard
 from simulator.judge.truth import Comparison
 from simulator.world.market import Market
 from simulator.world.moments import MINUTE_MS, NEVER_MS, moment
-from simulator.world.oracle import Oracle, Stretch, TruePart
-from tests.builders import ANN
+from simulator.world.oracle import Oracle
+from tests.support.judged_visits import CAR, shown_session, true_visit
 
-_WHO = {"event_id": "e", "vehicle_id": VehicleId("v"), "user_id": UserId("u")}
+_WHO = {"event_id": "e", "vehicle_id": CAR, "user_id": UserId("u")}
 
 
 def heard(*words: tuple[float, float, bool]) -> Heard:
@@ -149,29 +148,8 @@ def test_half_an_hour_is_silent_if_what_follows_came_first() -> None:
 def test_what_a_car_drew_after_its_last_reading(last_came_min: float, shown_kwh: float, laws: list[str]) -> None:
     """Of a car that warms itself only readings tell: a session may lack what was told too late, and no more."""
     at_ms = int(21 * MINUTE_MS)
-    flat = Stretch(4 * MINUTE_MS, at_ms, 20.0, 100.0, None, flat_kw=6.0)
-    part = TruePart(
-        user_id=ANN,
-        location_id=None,
-        plugged_in_ms=0,
-        started_ms=0,
-        level_from=20.0,
-        ended_ms=at_ms,
-        known_ms=at_ms + MINUTE_MS,
-        level_to=20.0,
-        stretches=[flat],
-    )
-    session = Session(
-        id=SessionId("s"),
-        policy_id=None,
-        vehicle_id=VehicleId("v"),
-        user_id=ANN,
-        location_id=None,
-        state=SessionState.SETTLED,
-        plugged_in_at=moment(0),
-        plugged_out_at=moment(at_ms),
-        statistics=Statistics(aggregated=Aggregated(kwh_sum=shown_kwh, battery_from=20, battery_to=20)),
-    )
+    part = true_visit((4 * MINUTE_MS, at_ms), 6.0, at_ms, known_after_ms=MINUTE_MS)
+    session = shown_session(0, at_ms, shown_kwh)
     words = Heard()
     for true_min, came_min, kwh in ((0, 0, 0.0), (14, 14, 1.0), (21, last_came_min, 1.7), (21.5, 21.5, None)):
         told_ms = int(true_min * MINUTE_MS)
@@ -179,7 +157,7 @@ def test_what_a_car_drew_after_its_last_reading(last_came_min: float, shown_kwh:
         words.take(told_ms, int(came_min * MINUTE_MS), ChargeSample(**fields))  # type: ignore[arg-type]
     found: list[str] = []
     market, bounds = Market(1, 0, is_calm=True), structs.replace(BOUNDS["reordering"], energy_gap_s=60)
-    judged = Comparison(Oracle(), VehicleId("v"), bounds, market, lambda finding: found.append(finding.law), words)
+    judged = Comparison(Oracle(), CAR, bounds, market, lambda finding: found.append(finding.law), words)
     judged.happened([part])
     judged.settled(session, int(22.5 * MINUTE_MS))
     judged.judge(NEVER_MS)
@@ -256,32 +234,13 @@ def test_a_visit_begins_with_the_first_word_of_its_plug(
         told: dict[str, object] = {**_WHO, "at": moment(at_min * MINUTE_MS), "is_plugged_in": is_in}
         spoken.take(at_min * MINUTE_MS, at_min * MINUTE_MS, ChargeSample(**told))  # type: ignore[arg-type]
     at_ms = 60 * MINUTE_MS
-    part = TruePart(
-        user_id=ANN,
-        location_id=None,
-        plugged_in_ms=10 * MINUTE_MS,
-        started_ms=started_min * MINUTE_MS,
-        level_from=20.0,
-        ended_ms=at_ms,
-        known_ms=at_ms,
-        level_to=20.0,
-        stretches=[Stretch(30 * MINUTE_MS, at_ms, 20.0, 100.0, None, flat_kw=6.0)],
-    )
-    session = Session(
-        id=SessionId("s"),
-        policy_id=None,
-        vehicle_id=VehicleId("v"),
-        user_id=ANN,
-        location_id=None,
-        state=SessionState.SETTLED,
-        plugged_in_at=moment(shown_min * MINUTE_MS),
-        plugged_out_at=moment(at_ms),
-        statistics=Statistics(aggregated=Aggregated(kwh_sum=3.0, battery_from=20, battery_to=20)),
-    )
+    begins_ms = (10 * MINUTE_MS, started_min * MINUTE_MS)
+    part = true_visit((30 * MINUTE_MS, at_ms), 6.0, at_ms, begins_ms=begins_ms)
+    session = shown_session(shown_min * MINUTE_MS, at_ms, 3.0)
     found: list[str] = []
     judged = Comparison(
         Oracle(),
-        VehicleId("v"),
+        CAR,
         BOUNDS["wrong-words"],
         Market(1, 0, is_calm=True),
         lambda finding: found.append(finding.law),
@@ -312,33 +271,12 @@ def test_a_visit_near_the_session_of_two_others_is_none_of_its_own(
     parts = []
     for start_min, end_min in ((10, 60), (240, 300), (305, 400)):
         ended_ms = end_min * MINUTE_MS
-        drawn = Stretch(start_min * MINUTE_MS, ended_ms, 20.0, 100.0, None, flat_kw=energy_kwh * 60 / 50)
-        part = TruePart(
-            user_id=ANN,
-            location_id=None,
-            plugged_in_ms=start_min * MINUTE_MS,
-            started_ms=start_min * MINUTE_MS,
-            level_from=20.0,
-            ended_ms=ended_ms,
-            known_ms=ended_ms,
-            level_to=20.0,
-            stretches=[drawn] if start_min == 10 else [],
-        )
-        parts.append(part)
-    session = Session(
-        id=SessionId("s"),
-        policy_id=None,
-        vehicle_id=VehicleId("v"),
-        user_id=ANN,
-        location_id=None,
-        state=SessionState.SETTLED,
-        plugged_in_at=moment(240 * MINUTE_MS),
-        plugged_out_at=moment(400 * MINUTE_MS),
-        statistics=Statistics(aggregated=Aggregated(kwh_sum=0.1, battery_from=20, battery_to=20)),
-    )
+        began_ms, kw = start_min * MINUTE_MS, energy_kwh * 60 / 50 if start_min == 10 else 0.0
+        parts.append(true_visit((began_ms, ended_ms), kw, ended_ms, begins_ms=(began_ms, began_ms)))
+    session = shown_session(240 * MINUTE_MS, 400 * MINUTE_MS, 0.1)
     found: list[str] = []
     market, bounds = Market(1, 0, is_calm=True), structs.replace(BOUNDS["all"], energy_gap_s=60)
-    judged = Comparison(Oracle(), VehicleId("v"), bounds, market, lambda finding: found.append(finding.law), known)
+    judged = Comparison(Oracle(), CAR, bounds, market, lambda finding: found.append(finding.law), known)
     judged.happened(parts)
     judged.settled(session, 402 * MINUTE_MS)
     judged.judge(NEVER_MS)

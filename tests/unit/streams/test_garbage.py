@@ -8,8 +8,8 @@ import pytest
 
 from models.topics import VEHICLE_CHARGE
 from streams.garbage import LITTLE_RECORDS, Garbage
+from tests.support.processor_bench import CAR, NOW, T0, Bench, deletion, plug, policy, record
 from tests.support.records import Outgoing
-from tests.unit.streams.test_processor import CAR, NOW, T0, Bench, deletion, plug, policy, record
 
 
 @pytest.fixture

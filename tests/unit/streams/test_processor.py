@@ -1,17 +1,12 @@
 """A batch of one partition: what is published, what is kept, and in which order."""
 
-from collections import Counter
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import ClassVar
 
-import pytest
 from msgspec import structs
-from msgspec.json import encode
 
 from models.command import Action, ChargeCommand, Reason
 from models.ids import CommandId, PolicyId, SessionId, UserId, VehicleId, Zone
-from models.policy import ANSWERS_HEADER, FINGERPRINT_HEADER, RESTORED_HEADER
 from models.topics import (
     CHARGE_COMMANDS,
     DEAD_LETTER_LIMIT_BYTES,
@@ -26,116 +21,14 @@ from runtime.partitions import partition_of
 from sessions.events import CommandIssued, Decision, Event, Rules, TimerDue
 from sessions.prices import PriceBook
 from sessions.state import Vehicle
-from sessions.targets import ready_by
 from sessions.timers import Wake
 from streams.logic import SessionLogic
-from streams.outbox import OutputRecord
-from streams.processor import Arrived, Decided, PartitionProcessor
-from streams.records import InputRecord, read
-from streams.states import POLICY, VEHICLE, decode_vehicle, events_key
+from streams.records import InputRecord
 from streams.timers import Timers
 from streams.vehicles import Vehicles
+from tests.support.processor_bench import CAR, HOME, NOW, PARTITIONS, T0, Bench, deletion, plug, policy, record
 from tests.support.records import Outgoing
-from tests.support.worker import message, policy_value
-
-T0 = datetime(2026, 3, 1, 18, 0, tzinfo=UTC)
-NOW = T0 + timedelta(hours=3)
-PARTITIONS = 3
-CAR = VehicleId("car")
-HOME = partition_of(CAR, PARTITIONS)
-
-
-class Bench:
-    """A processor whose records lie in a dictionary, and what it did, in order."""
-
-    def __init__(self, *, logic: SessionLogic | None = None, generation: bytes = b"ours") -> None:
-        self.generation = generation
-        self.wall_now: datetime | None = NOW
-        self.asked: list[bytes] = []
-        self.published: list[OutputRecord] = []
-        self.records: dict[bytes, bytes] = {}
-        self.tally: Counter[str] = Counter()
-        self.logic = logic or SessionLogic(Rules(), PriceBook())
-        self.start()
-
-    def start(self) -> None:
-        """Begin anew with what is kept."""
-        self.timers = Timers(quiet_s=0.0, is_wall=False)
-        self.processor = PartitionProcessor(
-            HOME,
-            PARTITIONS,
-            logic=self.logic,
-            vehicles=Vehicles(self, limit=2),
-            timers=self.timers,
-            generation=self.generation,
-        )
-        self.processor.recover(0.0)
-
-    def get(self, key: bytes) -> bytes | None:
-        self.asked.append(key)
-        return self.records.get(key)
-
-    def with_prefix(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
-        return ((key, value) for key, value in sorted(self.records.items()) if key.startswith(prefix))
-
-    @property
-    def vehicles(self) -> dict[str, Vehicle]:
-        """Every vehicle that is kept."""
-        return {
-            key[1:].decode(): decode_vehicle(raw, self.records.get(events_key(VehicleId(key[1:].decode()))))
-            for key, raw in self.with_prefix(VEHICLE)
-        }
-
-    @property
-    def policies(self) -> dict[str, str]:
-        """Every policy that is kept, and its vehicle."""
-        return {key[1:].decode(): raw.decode() for key, raw in self.with_prefix(POLICY)}
-
-    def take(self, *records: InputRecord) -> None:
-        self.keep(self.decide(*records))
-
-    def decide(self, *records: InputRecord) -> Decided:
-        arrived = [Arrived(record, read(record, self.generation)) for record in records]
-        return self.processor.decide(arrived, self.wall_now)
-
-    def fire(self, now: datetime) -> None:
-        self.keep(self.processor.decide_timers([CAR], TimerDue(now), self.wall_now))
-
-    def keep(self, batch: Decided) -> None:
-        for key, value in self.processor.states(batch):
-            if value is None:
-                self.records.pop(key, None)
-            else:
-                self.records[key] = value
-        self.published += batch.outputs
-        self.tally += batch.tally
-        self.processor.keep(batch, 0.0)
-
-    def of(self, topic: str) -> list[OutputRecord]:
-        return [record for record in self.published if record.topic == topic]
-
-
-def record(outgoing: Outgoing, offset: int = 0) -> InputRecord:
-    """A record as it would lie on the car's partition."""
-    value = outgoing.value if isinstance(outgoing.value, bytes | None) else encode(outgoing.value)
-    headers = tuple((name, text.encode()) for name, text in outgoing.headers.items())
-    key = None if outgoing.key is None else outgoing.key.encode()
-    return InputRecord(outgoing.topic, HOME, offset, key, value, NOW, headers)
-
-
-def policy(policy_id: str = "p", vehicle: str = CAR, **changes: object) -> InputRecord:
-    # Without deadlines: only what a test does is to happen.
-    value = policy_value(vehicle, policy_id, **({"schedule": {}} | changes))
-    return record(Outgoing(topic=VEHICLE_POLICIES, key=policy_id, value=value))
-
-
-def deletion(policy_id: str = "p") -> InputRecord:
-    return record(Outgoing(topic=VEHICLE_POLICIES, key=policy_id, value=None))
-
-
-def plug(minute: float, is_plugged_in: bool | None) -> InputRecord:
-    value = message(CAR, T0 + timedelta(minutes=minute), isPluggedIn=is_plugged_in, locationId="home")
-    return record(Outgoing(topic=VEHICLE_PLUG, key=CAR, value=value))
+from tests.support.worker import message
 
 
 def test_a_batch_sees_its_own_changes() -> None:
@@ -305,84 +198,6 @@ def test_everything_goes_to_the_partition_that_it_came_from() -> None:
     }
 
 
-def test_a_deletion_finds_the_vehicle_of_its_policy() -> None:
-    """A deletion names only the policy; the session of its vehicle is erased, and the policy forgotten."""
-    bench = Bench()
-    bench.take(policy())
-    bench.take(deletion())
-    assert bench.of(SESSION_UPDATED)[-1].value is None
-    assert bench.policies == {}
-    assert bench.vehicles[CAR].policies == ()
-
-
-def test_a_policy_does_not_change_its_vehicle() -> None:
-    """A known policy that names another vehicle is refused, and what stands is restored."""
-    bench = Bench()
-    other = next(name for name in map(str, range(99)) if partition_of(name, PARTITIONS) == HOME)
-    bench.take(policy(), policy(vehicle=other))
-    (refused,) = bench.of(dead_letter_topic(VEHICLE_POLICIES))
-    assert dict(refused.headers)["dlq-reason"] == b"POLICY_IMMUTABLE"
-    (restored,) = bench.of(VEHICLE_POLICIES)
-    assert b'"vehicleId":"car"' in (restored.value or b"")
-    assert bench.policies == {"p": CAR}
-
-
-def test_a_restored_record_read_again_ends_the_matter() -> None:
-    """What the worker restores, it takes as standing when it reads it: no record follows from it."""
-    bench = Bench()
-    bench.take(policy(), policy("rival"), record(Outgoing(topic=VEHICLE_POLICIES, key="p", value=b"garbled")))
-    restored = bench.of(VEHICLE_POLICIES)
-    assert [(out.key, out.value is None) for out in restored] == [(b"rival", True), (b"p", False)]
-    before = len(bench.published)
-    bench.take(*(InputRecord(out.topic, HOME, 9, out.key, out.value, T0, tuple(out.headers)) for out in restored))
-    assert all(dict(out.headers)[RESTORED_HEADER] == b"ours" for out in restored)
-    assert len(bench.published) == before
-
-
-def test_what_another_state_restored_is_taken_where_nothing_is_known() -> None:
-    """All that compaction left of a policy is what a worker, whose state is lost, put back: it stands, its vehicle is
-    known by it, and its fingerprint goes with what is restored; a tombstone of that worker ends it.
-    """
-    former = Outgoing(
-        topic=VEHICLE_POLICIES,
-        key="p",
-        value=policy_value(CAR, "p"),
-        headers={RESTORED_HEADER: "another's", FINGERPRINT_HEADER: "f" * 64},
-    )
-    bench = Bench()
-    bench.take(record(former))
-    assert (bench.policies, bench.of(VEHICLE_POLICIES), len(bench.of(SESSION_UPDATED))) == ({"p": CAR}, [], 1)
-    bench.take(record(Outgoing(topic=VEHICLE_POLICIES, key="p", value=b"garbled")))
-    (restored,) = bench.of(VEHICLE_POLICIES)
-    assert dict(restored.headers) == {
-        RESTORED_HEADER: b"ours", FINGERPRINT_HEADER: b"f" * 64, ANSWERS_HEADER: b"0"
-    }  # fmt: skip
-    bench.take(record(Outgoing(topic=VEHICLE_POLICIES, key="p", value=None, headers={RESTORED_HEADER: "another's"})))
-    assert (bench.policies, bench.of(VEHICLE_POLICIES)) == ({}, [restored])
-    assert bench.vehicles[CAR].policies == ()
-
-
-def test_what_another_state_restored_and_does_not_count_leaves_no_trace() -> None:
-    """A policy that is known to be deleted does not come back by what was restored before: that is written over."""
-    bench = Bench()
-    bench.take(policy())
-    bench.take(deletion())
-    late = record(
-        Outgoing(topic=VEHICLE_POLICIES, key="p", value=policy_value(CAR, "p"), headers={RESTORED_HEADER: "another's"})
-    )
-    bench.take(structs.replace(late, logged_at=NOW))
-    assert bench.policies == {}
-    assert [(out.key, out.value) for out in bench.of(VEHICLE_POLICIES)] == [(b"p", None)]
-
-
-def test_a_fingerprint_that_no_api_wrote_is_not_kept() -> None:
-    """A header of any length does not make a state of that length."""
-    bench = Bench()
-    long = {FINGERPRINT_HEADER: "f" * 65}
-    bench.take(record(Outgoing(topic=VEHICLE_POLICIES, key="p", value=policy_value(CAR, "p"), headers=long)))
-    assert [each.fingerprint for each in bench.vehicles[CAR].policies] == [None]
-
-
 def test_an_earlier_dead_letters_headers_are_not_doubled() -> None:
     """A record that was a dead letter before keeps its own headers and gets the newest reason only."""
     bench = Bench()
@@ -430,15 +245,6 @@ def test_only_what_was_taken_moves_the_event_clock() -> None:
     assert bench.processor.newest_at is None
     bench.take(plug(5, True), plug(3, True))
     assert bench.processor.newest_at == T0 + timedelta(minutes=5)
-
-
-def test_a_policy_on_a_wrong_partition_is_overwritten_there() -> None:
-    """A policy that lies on another vehicle's partition is refused, and a null value follows it there."""
-    bench = Bench()
-    astray = next(name for name in map(str, range(99)) if partition_of(name, PARTITIONS) != HOME)
-    bench.take(policy(vehicle=astray))
-    (restored,) = bench.of(VEHICLE_POLICIES)
-    assert (restored.key, restored.value, restored.partition) == (b"p", None, HOME)
 
 
 def target(vehicle: str = CAR, **fields: object) -> InputRecord:
@@ -577,41 +383,3 @@ def test_a_price_wakes_a_silent_vehicle() -> None:
     bench.processor.prices_changed([Zone("DE-LU")])
     bench.processor.ask_anew(10)
     assert bench.timers.due(NOW, 0.0, 10) == [CAR]
-
-
-def with_zone_of_another_release(bench: Bench) -> None:
-    """Policy p stands with a deadline and a zone that only another release has, as after a roll-back."""
-    week = {"monday": {"deadline": "07:00", "minimumChargeTarget": 80}}
-    former = policy(timezoneName="Mars/Base", schedule=week)
-    bench.take(structs.replace(former, headers=((RESTORED_HEADER, b"another release"),)))
-    assert bench.policies == {"p": CAR}
-
-
-def test_a_policy_whose_zone_is_not_known_is_planned_without_deadlines(capsys: pytest.CaptureFixture[str]) -> None:
-    """A worker begins anew with such a policy, asks its vehicle anew and takes its records; the log names it once."""
-    bench = Bench()
-    with_zone_of_another_release(bench)
-    capsys.readouterr()
-    bench.logic = SessionLogic(Rules(visit_timeout=timedelta(hours=1)), PriceBook())
-    bench.start()
-    assert bench.processor.ask_anew(10)
-    bench.take(plug(0, True), plug(5, True))
-    bench.fire(T0 + timedelta(minutes=30))
-    (managed,) = bench.vehicles[CAR].policies
-    assert managed.session is not None
-    assert ready_by(managed.session.target) is None
-    assert capsys.readouterr().out.count("the zone of a policy is not known") == 1
-
-
-def test_a_policy_whose_zone_is_not_known_is_restored_once() -> None:
-    """A refused record of such a policy puts back what stands, and what was put back is not refused for its zone."""
-    bench = Bench()
-    with_zone_of_another_release(bench)
-    bench.take(policy(timezoneName="Mars/Outpost"))
-    (refused,) = bench.of(dead_letter_topic(VEHICLE_POLICIES))
-    assert dict(refused.headers)["dlq-reason"] == b"INVALID_MESSAGE"
-    (restored,) = bench.of(VEHICLE_POLICIES)
-    assert b'"timezoneName":"Mars/Base"' in (restored.value or b"")
-    before = len(bench.published)
-    bench.take(InputRecord(restored.topic, HOME, 9, restored.key, restored.value, T0, tuple(restored.headers)))
-    assert len(bench.published) == before
