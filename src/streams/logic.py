@@ -16,8 +16,9 @@ from sessions.timers import Wake, wake
 class SessionLogic:
     """What decides. `prices` grows while the worker runs: a price counts from the moment at which it became known.
 
-    `lock`: held by the thread that decides a batch, and by the one that adds prices. One decides at a time, which costs
-    nothing where one thread computes at a time anyway, and lets each batch be done before the next begins.
+    `lock`: held by the thread that takes and decides a batch, by one that asks vehicles anew, and by the one that adds
+    prices. One decides at a time, which costs nothing where one thread computes at a time anyway, and lets each batch
+    be decided before the next begins.
     """
 
     rules: Rules

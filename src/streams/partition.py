@@ -2,7 +2,8 @@
 
 Each batch goes the same way (docs/delivery.md says what happens where it dies between two steps):
 
-1. decide: the session logic is applied; nothing outside of the batch has changed;
+1. decide: records are put in order and the session logic is applied, one partition number at a time; nothing outside of
+   the batch has changed;
 2. commit: state records, updates, commands, dead letters and the progress, in one Kafka transaction;
 3. store: the same state records and the position in the changelog, in one write;
 4. keep: what is in memory follows, and the offsets may be committed to the group, where only operators look at them.
@@ -14,19 +15,18 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Final, Protocol
 
-from msgspec import Struct
-
 from models.ids import Zone
 from models.topics import CHANGELOG, ENERGY_PRICES
 from runtime.clock import monotonic_s, utc_now
 from runtime.logs import get_log
 from sessions.events import TimerDue
 from streams.batch_size import INPUT_BYTES, BatchSize
+from streams.decision import Decision, refused_prices
 from streams.errors import AbortedError, WorkerError
 from streams.inputs import MERGED_TOPICS, Fetched, Inputs
 from streams.loading import Loaded, Loading
 from streams.merge import Merge
-from streams.outbox import OutputRecord, reason_of
+from streams.outbox import OutputRecord
 from streams.prices import PriceJudge
 from streams.processor import Arrived, Decided
 from streams.progress import Progress, TopicProgress, encode_progress
@@ -49,17 +49,6 @@ HELD_BACK_S: Final = 0.05
 ASK_LIMIT: Final = 100
 # Timers that fire in one batch: a tenth of a second, for which records that come meanwhile wait.
 TIMERS_LIMIT: Final = 1_000
-
-
-class _Decision(Struct):
-    """A batch that was decided: the records of its states, and what is done with it. Times in monotonic seconds."""
-
-    batch: Decided
-    states: list[tuple[bytes, bytes | None]]
-    done: Progress
-    records: int
-    began_s: float
-    decided_s: float
 
 
 class Listener(Protocol):
@@ -248,26 +237,35 @@ class PartitionWorker:
         return Turns(self.inputs.limit, self._processor.policy_vehicle, self._settings.merge_wait_ms / 1_000)
 
     def _step(self) -> None:
-        waiting = self._wait()
-        with self._around.logic.lock:
-            for fetched in waiting + self._take_more():
-                self._push(fetched)
-            decision = self._decide_next()
+        waiting, now_s = self._wait(), monotonic_s()
+        decision = None
+        if waiting or self._has_more or not self._merge.is_empty():
+            with self._around.logic.lock:
+                decision = self._decide_next(waiting, now_s)
         if decision is not None:
             self._size.note(decision.records, self._publish(decision))
-        if self._processor.is_asking and not self._has_more:
-            with self._around.logic.lock:
-                self._processor.ask_anew(ASK_LIMIT)
-        elif monotonic_s() - self._ticked_s >= TICK_S:
-            self._tick()
+        if not self._halts():
+            self._pass_time()
         self.reached = {topic: offset for topic, (offset, _) in self._merge.progress().items()}
         self.inputs.note_merged({topic: self._merge.depth(topic) for topic in MERGED_TOPICS})
 
-    def _decide_next(self) -> _Decision | None:
+    def _decide_next(self, waiting: list[Fetched], now_s: float) -> Decision | None:
+        """Decide what was taken at that monotonic second, and what came since, while others had their turn."""
+        with self.inputs.condition:
+            if self._halts():
+                # What waits comes again, to whoever has the partition.
+                return None
+            waiting += self.inputs.take()
+        for fetched in waiting:
+            self._push(fetched, now_s)
         limit = self._size.records
         items = self._merge.take(self._is_at_end, limit, monotonic_s(), INPUT_BYTES)
         self._has_more = len(items) >= limit or self._merge.is_cut
         return self._decide(lambda: self._processor.decide(items, self._wall_now()), len(items)) if items else None
+
+    def _halts(self) -> bool:
+        """Whether it is to pause, to begin anew, or to end."""
+        return self._pause_wanted or self._begins_anew or self._stopping.is_set()
 
     def _wait(self) -> list[Fetched]:
         """Rest until there is something to do; what was fetched since."""
@@ -287,12 +285,8 @@ class PartitionWorker:
             if self._changed_zones:
                 self._processor.prices_changed(self._changed_zones)
                 self._changed_zones.clear()
-            return inputs.take()
-
-    def _take_more(self) -> list[Fetched]:
-        """What came while others had their turn, unless it is for who begins anew."""
-        with self.inputs.condition:
-            return [] if self._pause_wanted or self._begins_anew else self.inputs.take()
+            # What came for who begins anew is not for the merge that is.
+            return [] if self._begins_anew else inputs.take()
 
     def _rest_s(self) -> float:
         now_s = monotonic_s()
@@ -302,10 +296,9 @@ class PartitionWorker:
         left_s = self._merge.ready_s() - now_s
         return min(until_tick_s, left_s if left_s > 0 else HELD_BACK_S)
 
-    def _push(self, fetched: Fetched) -> None:
+    def _push(self, fetched: Fetched, now_s: float) -> None:
         topic, merge, turns = fetched.topic, self._merge, self._turns
         expected, has_ahead = merge.end_offset(topic), merge.has_ahead(topic)
-        now_s = monotonic_s()
         for record in fetched.records:
             offset = record.offset
             if offset < expected or (has_ahead and merge.is_done(topic, offset)):
@@ -320,12 +313,19 @@ class PartitionWorker:
     def _is_at_end(self, topic: str) -> bool:
         return self.inputs.is_read_to(topic, self._merge.end_offset(topic))
 
+    def _pass_time(self) -> None:
+        if self._processor.is_asking and not self._has_more:
+            with self._around.logic.lock:
+                self._processor.ask_anew(ASK_LIMIT)
+        elif monotonic_s() - self._ticked_s >= TICK_S:
+            self._tick()
+
     def _tick(self) -> None:
         """Let what time alone brings about happen."""
         self._ticked_s = monotonic_s()
         letters = [] if self._judge is None else self._judge.letters()
         if letters:
-            self._process(lambda: _refused_prices(letters, self._wall_now()))
+            self._process(lambda: refused_prices(letters, self._wall_now()))
         processor, now = self._processor, self._wall_now() or self._processor.newest_at
         next_at = processor.timers.next_fires_at()
         if now is None or next_at is None or next_at > now:
@@ -361,13 +361,13 @@ class PartitionWorker:
             decision = self._decide(decide, 0)
         return self._publish(decision)
 
-    def _decide(self, decide: Callable[[], Decided], records: int) -> _Decision:
+    def _decide(self, decide: Callable[[], Decided], records: int) -> Decision:
         """The first step; the caller holds the lock of the session logic. `records`: how many inputs are in it."""
         began_s, done = monotonic_s(), self._progress()
         batch = decide()
-        return _Decision(batch, self._processor.states(batch), done, records, began_s, monotonic_s())
+        return Decision(batch, self._processor.states(batch), done, records, began_s, monotonic_s())
 
-    def _publish(self, decision: _Decision) -> int:
+    def _publish(self, decision: Decision) -> int:
         """The other three. How many bytes it wrote."""
         batch, states, done, crash = decision.batch, decision.states, decision.done, self._around.crash
         progress = (PROGRESS_KEY, encode_progress(done))
@@ -391,10 +391,3 @@ class PartitionWorker:
 
     def _state_record(self, key: bytes, value: bytes | None) -> OutputRecord:
         return OutputRecord(CHANGELOG, self.number, key, value, [])
-
-
-def _refused_prices(letters: list[OutputRecord], wall_now: datetime | None) -> Decided:
-    batch = Decided(wall_now)
-    batch.outputs.extend(letters)
-    batch.tally.update(f"refused {reason_of(letter)}" for letter in letters)
-    return batch

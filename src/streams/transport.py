@@ -25,6 +25,8 @@ IDLE_FETCH_BYTES = 1
 BUSY_FETCH_BYTES = 65_536
 # Fetches per second, smoothed, above which the load is high.
 BUSY_FETCHES_PER_S = 60.0
+# While the broker gathers, fewer fetches are made: the load stays high above this share of as many as its wait allows.
+STILL_BUSY_SHARE = 0.6
 # How long the fetcher's thread waits for records before it looks again at what is wanted.
 FETCH_STEP_S = 0.25
 # The same while some partitions are held back because their records have not been taken yet.
@@ -70,6 +72,7 @@ class ConsumerThread(AIOKafkaConsumerThread):
 
     _busy_rate = 0.0
     _fetched_s = 0.0
+    _is_busy = False
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
@@ -185,7 +188,11 @@ class ConsumerThread(AIOKafkaConsumerThread):
         # A moving mean over about a quarter of a second.
         weight = min(1.0, gap_s / 0.25)
         self._busy_rate += weight * ((1.0 / max(gap_s, 0.001) if is_fetch else 0.0) - self._busy_rate)
-        is_busy = holds_back or self._busy_rate > BUSY_FETCHES_PER_S
+        least_rate = BUSY_FETCHES_PER_S
+        if self._is_busy:
+            least_rate = min(least_rate, STILL_BUSY_SHARE * 1_000 / self.consumer.busy_wait_ms)
+        self._is_busy = self._busy_rate > least_rate
+        is_busy = holds_back or self._is_busy
         fetcher._fetch_max_wait_ms = self.consumer.busy_wait_ms if is_busy else IDLE_FETCH_WAIT_MS  # noqa: SLF001
         fetcher._fetch_min_bytes = BUSY_FETCH_BYTES if is_busy else IDLE_FETCH_BYTES  # noqa: SLF001
 

@@ -17,7 +17,7 @@ from faust.types import TP
 
 from models.topics import VEHICLE_CHARGE
 from streams.inputs import Fetched
-from streams.transport import ConsumerThread
+from streams.transport import IDLE_FETCH_WAIT_MS, ConsumerThread
 
 FULL, WANTED = TP(VEHICLE_CHARGE, 0), TP(VEHICLE_CHARGE, 1)
 COUNT = 5
@@ -105,3 +105,36 @@ def _thread(wanted: set[TP]) -> tuple[Any, Any, Any]:
     thread = ConsumerThread.__new__(ConsumerThread)
     thread.consumer = SimpleNamespace(reader=reader)
     return thread, SimpleNamespace(_subscription=subscriptions), fetcher
+
+
+def gathering(wait_ms: int, per_s: float) -> list[bool]:
+    """Whether the broker is told to gather, fetch by fetch in ten seconds of records of 400 bytes."""
+    now_s, found = 100.0, []
+    thread: Any = SimpleNamespace(
+        _busy_rate=0.0,
+        _fetched_s=now_s,
+        _is_busy=False,
+        thread_loop=SimpleNamespace(time=lambda: now_s),
+        consumer=SimpleNamespace(busy_wait_ms=wait_ms),
+    )
+    fetcher = SimpleNamespace(_fetch_max_wait_ms=IDLE_FETCH_WAIT_MS, _fetch_min_bytes=1)
+    while now_s < 110.0:
+        until_enough_s = max(1.0, fetcher._fetch_min_bytes / 400) / per_s
+        took_s = min(fetcher._fetch_max_wait_ms / 1_000, until_enough_s)
+        now_s += took_s + 0.003
+        ConsumerThread._adapt(thread, fetcher, is_fetch=took_s * per_s >= 1, holds_back=False)
+        found.append(fetcher._fetch_min_bytes > 1)
+    return found
+
+
+@pytest.mark.parametrize("wait_ms", [5, 10, 20, 50])
+def test_under_load_the_broker_gathers_and_goes_on_gathering(wait_ms: int) -> None:
+    """That it gathers makes fetches fewer: they are no sign that the load is low."""
+    told = gathering(wait_ms, per_s=3_000)
+    assert all(told[-len(told) // 2 :])
+
+
+@pytest.mark.parametrize("wait_ms", [5, 10, 20, 50])
+def test_at_rest_a_record_is_fetched_when_it_comes(wait_ms: int) -> None:
+    """A few records a second are not gathered."""
+    assert not any(gathering(wait_ms, per_s=8))
