@@ -7,10 +7,10 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from models.topics import ENERGY_PRICES, SESSION_UPDATED
+from streams.decision import refused_prices
 from streams.figures import BUCKETS_S, Figures, Times
 from streams.metrics import GAUGES, WorkerCollector
 from streams.outbox import OutputRecord
-from streams.partition import _refused_prices
 from streams.processor import Decided
 
 
@@ -54,7 +54,7 @@ def test_a_price_record_that_is_refused_is_told_by_its_reason() -> None:
     """Like every other refusal: an alert on a reason finds it."""
     letter = OutputRecord(ENERGY_PRICES, 0, None, b"", [("dlq-reason", b"INVALID_MESSAGE")])
     figures = Figures()
-    figures.batch(0, _refused_prices([letter, letter], None), records=0, decide_s=0.1, commit_s=0.1)
+    figures.batch(0, refused_prices([letter, letter], None), records=0, decide_s=0.1, commit_s=0.1)
     assert told(figures, {})["flex_worker_dead_letters_total", ("INVALID_MESSAGE",)] == 2
 
 

@@ -63,7 +63,7 @@ class Running:
         self.failures: list[BaseException] = []
         listener: Any = SimpleNamespace(failed=self.failures.append)
         self.worker: Any = PartitionWorker(0, around, listener)
-        self.worker._work = lambda: self._work(ends)
+        vars(self.worker)["_work"] = lambda: self._work(ends)
         self.worker.start()
         while not self.worker.is_recovered and not self.failures:
             time.sleep(0.001)
