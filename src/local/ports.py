@@ -1,9 +1,11 @@
 """Ports of this machine: is one free, and if not, a line that names it; or any free one."""
 
 import errno
+import os
 import random
 import socket
 import time
+from collections import deque
 from typing import Final
 
 from local.errors import LocalError
@@ -13,6 +15,10 @@ LOOPBACK: Final = "127.0.0.1"
 # Below the range from which Linux takes the ports of outgoing connections: a port found free stays so.
 _CHOICE: Final = range(20_000, 32_000)
 _TRIES: Final = 100
+# A port is found free some seconds before somebody listens on it. Processes that look for one at the same time choose from
+# different ones, and a process never gets one of its last ones again.
+_SHARES: Final = 64
+_given: deque[int] = deque(maxlen=64)
 # A process that was killed a moment ago may still hold its port.
 _PATIENCE_S: Final = 2.0
 
@@ -41,8 +47,10 @@ def require_free(port: int, what: str, option: str, host: str = LOOPBACK) -> Non
 
 def free_port() -> int:
     """A port that nobody listens on."""
+    own = _CHOICE[os.getpid() % _SHARES :: _SHARES]
     for _ in range(_TRIES):
-        port = random.choice(_CHOICE)  # noqa: S311 - not a secret
-        if is_free(port):
+        port = random.choice(own)  # noqa: S311 - not a secret
+        if port not in _given and is_free(port):
+            _given.append(port)
             return port
     raise LocalError(f"no free port between {_CHOICE.start} and {_CHOICE.stop} on {LOOPBACK}")

@@ -1,5 +1,6 @@
 """Folders and ports: usable, or one line that names what is wrong."""
 
+import os
 import shutil
 import socket
 from pathlib import Path
@@ -61,3 +62,12 @@ def test_a_port_that_is_chosen_is_free() -> None:
     """What free_port names can be listened on."""
     with socket.create_server(("127.0.0.1", free_port())):
         pass
+
+
+def test_a_port_is_named_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Until somebody listens on it, it is given to nobody else: not here, and not in a process beside."""
+    ours = [free_port() for _ in range(60)]
+    assert len(set(ours)) == 60
+    neighbour = os.getpid() + 1
+    monkeypatch.setattr(os, "getpid", lambda: neighbour)
+    assert set(ours).isdisjoint(free_port() for _ in range(60))
