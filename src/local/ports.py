@@ -15,8 +15,8 @@ LOOPBACK: Final = "127.0.0.1"
 # Below the range from which Linux takes the ports of outgoing connections: a port found free stays so.
 _CHOICE: Final = range(20_000, 32_000)
 _TRIES: Final = 100
-# A port is found free some seconds before somebody listens on it. Processes that look for one at the same time choose from
-# different ones, and a process never gets one of its last ones again.
+# A port is found free some seconds before somebody listens on it. Processes that look for one at the same time choose
+# from different ones, and a process never gets one of its last ones again.
 _SHARES: Final = 64
 _given: deque[int] = deque(maxlen=64)
 # A process that was killed a moment ago may still hold its port.
