@@ -169,7 +169,7 @@ def unfinished(system: System) -> Session | None:
 
 def test_the_present_is_a_closed_loop_until_it_is_told_to_stop(system: System, tmp_path: Path) -> None:
     """On the wall clock cars follow commands from the topic, nothing is found, and SIGINT ends it with status 0."""
-    arguments = ("--vehicles", "16", "--seed", "1", "--start-ago", "12")
+    arguments = ("--vehicles", "48", "--seed", "1", "--start-ago", "12")
     with flex("simulate", "--judge", *arguments, env=system.topics.env(), folder=tmp_path) as run:
         wait_until(lambda: "judged so far" in run.stderr, 200, "the present")
         session = wait_until(lambda: unfinished(system), 30, "a car with room for more")
