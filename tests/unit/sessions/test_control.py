@@ -30,7 +30,6 @@ from tests.builders import (
 from tests.support.control_night import LOSSLESS, book, charged, control_of, errors, home, night, off, on
 from tests.support.controls import AT_ONCE, REGULAR, RESERVE, minutes, wanted, wanted_at_once
 
-DAY = 24 * 60
 A = SessionState
 
 

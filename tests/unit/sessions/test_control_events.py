@@ -5,7 +5,7 @@ The night is that of `tests.support.control_night`.
 
 import pytest
 
-from models.session import Session, SessionState
+from models.session import Session
 from models.target import ImmediateStartOverride
 from sessions.events import Event, SessionChanged
 from tests.builders import (
@@ -27,7 +27,6 @@ from tests.support.control_night import LOSSLESS, book, charged, control_of, err
 from tests.support.controls import minutes
 
 DAY = 24 * 60
-A = SessionState
 
 
 # ---- errors ----

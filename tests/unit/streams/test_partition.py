@@ -18,6 +18,7 @@ from streams.partition import PartitionWorker
 from streams.processor import Arrived
 from streams.progress import TopicProgress
 from streams.records import InputRecord
+from tests.support.waiting import wait_until
 from tests.support.worker import message
 
 T0 = datetime(2026, 3, 1, 18, 0, tzinfo=UTC)
@@ -65,8 +66,7 @@ class Running:
         self.worker: Any = PartitionWorker(0, around, listener)
         vars(self.worker)["_work"] = lambda: self._work(ends)
         self.worker.start()
-        while not self.worker.is_recovered and not self.failures:
-            time.sleep(0.001)
+        wait_until(lambda: self.worker.is_recovered or self.failures, LIMIT_S, "the worker's thread", 0.001)
 
     def _work(self, ends: dict[str, int]) -> None:
         worker = self.worker
@@ -90,6 +90,7 @@ class Running:
             worker._step()
 
     def _commit(self, *_: object) -> int:
+        # Nobody waits for these moments: that they differ is what brings the threads into every order.
         self.commits += 1
         time.sleep(self.random.choice((0, 0, 0.001, 0.003)))
         return 1
