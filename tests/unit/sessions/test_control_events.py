@@ -3,9 +3,10 @@
 The night is that of `tests.support.control_night`.
 """
 
+from typing import TYPE_CHECKING
+
 import pytest
 
-from models.session import Session
 from models.target import ImmediateStartOverride
 from sessions.events import Event, SessionChanged
 from tests.builders import (
@@ -25,6 +26,9 @@ from tests.builders import (
 )
 from tests.support.control_night import LOSSLESS, book, charged, control_of, errors, home, night, off, on
 from tests.support.controls import minutes
+
+if TYPE_CHECKING:
+    from models.session import Session
 
 DAY = 24 * 60
 
